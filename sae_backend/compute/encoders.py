@@ -1,0 +1,314 @@
+"""Encoders: from a batch of tiles to vectors, read after any block of a vision transformer."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import timm
+import torch
+from huggingface_hub import try_to_load_from_cache
+from numpy.typing import NDArray
+from timm.models.vision_transformer import VisionTransformer
+from torch.nn import functional
+
+from sae_backend.cards import EncoderCard, Pooling, as_pooling
+from sae_backend.compute.weights import read_tensors
+from sae_backend.errors import MismatchError, UserInputError, WeightsError
+
+CONTROL_ID = "control:random-vit"
+_TIMM = "timm:"
+_CONTROL_SEED = 0
+_HEADS = ("head.", "head_dist.", "fc.", "classifier.")
+_HUB_FILE = "model.safetensors"
+_RESIZED = "Tiles of another size are resized to the input. "
+
+
+class TileEncoder:
+    """An encoder ready to run; made by :func:`load_encoder`.
+
+    Attributes
+    ----------
+    card
+        What it is.
+    """
+
+    def __init__(self, model: VisionTransformer, card: EncoderCard) -> None:
+        self.card = card
+        self._model = model.eval().requires_grad_(False)
+        self._mean = torch.tensor(card.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(card.std).view(1, 3, 1, 1)
+        self._device = torch.device("cpu")
+
+    def encode(
+        self, batch: NDArray[np.uint8], device: torch.device | str = "cpu"
+    ) -> NDArray[np.float32]:
+        """Vectors of a batch of tiles.
+
+        Parameters
+        ----------
+        batch
+            (B, H, W, 3) uint8, RGB.
+        device
+            Where to compute; the model moves there once and stays.
+
+        Returns
+        -------
+        ndarray
+            (B, width) float32, or (B, tokens, width) for the pooling `patch`, tokens row by row.
+
+        Raises
+        ------
+        MismatchError
+            When the batch is not uint8 RGB.
+        """
+        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
+            raise MismatchError(
+                f"An encoder takes uint8 tiles (B, H, W, 3), not {batch.dtype} {batch.shape}.",
+                "Read the tiles as RGB.",
+            )
+        self._move(torch.device(device))
+        with torch.inference_mode():
+            # from_numpy warns about read-only memory maps; nothing here writes to the batch.
+            pixels = torch.from_numpy(batch if batch.flags.writeable else batch.copy())
+            x = pixels.to(self._device).permute(0, 3, 1, 2).float() / 255.0
+            side = self.card.input_px
+            if x.shape[2:] != (side, side):
+                x = functional.interpolate(
+                    x, (side, side), mode="bilinear", antialias=True, align_corners=False
+                )
+            return self._pool((x - self._mean) / self._std).float().cpu().numpy()
+
+    def _move(self, device: torch.device) -> None:
+        if device != self._device:
+            self._model.to(device)
+            self._mean, self._std = self._mean.to(device), self._std.to(device)
+            self._device = device
+
+    def _pool(self, x: torch.Tensor) -> torch.Tensor:
+        is_last = self.card.layer == self.card.n_blocks
+        prefix, patches = self._tokens(x, is_last)
+        if self.card.pooling == "cls":
+            return prefix[:, 0]
+        if self.card.pooling == "patch":
+            return patches
+        pooled = patches.mean(dim=1)
+        # Models that average before their last norm keep that norm apart, under this name.
+        late_norm = getattr(self._model, "fc_norm", None)
+        return late_norm(pooled) if is_last and late_norm is not None else pooled
+
+    def _tokens(self, x: torch.Tensor, is_last: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prefix tokens (B, P, width) and patch tokens (B, T, width) after the card's block."""
+        found: Any = self._model.forward_intermediates(
+            x,
+            indices=[self.card.layer - 1],
+            return_prefix_tokens=True,
+            norm=is_last,
+            stop_early=True,
+            output_fmt="NLC",
+            intermediates_only=True,
+        )
+        entry = found[0]
+        if isinstance(entry, tuple):
+            patches, prefix = entry
+            return prefix, patches
+        return entry[:, :0], entry
+
+
+def available_encoders() -> tuple[str, ...]:
+    """Every id that :func:`load_encoder` knows: the control, then timm's vision transformers."""
+    names = timm.list_models(module="vision_transformer") + timm.list_models(module="eva")
+    return (CONTROL_ID, *(_TIMM + name for name in names))
+
+
+def load_encoder(
+    encoder_id: str, weights: Path | None = None, layer: int | None = None, pooling: str = "cls"
+) -> TileEncoder:
+    """Load an encoder, never touching the network.
+
+    Vectors of the last block have passed the model's final norm, as the models' authors use them;
+    vectors of earlier blocks are the residual stream as it is.
+
+    Parameters
+    ----------
+    encoder_id
+        `timm:<architecture>` or `control:random-vit`.
+    weights
+        A safetensors file. None takes the user's Hugging Face cache. The control takes none.
+    layer
+        The block to read after, 1 is the first; None is the last.
+    pooling
+        `cls`, `mean` or `patch`.
+
+    Raises
+    ------
+    UserInputError
+        When the id, the layer or the pooling does not exist.
+    WeightsError
+        When the weights are missing, a pickle, damaged or of another architecture.
+    """
+    kind = as_pooling(pooling)
+    if encoder_id == CONTROL_ID:
+        if weights is not None:
+            raise UserInputError(
+                "The control encoder has random weights and takes no weights file.",
+                "Leave --weights away, or name the encoder the file belongs to.",
+            )
+        return _control(layer, kind)
+    if not encoder_id.startswith(_TIMM):
+        raise UserInputError(
+            f"The encoder {encoder_id!r} does not exist.",
+            f"Use {CONTROL_ID} or timm:<architecture>, such as timm:vit_small_patch16_224.",
+        )
+    return _from_timm(encoder_id, weights, layer, kind)
+
+
+def _from_timm(
+    encoder_id: str, weights: Path | None, layer: int | None, pooling: Pooling
+) -> TileEncoder:
+    name = encoder_id.removeprefix(_TIMM)
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise UserInputError(
+            f"timm has no architecture {name!r}.",
+            f"Did you mean {' or '.join(near)}?" if near else "See timm.list_models().",
+        )
+    # The file is looked at before the model is built: a wrong path is then told at once.
+    path = weights if weights is not None else _cached_weights(name)
+    tensors, digest = read_tensors(path)
+    try:
+        model = timm.create_model(name, pretrained=False, num_classes=0)
+    except (RuntimeError, ValueError) as error:
+        raise UserInputError(f"timm cannot build {name!r}: {error}", "Check its tag.") from error
+    _check_kind(model, name, pooling)
+    _load(model, tensors, path, name)
+    config = timm.data.resolve_model_data_config(model)
+    licence = str((getattr(model, "pretrained_cfg", None) or {}).get("license") or "")
+    card = EncoderCard(
+        id=encoder_id,
+        title=f"{name} (timm)",
+        architecture=name,
+        input_px=int(config["input_size"][-1]),
+        mean=config["mean"],
+        std=config["std"],
+        width=int(model.num_features),
+        n_blocks=len(model.blocks),
+        patch_px=int(model.patch_embed.patch_size[0]),
+        layer=_layer(layer, len(model.blocks)),
+        pooling=pooling,
+        # The licence in timm is that of timm's own weights; a local file may be anything.
+        licence=licence if weights is None else "",
+        weights_digest=digest,
+        is_control=False,
+        note=_RESIZED + "Mean and standard deviation are timm's defaults for the architecture.",
+    )
+    return TileEncoder(model, card)
+
+
+def _check_kind(model: Any, name: str, pooling: Pooling) -> None:
+    needed = ("blocks", "patch_embed", "num_prefix_tokens", "forward_intermediates")
+    if not all(hasattr(model, part) for part in needed):
+        raise UserInputError(
+            f"{name} is not a plain vision transformer, so it has no blocks of tokens to read.",
+            "Choose a vit_* or eva* architecture.",
+        )
+    if pooling == "cls" and getattr(model, "cls_token", None) is None:
+        raise UserInputError(f"{name} has no CLS token.", "Use the pooling mean or patch.")
+
+
+def _layer(layer: int | None, n_blocks: int) -> int:
+    if layer is None:
+        return n_blocks
+    if not 1 <= layer <= n_blocks:
+        raise UserInputError(
+            f"The encoder has no layer {layer}.", f"Choose a layer from 1 to {n_blocks}."
+        )
+    return layer
+
+
+def _cached_weights(name: str) -> Path:
+    config = timm.get_pretrained_cfg(name)
+    hub_id = config.hf_hub_id if config is not None else None
+    if hub_id:
+        repository = hub_id if not hub_id.endswith("/") else hub_id + (config.architecture or name)
+        found = try_to_load_from_cache(repository, config.hf_hub_filename or _HUB_FILE)
+        if isinstance(found, str):
+            return Path(found)
+    raise WeightsError(
+        f"No weights of {name} are on this computer.",
+        "Pass --weights FILE.safetensors"
+        + (f", or download {hub_id} to the Hugging Face cache first." if hub_id else "."),
+    )
+
+
+def _load(model: Any, tensors: dict[str, torch.Tensor], path: Path, name: str) -> None:
+    own = model.state_dict()
+    given = {key: value for key, value in tensors.items() if not key.startswith(_HEADS)}
+    missing, unexpected = sorted(set(own) - set(given)), sorted(set(given) - set(own))
+    reshaped = sorted(key for key in set(own) & set(given) if own[key].shape != given[key].shape)
+    if missing or unexpected or reshaped:
+        wrong = [
+            f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            for what, keys in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", reshaped),
+            )
+            if keys
+        ]
+        raise WeightsError(
+            f"The weights {path.name} do not fit {name}: tensors {'; '.join(wrong)}.",
+            "Name the architecture the weights were trained with, as timm:<architecture>.",
+        )
+    if any(value.is_floating_point() and not value.isfinite().all() for value in given.values()):
+        raise WeightsError(
+            f"The weights {path.name} hold values that are not finite.", "Download them again."
+        )
+    model.load_state_dict({key: value.to(own[key].dtype) for key, value in given.items()})
+
+
+def _control(layer: int | None, pooling: Pooling) -> TileEncoder:
+    model = VisionTransformer(
+        img_size=224, patch_size=16, embed_dim=192, depth=4, num_heads=3, num_classes=0
+    )
+    generator = np.random.Generator(np.random.Philox(_CONTROL_SEED))
+    digest = hashlib.sha256()
+    state = model.state_dict()
+    for key in sorted(state):
+        shape = tuple(state[key].shape)
+        if "norm" in key:
+            values = np.full(shape, 1.0 if key.endswith("weight") else 0.0)
+        elif key.endswith("bias"):
+            values = np.zeros(shape)
+        else:
+            # A variance of one over the fan-in keeps the image visible through all blocks; the
+            # usual 0.02 would leave the CLS token nearly the same for every tile.
+            fan_in = int(np.prod(shape[1:])) if key.endswith("weight") else 4
+            values = generator.standard_normal(shape) / np.sqrt(fan_in)
+        tensor = torch.from_numpy(values.astype(np.float32))
+        digest.update(f"{key}{shape}".encode() + tensor.numpy().astype("<f4").tobytes())
+        state[key] = tensor
+    model.load_state_dict(state)
+    half = (0.5, 0.5, 0.5)
+    card = EncoderCard(
+        id=CONTROL_ID,
+        title="Random ViT (control)",
+        architecture="random ViT, width 192, 4 blocks",
+        input_px=224,
+        mean=half,
+        std=half,
+        width=192,
+        n_blocks=4,
+        patch_px=16,
+        layer=_layer(layer, 4),
+        pooling=pooling,
+        licence="BSD-3-Clause",
+        weights_digest=digest.hexdigest(),
+        is_control=True,
+        note="A scientific control: its weights are random, so it has learned nothing. "
+        "What it also shows is no evidence about a trained model.",
+    )
+    return TileEncoder(cast(VisionTransformer, model), card)
