@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import timm
 import torch
 from huggingface_hub import try_to_load_from_cache
 from numpy.typing import NDArray
+from timm.data.config import resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional
 
@@ -180,12 +181,12 @@ def _from_timm(
     path = weights if weights is not None else _cached_weights(name)
     tensors, digest = read_tensors(path)
     try:
-        model = timm.create_model(name, pretrained=False, num_classes=0)
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0)
     except (RuntimeError, ValueError) as error:
         raise UserInputError(f"timm cannot build {name!r}: {error}", "Check its tag.") from error
     _check_kind(model, name, pooling)
     _load(model, tensors, path, name)
-    config = timm.data.resolve_model_data_config(model)
+    config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     licence = str((getattr(model, "pretrained_cfg", None) or {}).get("license") or "")
     card = EncoderCard(
         id=encoder_id,
@@ -232,9 +233,8 @@ def _layer(layer: int | None, n_blocks: int) -> int:
 def _cached_weights(name: str) -> Path:
     config = timm.get_pretrained_cfg(name)
     hub_id = config.hf_hub_id if config is not None else None
-    if hub_id:
-        repository = hub_id if not hub_id.endswith("/") else hub_id + (config.architecture or name)
-        found = try_to_load_from_cache(repository, config.hf_hub_filename or _HUB_FILE)
+    if config is not None and hub_id:
+        found = try_to_load_from_cache(hub_id, config.hf_hub_filename or _HUB_FILE)
         if isinstance(found, str):
             return Path(found)
     raise WeightsError(
@@ -311,4 +311,4 @@ def _control(layer: int | None, pooling: Pooling) -> TileEncoder:
         note="A scientific control: its weights are random, so it has learned nothing. "
         "What it also shows is no evidence about a trained model.",
     )
-    return TileEncoder(cast(VisionTransformer, model), card)
+    return TileEncoder(model, card)

@@ -58,7 +58,7 @@ def measure(sae: SparseAutoencoder, batches: Iterable[NDArray[np.float32]]) -> Q
         With `n_tiles` 0 and no variance when there are no vectors.
     """
     n = 0
-    error = squared = l0 = l1 = 0.0
+    error = squared = l1 = 0.0
     total = np.zeros(sae.d_in)
     shift: NDArray[np.float64] | None = None
     fired = np.zeros(sae.n_features, np.int64)
@@ -79,12 +79,11 @@ def measure(sae: SparseAutoencoder, batches: Iterable[NDArray[np.float32]]) -> Q
         error += float(((exact - guess) ** 2).sum())
         squared += float((centred**2).sum())
         total += centred.sum(axis=0)
-    l0 = float(fired.sum())
     if n == 0:
         return Quality(0, None, 0.0, 0.0, fired)
     variance = squared / n - float(((total / n) ** 2).sum())
     explained = 1.0 - (error / n) / variance if variance > 0.0 else None
-    return Quality(n, explained, l0 / n, l1 / n, fired)
+    return Quality(n, explained, float(fired.sum()) / n, l1 / n, fired)
 
 
 def dead_shares(train: Quality, held_out: Quality) -> dict[str, float]:
