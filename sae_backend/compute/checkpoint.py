@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -46,7 +47,8 @@ def write_checkpoint(
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            fresh.unlink(missing_ok=True)
         raise CacheError(
             f"The training's state cannot be written to {path}: {error.strerror}.",
             "Free some space, then start again; the training goes on from its last state.",
