@@ -1,0 +1,1 @@
+"""The desktop program: window, store and command line."""

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Install what Qt, OpenGL and the virtual display need on Debian and Ubuntu; say the line where apt may not run.
+set -euo pipefail
+if ! command -v dpkg-query >/dev/null 2>&1; then
+  echo "This is not Debian or Ubuntu: install Python venv, OpenGL, EGL, xcb libraries and Xvfb by your own means."
+  exit 0
+fi
+wanted=(python3-venv xvfb xauth libegl1 libgl1 libopengl0 libgl1-mesa-dri libxkbcommon-x11-0 libdbus-1-3 libfontconfig1
+  libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0
+  libxcb-sync1 libxcb-xfixes0 libxcb-xinerama0 libxcb-xkb1 fonts-dejavu-core)
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+done
+[ "${#missing[@]}" -eq 0 ] && exit 0
+line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+if [ "$(id -u)" -eq 0 ]; then
+  bash -c "$line"
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+  sudo -n bash -c "$line"
+else
+  echo "Some system packages are missing. Type this line, then run make again:"
+  echo "  sudo sh -c '$line'"
+  exit 1
+fi

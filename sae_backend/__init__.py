@@ -1,0 +1,1 @@
+"""Sparse-autoencoder analysis of pathology foundation models, without a window."""

@@ -1,0 +1,1 @@
+"""Generated slides for the demo and the tests."""

@@ -1,0 +1,20 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_API", "pyside6")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the real slides; tests that need it are skipped where it is absent."""
+    default = Path(__file__).parent.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("SPARSESCOPE_TEST_DATA", default))
+    if not (folder / "CMU-1-Small-Region.svs").exists():
+        pytest.skip(f"the real slides are not in {folder} (set SPARSESCOPE_TEST_DATA)")
+    return folder
