@@ -23,9 +23,7 @@ def as_pooling(name: str) -> Pooling:
         When it is not one of :data:`POOLINGS`.
     """
     if name not in POOLINGS:
-        raise UserInputError(
-            f"The pooling {name!r} does not exist.", f"Choose one of {', '.join(POOLINGS)}."
-        )
+        raise UserInputError(f"The pooling {name!r} does not exist.", f"Choose one of {', '.join(POOLINGS)}.")
     return name
 
 

@@ -167,7 +167,9 @@ class _OpenSlideSource:
                 "The file may be cut short or gone; copy it again from where it came.",
             ) from error
         except OSError as error:
-            raise SlideError(f"{self._path.name} is not there any more.", "Put it back or relocate it.") from error
+            raise SlideError(
+                f"{self._path.name} is not there any more.", "Put it back or relocate it."
+            ) from error
         handle.set_cache(self._cache)
         return handle
 
@@ -206,12 +208,9 @@ class _OpenSlideSource:
         if alpha.min() == 255:
             return RegionRead(np.ascontiguousarray(rgba[..., :3]), TileStatus.OK)
         share = alpha[..., None].astype(np.float32) / 255.0
-        # OpenSlide hands out premultiplied colour undone by Pillow's RGBA, so plain compositing is right.
         blended = rgba[..., :3] * share + self._background * (1.0 - share)
         missing = float((alpha < 128).mean()) > _TRANSPARENT_SHARE
-        return RegionRead(
-            np.rint(blended).astype(np.uint8), TileStatus.MISSING if missing else TileStatus.OK
-        )
+        return RegionRead(np.rint(blended).astype(np.uint8), TileStatus.MISSING if missing else TileStatus.OK)
 
     def close(self) -> None:
         with self._lock:
@@ -241,9 +240,10 @@ class _PlainSource:
             raise SlideError(
                 f"{path.name} is damaged: {error}.", "Copy it again from where it came."
             ) from error
-        self.level_sizes = ((height, width),)
-        self.level_downsamples = (1.0,)
-        self.mpp = None
+        self.level_sizes: tuple[tuple[int, int], ...] = ((height, width),)
+        self.level_downsamples: tuple[float, ...] = (1.0,)
+        # The resolution tag of such a file is a printer's or a screen's, never a microscope's.
+        self.mpp: float | None = None
         self.bounds_l0 = (0, 0, height, width)
 
     def read(self, y_l0: int, x_l0: int, level: int, h: int, w: int) -> RegionRead:

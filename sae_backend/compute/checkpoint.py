@@ -15,9 +15,7 @@ from safetensors.torch import save
 from sae_backend.errors import CacheError
 
 
-def write_checkpoint(
-    path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, object]
-) -> None:
+def write_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, object]) -> None:
     """Write a state so that the file is either the old one or the whole new one.
 
     Parameters
@@ -55,9 +53,7 @@ def write_checkpoint(
         ) from error
 
 
-def read_checkpoint(
-    path: Path, identity: str
-) -> tuple[dict[str, torch.Tensor], dict[str, object]] | None:
+def read_checkpoint(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, object]] | None:
     """Read a state back.
 
     Parameters

@@ -23,9 +23,7 @@ def pick_device(name: str = "auto") -> torch.device:
         When the name is unknown or this computer has no such device.
     """
     if name not in DEVICES:
-        raise UserInputError(
-            f"The device {name!r} does not exist.", f"Choose one of {', '.join(DEVICES)}."
-        )
+        raise UserInputError(f"The device {name!r} does not exist.", f"Choose one of {', '.join(DEVICES)}.")
     has = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

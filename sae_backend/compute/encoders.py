@@ -44,9 +44,7 @@ class TileEncoder:
         self._std = torch.tensor(card.std).view(1, 3, 1, 1)
         self._device = torch.device("cpu")
 
-    def encode(
-        self, batch: NDArray[np.uint8], device: torch.device | str = "cpu"
-    ) -> NDArray[np.float32]:
+    def encode(self, batch: NDArray[np.uint8], device: torch.device | str = "cpu") -> NDArray[np.float32]:
         """Vectors of a batch of tiles.
 
         Parameters
@@ -167,9 +165,7 @@ def load_encoder(
     return _from_timm(encoder_id, weights, layer, kind)
 
 
-def _from_timm(
-    encoder_id: str, weights: Path | None, layer: int | None, pooling: Pooling
-) -> TileEncoder:
+def _from_timm(encoder_id: str, weights: Path | None, layer: int | None, pooling: Pooling) -> TileEncoder:
     name = encoder_id.removeprefix(_TIMM)
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -186,7 +182,7 @@ def _from_timm(
         raise UserInputError(f"timm cannot build {name!r}: {error}", "Check its tag.") from error
     _check_kind(model, name, pooling)
     _load(model, tensors, path, name)
-    config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    config = resolve_model_data_config(model)
     licence = str((getattr(model, "pretrained_cfg", None) or {}).get("license") or "")
     card = EncoderCard(
         id=encoder_id,
@@ -224,9 +220,7 @@ def _layer(layer: int | None, n_blocks: int) -> int:
     if layer is None:
         return n_blocks
     if not 1 <= layer <= n_blocks:
-        raise UserInputError(
-            f"The encoder has no layer {layer}.", f"Choose a layer from 1 to {n_blocks}."
-        )
+        raise UserInputError(f"The encoder has no layer {layer}.", f"Choose a layer from 1 to {n_blocks}.")
     return layer
 
 
@@ -271,9 +265,7 @@ def _load(model: Any, tensors: dict[str, torch.Tensor], path: Path, name: str) -
 
 
 def _control(layer: int | None, pooling: Pooling) -> TileEncoder:
-    model = VisionTransformer(
-        img_size=224, patch_size=16, embed_dim=192, depth=4, num_heads=3, num_classes=0
-    )
+    model = VisionTransformer(img_size=224, patch_size=16, embed_dim=192, depth=4, num_heads=3, num_classes=0)
     generator = np.random.Generator(np.random.Philox(_CONTROL_SEED))
     digest = hashlib.sha256()
     state = model.state_dict()

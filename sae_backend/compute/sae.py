@@ -125,9 +125,7 @@ class SparseAutoencoder(nn.Module):
         for start in range(0, x.shape[0], _ENCODE_ROWS):
             chunk = np.ascontiguousarray(x[start : start + _ENCODE_ROWS], dtype=np.float32)
             if not np.isfinite(chunk).all():
-                raise CacheError(
-                    "The embedding holds values that are not finite.", "Embed the slide again."
-                )
+                raise CacheError("The embedding holds values that are not finite.", "Embed the slide again.")
             with torch.inference_mode():
                 dense = self(torch.from_numpy(chunk).to(self.W_enc.device))
                 where = dense.nonzero(as_tuple=True)
@@ -328,13 +326,9 @@ def _parse_config(content: bytes, folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(
-            f"The {CONFIG_NAME} in {folder.name} is not JSON.", _CONFIG_HINT
-        ) from error
+        raise WeightsError(f"The {CONFIG_NAME} in {folder.name} is not JSON.", _CONFIG_HINT) from error
     if not isinstance(config, dict):
-        raise WeightsError(
-            f"The {CONFIG_NAME} in {folder.name} is not a JSON object.", _CONFIG_HINT
-        )
+        raise WeightsError(f"The {CONFIG_NAME} in {folder.name} is not a JSON object.", _CONFIG_HINT)
     return config
 
 
@@ -349,16 +343,13 @@ def _card_of(config: dict[str, Any], folder: Path) -> SaeCard:
     for key, allowed in due.items():
         if config.get(key) not in allowed:
             raise WeightsError(
-                f"The SAE in {folder.name} has {key} {config.get(key)!r}, and only "
-                f"{allowed[0]!r} is read.",
+                f"The SAE in {folder.name} has {key} {config.get(key)!r}, and only {allowed[0]!r} is read.",
                 _CONFIG_HINT,
             )
     sizes = (config.get("d_in"), config.get("d_sae"))
     for size in sizes:
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise WeightsError(
-                f"The SAE in {folder.name} does not state its d_in and d_sae.", _CONFIG_HINT
-            )
+            raise WeightsError(f"The SAE in {folder.name} does not state its d_in and d_sae.", _CONFIG_HINT)
     metadata = config.get("metadata")
     pathology = metadata.get("pathology") if isinstance(metadata, dict) else None
     unknown = {
@@ -378,6 +369,4 @@ def _card_of(config: dict[str, Any], folder: Path) -> SaeCard:
     try:
         return SaeCard.from_json(record)
     except (UserInputError, TypeError, ValueError) as error:
-        raise WeightsError(
-            f"The SAE card in {folder.name} is damaged: {error}", _CONFIG_HINT
-        ) from error
+        raise WeightsError(f"The SAE card in {folder.name} is damaged: {error}", _CONFIG_HINT) from error

@@ -80,9 +80,7 @@ class TileSet:
             here = here[np.argsort(tile[here], kind="stable")]  # disks like ascending reads
             found[here] = self.parts[int(number)].vectors[tile[here]]
         if not np.isfinite(found).all():
-            raise CacheError(
-                "The embedding holds values that are not finite.", "Embed the slide again."
-            )
+            raise CacheError("The embedding holds values that are not finite.", "Embed the slide again.")
         return found
 
     def batches(self, rows: int = 4096) -> Iterator[NDArray[np.float32]]:
@@ -139,9 +137,7 @@ def split_tiles(parts: Sequence[TrainPart], share: float, seed: int) -> Split:
     group, unit = _groups(parts, kept)
     held = _choose(group, share, seed)
     tiles = tuple(parts)
-    return Split(
-        TileSet(tiles, part[~held], tile[~held]), TileSet(tiles, part[held], tile[held]), unit
-    )
+    return Split(TileSet(tiles, part[~held], tile[~held]), TileSet(tiles, part[held], tile[held]), unit)
 
 
 def _check_parts(parts: Sequence[TrainPart]) -> None:
@@ -161,9 +157,7 @@ def _check_parts(parts: Sequence[TrainPart]) -> None:
                 )
 
 
-def _groups(
-    parts: Sequence[TrainPart], kept: Sequence[NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], str]:
+def _groups(parts: Sequence[TrainPart], kept: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], str]:
     """Number (n,) of the group that each tile is held out with, and the name of the unit."""
     names = [part.slide or str(number) for number, part in enumerate(parts)]
     slides = {name: number for number, name in enumerate(dict.fromkeys(names))}

@@ -161,8 +161,7 @@ def train_sae(
     width = parts[0].vectors.shape[1]
     if width != source.encoder.width:
         raise MismatchError(
-            f"The vectors have width {width}, and {source.encoder.id} gives "
-            f"{source.encoder.width}.",
+            f"The vectors have width {width}, and {source.encoder.id} gives {source.encoder.width}.",
             "Embed the slides with this encoder again.",
         )
     training = _Training(split, spec, source, run)
@@ -314,7 +313,7 @@ class _Training:
                 group["lr"] = self.schedule.rate(self.step)
             self.adam.step()
             w_dec /= w_dec.norm(dim=1, keepdim=True)
-            if self.spec.l1 is None and self.step < self.schedule.total // 2:
+            if self.spec.l1 is None and self.step < self.schedule.total * 4 // 5:
                 fired = float((f > 0).sum()) / x.shape[0]
                 excess = float(np.log(max(fired, 0.1) / self.target_l0))
                 self.l1 *= float(np.exp(_L1_GAIN * np.clip(excess, -1.0, 1.0)))

@@ -47,9 +47,7 @@ def preprocessed(batch: NDArray[np.uint8], card: EncoderCard) -> torch.Tensor:
 
 
 def test_last_layer_is_what_timm_calls_features(model: torch.nn.Module, weights: Path) -> None:
-    cls, mean, patch = (
-        load_encoder(ENCODER_ID, weights, None, p) for p in ("cls", "mean", "patch")
-    )
+    cls, mean, patch = (load_encoder(ENCODER_ID, weights, None, p) for p in ("cls", "mean", "patch"))
     batch = tiles(2, cls.card.input_px)
     with torch.inference_mode():
         features = model.forward_features(preprocessed(batch, cls.card)).numpy()
@@ -120,9 +118,7 @@ def test_weights_from_the_hugging_face_cache(
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
-def test_a_pickle_is_refused_by_content(
-    model: torch.nn.Module, tmp_path: Path, name: str, form: str
-) -> None:
+def test_a_pickle_is_refused_by_content(model: torch.nn.Module, tmp_path: Path, name: str, form: str) -> None:
     path = tmp_path / name
     if form == "pickle":
         path.write_bytes(pickle.dumps({"weights": 1}))

@@ -193,9 +193,7 @@ def test_tensors_are_checked(
         ("metadata", {"pathology": {"pooling": "max"}}),
     ],
 )
-def test_configuration_is_checked(
-    sae: SparseAutoencoder, tmp_path: Path, key: str, value: Any
-) -> None:
+def test_configuration_is_checked(sae: SparseAutoencoder, tmp_path: Path, key: str, value: Any) -> None:
     sae.save(tmp_path / "sae")
     path = tmp_path / "sae" / "cfg.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
@@ -236,9 +234,7 @@ def test_what_does_not_belong_together_is_refused(sae: SparseAutoencoder) -> Non
     assert sae.encode(np.zeros((0, D_IN), np.float32)).shape == (0, N_FEATURES)
 
 
-def test_explained_variance_equals_brute_force(
-    sae: SparseAutoencoder, x: NDArray[np.float32]
-) -> None:
+def test_explained_variance_equals_brute_force(sae: SparseAutoencoder, x: NDArray[np.float32]) -> None:
     tensors = {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
     f, x_hat = brute_force(x, tensors)
     exact = x.astype(np.float64)

@@ -92,9 +92,7 @@ def test_same_seed_same_weights_and_saved_folder_agrees(tmp_path: Path) -> None:
     assert sae.save(tmp_path / "sae") == card
     again = SparseAutoencoder.load(tmp_path / "sae")
     vectors = part(seed=3).vectors.astype(np.float32)
-    np.testing.assert_allclose(
-        again.encode(vectors).toarray(), sae.encode(vectors).toarray(), atol=1e-5
-    )
+    np.testing.assert_allclose(again.encode(vectors).toarray(), sae.encode(vectors).toarray(), atol=1e-5)
     again.check_encoder(SOURCE.encoder)
 
 
@@ -130,9 +128,7 @@ def test_cancel_keeps_the_state(tmp_path: Path) -> None:
     file = tmp_path / "train.safetensors"
     calls = iter(range(100))
     with pytest.raises(CancelledError):
-        train_sae(
-            [part()], SHORT, SOURCE, TrainRun(cancelled=lambda: next(calls) == 5, checkpoint=file)
-        )
+        train_sae([part()], SHORT, SOURCE, TrainRun(cancelled=lambda: next(calls) == 5, checkpoint=file))
     seen: list[int] = []
     run = TrainRun(progress=lambda _stage, done, _total: seen.append(done), checkpoint=file)
     assert train_sae([part()], SHORT, SOURCE, run)[1] == train_sae([part()], SHORT, SOURCE)[1]
@@ -154,9 +150,7 @@ def test_a_state_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         train_sae([part()], SHORT, SOURCE, TrainRun(checkpoint=tmp_path / "file" / "state"))
 
 
-def test_reading_batch_by_batch_gives_the_same(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_reading_batch_by_batch_gives_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = train_sae([part()], SHORT, SOURCE)[1]
     np.save(tmp_path / "x.npy", part().vectors)
     mapped = replace(part(), vectors=np.load(tmp_path / "x.npy", mmap_mode="r"))
