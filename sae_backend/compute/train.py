@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from sae_backend.cards import EncoderCard, SaeCard, digest_of
+from sae_backend.compute.centring import centre_of
 from sae_backend.compute.checkpoint import read_checkpoint, write_checkpoint
 from sae_backend.compute.metrics import dead_shares, measure
 from sae_backend.compute.sae import SparseAutoencoder
-from sae_backend.compute.split import Split, TileSet, TrainPart, split_tiles
+from sae_backend.compute.schedule import Schedule
+from sae_backend.compute.split import Split, TrainPart, split_tiles
 from sae_backend.errors import CancelledError, MismatchError, UserInputError, WeightsError
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the number done and the total."""
 
 TARGET_L0 = 32.0
-_TARGET_STEPS = 3000
-_MAX_EPOCHS = 400
-_SAMPLE_ROWS = 8192
-_L1_START = 1.0
-_L1_GAIN = 0.02
+_L1_START = 2.0
+_L1_REACH = 6.0  # the natural logarithm of lambda can move so far in a whole training
 _IN_MEMORY_BYTES = 1 << 30
 _CHECKPOINT_SECONDS = 10.0
 _PARAMETERS = ("W_enc", "b_enc", "W_dec", "b_dec")
@@ -42,9 +41,9 @@ class TrainSpec:
     expansion
         Features per input dimension; 8 is the paper's.
     l1
-        Lambda of the loss, for inputs scaled to a mean norm of sqrt(d). None lets the first half of
-        the training steer it so that about 32 features fire in a tile (fewer for inputs narrower
-        than 128: a quarter of the width), and keeps it fixed in the second half.
+        Lambda of the loss, for inputs scaled to a mean norm of sqrt(d). None starts at 2
+        and lets the training steer it so that about 32 features fire in a training tile (fewer for
+        inputs narrower than 128: a quarter of the width); it is fixed in the last fifth.
     epochs
         Passes over the training tiles. None gives about 3,000 steps, in at most 400 passes.
     seed
@@ -53,7 +52,7 @@ class TrainSpec:
         Of Adam, after a warm-up of 5 % of the steps (at most 1,000); it falls to zero over the
         last fifth.
     batch_size
-        Tiles per step.
+        Most tiles per step; fewer where there are fewer than eight such batches (at least 32).
     holdout_share
         Share of the tiles that is held out for the metrics.
     """
@@ -98,7 +97,7 @@ class TrainSource:
 
 @dataclass(frozen=True)
 class TrainRun:
-    """How a training runs; nothing here changes its result on a given device.
+    """How a training runs; only the device, and its number of threads, can change the result.
 
     Attributes
     ----------
@@ -169,64 +168,17 @@ def train_sae(
     return training.finish()
 
 
-def geometric_median(x: NDArray[np.float64], n_iterations: int = 100) -> NDArray[np.float64]:
-    """Geometric median (d,) of rows (n, d), by Weiszfeld's iteration from the mean."""
-    median: NDArray[np.float64] = x.mean(axis=0)
-    for _ in range(n_iterations):
-        distance = np.maximum(np.linalg.norm(x - median, axis=1), 1e-12)
-        weight = 1.0 / distance
-        moved: NDArray[np.float64] = (weight @ x) / weight.sum()
-        if np.linalg.norm(moved - median) <= 1e-9 * (1.0 + np.linalg.norm(median)):
-            return moved
-        median = moved
-    return median
-
-
-@dataclass
-class _Schedule:
-    """Counts that follow from the number of tiles."""
-
-    n_tiles: int
-    spec: TrainSpec
-    batch: int = field(init=False)
-    per_epoch: int = field(init=False)
-    epochs: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.batch = min(self.spec.batch_size, self.n_tiles)
-        self.per_epoch = self.n_tiles // self.batch
-        wished = -(-_TARGET_STEPS // self.per_epoch)
-        self.epochs = self.spec.epochs or min(_MAX_EPOCHS, wished)
-
-    @property
-    def total(self) -> int:
-        return self.per_epoch * self.epochs
-
-    @property
-    def warm_up(self) -> int:
-        return min(1000, max(1, self.total // 20))
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
-        start = min(1.0, (step + 1) / self.warm_up)
-        end = min(1.0, (self.total - step) / max(1, self.total // 5))
-        return self.spec.learning_rate * start * end
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Order (n_tiles,) of the tiles in an epoch; depends on nothing that came before."""
-        generator = np.random.Generator(np.random.Philox([self.spec.seed, 1, epoch]))
-        return generator.permutation(self.n_tiles)
-
-
 class _Training:
     def __init__(self, split: Split, spec: TrainSpec, source: TrainSource, run: TrainRun) -> None:
         self.split, self.spec, self.source, self.run = split, spec, source, run
         self.device = torch.device(run.device)
-        self.schedule = _Schedule(len(split.train), spec)
+        self.schedule = Schedule(
+            len(split.train), spec.batch_size, spec.epochs, spec.learning_rate, spec.seed
+        )
         self.width = split.train.parts[0].vectors.shape[1]
         self.n_features = self.width * spec.expansion
         self.target_l0 = min(TARGET_L0, max(1.0, self.width / 4))
-        self.median, self.mean_norm = _centre(split.train, spec.seed)
+        self.median, self.mean_norm = centre_of(split.train, spec.seed)
         self.scale = float(np.sqrt(self.width)) / self.mean_norm
         self.l1 = _L1_START if spec.l1 is None else spec.l1
         self.step = 0
@@ -313,10 +265,13 @@ class _Training:
                 group["lr"] = self.schedule.rate(self.step)
             self.adam.step()
             w_dec /= w_dec.norm(dim=1, keepdim=True)
-            if self.spec.l1 is None and self.step < self.schedule.total * 4 // 5:
+            if self.spec.l1 is None and self.schedule.steers(self.step):
                 fired = float((f > 0).sum()) / x.shape[0]
                 excess = float(np.log(max(fired, 0.1) / self.target_l0))
-                self.l1 *= float(np.exp(_L1_GAIN * np.clip(excess, -1.0, 1.0)))
+                # Slowly: the code follows lambda only after hundreds of steps, and what a
+                # lambda that overshoots has killed does not come back.
+                gain = _L1_REACH / self.schedule.total
+                self.l1 *= float(np.exp(gain * np.clip(excess, -1.0, 1.0)))
 
     def finish(self) -> tuple[SparseAutoencoder, SaeCard]:
         """Fold the normalisation into the weights and measure the result."""
@@ -410,20 +365,3 @@ class _Training:
                         # Adam counts its steps on the CPU, wherever the parameters are.
                         where = "cpu" if key == "step" else self.device
                         self.adam.state[parameter][key] = value.to(where)
-
-
-def _centre(tiles: TileSet, seed: int) -> tuple[NDArray[np.float64], float]:
-    """Geometric median (d,) of a sample of the tiles, and the mean distance from it."""
-    generator = np.random.Generator(np.random.Philox([seed, 2]))
-    n_rows = min(_SAMPLE_ROWS, len(tiles))
-    chosen = np.sort(generator.choice(len(tiles), n_rows, replace=False))
-    sample = tiles.gather(chosen).astype(np.float64)
-    median = geometric_median(sample)
-    mean_norm = float(np.linalg.norm(sample - median, axis=1).mean())
-    # Rounding alone leaves about 1e-7 of the norm in float32 vectors that are all alike.
-    if mean_norm <= 1e-6 * (1e-30 + float(np.linalg.norm(median))):
-        raise UserInputError(
-            "All tiles have the same vector, so there is nothing to learn.",
-            "Check that the slide holds tissue and the encoder its weights.",
-        )
-    return median, mean_norm

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import timm
 import torch
-from huggingface_hub import file_download
+from huggingface_hub import constants
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
 
 from sae_backend.cards import EncoderCard
 from sae_backend.compute.device import pick_device
@@ -28,24 +29,27 @@ def tiles(n: int, side: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def model() -> torch.nn.Module:
+def model() -> VisionTransformer:
     torch.manual_seed(1)
-    return timm.create_model(ARCHITECTURE, pretrained=False).eval()
+    made = timm.create_model(ARCHITECTURE, pretrained=False).eval()
+    assert isinstance(made, VisionTransformer)
+    return made
 
 
 @pytest.fixture(scope="module")
-def weights(model: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(model: VisionTransformer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "vit.safetensors"
     save_file(model.state_dict(), path)  # with its head, which a feature extractor must ignore
     return path
 
 
 def preprocessed(batch: NDArray[np.uint8], card: EncoderCard) -> torch.Tensor:
-    scaled = (batch.astype(np.float32) / 255 - np.float32(card.mean)) / np.float32(card.std)
+    mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
+    scaled = (batch.astype(np.float32) / np.float32(255) - mean) / std
     return torch.from_numpy(scaled).permute(0, 3, 1, 2).contiguous()
 
 
-def test_last_layer_is_what_timm_calls_features(model: torch.nn.Module, weights: Path) -> None:
+def test_last_layer_is_what_timm_calls_features(model: VisionTransformer, weights: Path) -> None:
     cls, mean, patch = (load_encoder(ENCODER_ID, weights, None, p) for p in ("cls", "mean", "patch"))
     batch = tiles(2, cls.card.input_px)
     with torch.inference_mode():
@@ -57,7 +61,7 @@ def test_last_layer_is_what_timm_calls_features(model: torch.nn.Module, weights:
     assert cls.encode(batch).dtype == np.float32
 
 
-def test_every_block_equals_a_forward_hook(model: torch.nn.Module, weights: Path) -> None:
+def test_every_block_equals_a_forward_hook(model: VisionTransformer, weights: Path) -> None:
     seen: list[torch.Tensor] = []
     handles = [
         block.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
@@ -99,7 +103,7 @@ def test_card_follows_weights_layer_and_pooling_but_not_words(weights: Path) -> 
 def test_weights_from_the_hugging_face_cache(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_download.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError) as caught:
         load_encoder(ENCODER_ID)
     assert "--weights" in caught.value.hint
@@ -117,7 +121,9 @@ def test_weights_from_the_hugging_face_cache(
 
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
 @pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
-def test_a_pickle_is_refused_by_content(model: torch.nn.Module, tmp_path: Path, name: str, form: str) -> None:
+def test_a_pickle_is_refused_by_content(
+    model: VisionTransformer, tmp_path: Path, name: str, form: str
+) -> None:
     path = tmp_path / name
     if form == "pickle":
         path.write_bytes(pickle.dumps({"weights": 1}))
@@ -137,7 +143,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
         load_encoder(ENCODER_ID, tmp_path / "absent.safetensors")
 
 
-def test_weights_that_do_not_fit_are_named(model: torch.nn.Module, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_named(model: VisionTransformer, tmp_path: Path) -> None:
     state = dict(model.state_dict())
     del state["norm.weight"]
     state["blocks.99.strange"] = torch.zeros(1)
@@ -199,7 +205,7 @@ def test_batches_are_checked_and_may_be_read_only() -> None:
     frozen.flags.writeable = False
     assert encoder.encode(frozen).shape == (1, 192)
     with pytest.raises(MismatchError):
-        encoder.encode(tiles(1, 224).astype(np.float32))  # type: ignore[arg-type]
+        encoder.encode(tiles(1, 224).astype(np.float32))
 
 
 def test_available_encoders_begin_with_the_control() -> None:
