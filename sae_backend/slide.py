@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+import warnings
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
@@ -173,6 +174,11 @@ class _OpenSlideSource:
         handle.set_cache(self._cache)
         return handle
 
+    def _reopen(self) -> None:
+        fresh = self._open()
+        self._handle.close()
+        self._handle = fresh
+
     def _read_mpp(self) -> float | None:
         properties = self._handle.properties
         try:
@@ -195,13 +201,11 @@ class _OpenSlideSource:
                 image = self._handle.read_region((x_l0, y_l0), level, (w, h))
             except openslide.OpenSlideError:
                 # The first error latches the handle for ever, so good tiles would fail too.
-                self._handle.close()
-                self._handle = self._open()
+                self._reopen()
                 try:
                     image = self._handle.read_region((x_l0, y_l0), level, (w, h))
                 except openslide.OpenSlideError:
-                    self._handle.close()
-                    self._handle = self._open()
+                    self._reopen()
                     return RegionRead(np.full((h, w, 3), 255, np.uint8), TileStatus.CORRUPT)
         rgba = np.asarray(image)
         alpha = rgba[..., 3]
@@ -222,7 +226,11 @@ class _PlainSource:
 
     def __init__(self, path: Path) -> None:
         try:
-            with Image.open(path, formats=_PLAIN_FORMATS) as image:
+            # Pillow warns of what it then raises as an error, which is caught below.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                opened = Image.open(path, formats=_PLAIN_FORMATS)
+            with opened as image:
                 width, height = image.size
                 if width * height > _PLAIN_MAX_PX:
                     raise SlideError(

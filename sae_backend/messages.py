@@ -1,0 +1,170 @@
+"""What crosses the border between the program and its worker: frozen values, one JSON line each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from sae_backend.errors import WorkerError
+
+
+@dataclass(frozen=True)
+class AnalyzeRequest:
+    """Embed a slide and, where `sae_dir` is given, encode it.
+
+    Paths are strings; `tile_spec` is the dict of a TileSpec; `layer` None is the last block;
+    `batch` is the number of tiles per pass through the encoder.
+    """
+
+    slide: str
+    cache_dir: str
+    encoder: str
+    mpp: float | None = None
+    tile_spec: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    layer: int | None = None
+    pooling: str = "cls"
+    sae_dir: str | None = None
+    device: str = "auto"
+    batch: int = 16
+
+
+@dataclass(frozen=True)
+class EncodeRequest:
+    """Encode embeddings that exist with an SAE."""
+
+    embedding_dir: str
+    sae_dir: str
+    cache_dir: str
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Train an SAE on embeddings; None stands for the default that `TrainSpec` documents."""
+
+    embedding_dirs: tuple[str, ...]
+    out_dir: str
+    expansion: int = 8
+    l1: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    learning_rate: float = 1e-3
+    batch_size: int = 1024
+    device: str = "auto"
+
+
+Request = AnalyzeRequest | EncodeRequest | TrainRequest
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Ask the worker for a job."""
+
+    job: int
+    request: Request
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Ask the worker to stop a job."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker is up: the device that "auto" means, in words, and versions by package."""
+
+    device: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job's state: units done of total in a stage, per second, and seconds left (None unknown)."""
+
+    job: int
+    stage: str
+    done: int
+    total: int
+    rate_per_s: float
+    eta_s: float | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job ended well; `result` holds plain JSON values."""
+
+    job: int
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job ended with an error for the user."""
+
+    job: int
+    kind: str
+    sentence: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A job ended because it was cancelled; what was finished is kept."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The worker died; `job` is the job that went with it, None when it was idle."""
+
+    job: int | None
+    sentence: str
+    hint: str
+
+
+Event = Ready | Progress | Done | Failed | Cancelled | Crashed
+Message = Submit | Cancel | Event
+
+_TYPES: Final[dict[str, type[Any]]] = {
+    cls.__name__: cls
+    for cls in (
+        Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
+        AnalyzeRequest, EncodeRequest, TrainRequest,
+    )
+}  # fmt: skip
+
+
+def to_line(message: Message) -> str:
+    """Serialise a message as one line without line break."""
+    body = asdict(message)
+    if isinstance(message, Submit):
+        body["request"] = {"type": type(message.request).__name__, **asdict(message.request)}
+    return json.dumps({"type": type(message).__name__, **body}, allow_nan=False)
+
+
+def from_line(line: str) -> Message:
+    """Read back what :func:`to_line` gave.
+
+    Raises
+    ------
+    WorkerError
+        When the line is not a message.
+    """
+    try:
+        record = json.loads(line)
+        if "request" in record:
+            record["request"] = _build(record["request"])
+        message: Message = _build(record)
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkerError("The worker said something that is not a message.", "Start it again.") from error
+    return message
+
+
+def _build(record: dict[str, Any]) -> Any:
+    values = {k: tuple(v) if k == "embedding_dirs" else v for k, v in record.items() if k != "type"}
+    return _TYPES[record["type"]](**values)
