@@ -109,7 +109,7 @@ def _read_raw(data: bytes, name: str, info: SlideInfo) -> RawCells:
 def _fit(raw: RawCells, info: SlideInfo, name: str) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """Which cells lie on the slide, and a note on those that do not."""
     size = np.array([info.height_px, info.width_px], np.float64)
-    inside = ((raw.yx_l0 >= 0) & (raw.yx_l0 < size)).all(axis=1)
+    inside = np.asarray(((raw.yx_l0 >= 0) & (raw.yx_l0 < size)).all(axis=1), np.bool_)
     n_outside = int((~inside).sum())
     if n_outside == 0:
         return inside, ()
