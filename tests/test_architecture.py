@@ -1,0 +1,124 @@
+"""The shape of the project: who imports whom, and what files may be called."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("desktop_app", "sae_backend")
+MAX_LINES = 400
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(*PACKAGES, include_external_packages=True, cache_dir=None)
+
+
+def _importers(imports: grimp.ImportGraph, *names: str) -> set[str]:
+    return {
+        importer
+        for name in names
+        if name in imports.modules
+        for importer in imports.find_modules_that_directly_import(name)
+    }
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def test_import_contracts_hold() -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command as run; run()",
+            "--no-cache",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0 broken" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("libraries", "home"),
+    [
+        (("torch", "torchvision", "timm"), "sae_backend.compute"),
+        (("sqlalchemy", "alembic"), "desktop_app.store"),
+        (("PySide6", "qtpy", "superqt", "napari", "vispy"), "desktop_app"),
+    ],
+)
+def test_a_heavy_library_has_one_home(
+    imports: grimp.ImportGraph, libraries: tuple[str, ...], home: str
+) -> None:
+    assert all(importlib.util.find_spec(name) for name in libraries), "a library has another name"
+    importers = _importers(imports, *libraries)
+    assert [module for module in sorted(importers) if not _within(module, home)] == []
+
+
+def test_the_computing_half_is_reached_by_messages_only(imports: grimp.ImportGraph) -> None:
+    compute = {module for module in imports.modules if _within(module, "sae_backend.compute")}
+    outside = {
+        module for module in _importers(imports, *compute) if not _within(module, "sae_backend.compute")
+    }
+    assert outside == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["sae_backend", "sae_backend.features", "sae_backend.client", "desktop_app"]
+)
+def test_a_fresh_interpreter_needs_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({{'torch', 'timm', 'torchvision'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_names_say_what_is_inside() -> None:
+    banned = {"utils", "util", "helpers", "helper", "manager", "base", "common", "misc"}
+    sources = [path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    assert sources
+    assert [str(path) for path in sources if banned & {*path.with_suffix("").parts}] == []
+
+
+def test_files_stay_short() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES
+    }
+    assert long == {}
+
+
+def test_packaging_is_a_folder_and_not_a_package() -> None:
+    assert (ROOT / "packaging").is_dir()
+    assert not (ROOT / "packaging" / "__init__.py").exists()
+
+
+def test_constraints_pin_all_but_torch_and_name_no_host() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    loose = [line for line in lines if "==" not in line]
+    assert [line.partition(">=")[0] for line in loose] == ["torch", "torchvision"]
+    assert not any("/" in line or line.startswith(("-", "nvidia", "cuda", "triton")) for line in lines)
+
+
+def test_every_dependency_is_constrained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    pinned = {_name(line) for line in lines}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert [entry for entry in wanted if _name(entry) not in pinned] == []
+
+
+def _name(requirement: str) -> str:
+    return requirement.partition(">")[0].partition("=")[0].partition("<")[0].strip().lower().replace("_", "-")
