@@ -1,0 +1,129 @@
+"""The store of one project: a folder with `project.sqlite` and `cache/`."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Final, Self
+
+from sqlalchemy import insert, select, update
+
+from desktop_app.store import tables, upgrade
+from desktop_app.store.analyses import AnalysisRows
+from desktop_app.store.annotations import AnnotationRows
+from desktop_app.store.cell_tables import CellRows
+from desktop_app.store.correlation_tables import CorrelationRows
+from desktop_app.store.engine import Database, read_only_error
+from desktop_app.store.slides import SlideRows
+from sae_backend.errors import StoreError
+
+DATABASE_NAME: Final = "project.sqlite"
+CACHE_NAME: Final = "cache"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a user id that has no name.
+        return "unknown"
+
+
+class Store(SlideRows, AnalysisRows, AnnotationRows, CellRows, CorrelationRows):
+    """All that a project remembers. Made by `create` or `open`; belongs to the thread that made it.
+
+    Parameters
+    ----------
+    folder
+        The project's folder, whose database exists and is of the newest revision.
+    author
+        Name under which changes are recorded; None takes the system's user name.
+    """
+
+    def __init__(self, folder: Path, author: str | None = None) -> None:
+        self.folder = folder
+        self.author = author or _user()
+        self.cache_dir = folder / CACHE_NAME
+        self._database = Database(folder / DATABASE_NAME)
+        try:
+            self._check_writable()
+            self.cache_dir.mkdir(exist_ok=True)
+        except OSError as error:
+            self._database.dispose()
+            raise read_only_error(folder) from error
+        except StoreError:
+            self._database.dispose()
+            raise
+
+    @classmethod
+    def create(cls, folder: Path, author: str | None = None) -> Self:
+        """Make a new project, and its folder where there is none.
+
+        Raises
+        ------
+        StoreError
+            When there is a project already or the folder cannot be written.
+        """
+        folder = Path(folder).absolute()
+        file = folder / DATABASE_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # An empty file is what a creation leaves that was killed before its first commit.
+            taken = file.exists() and file.stat().st_size > 0
+        except OSError as error:
+            raise read_only_error(folder) from error
+        if taken:
+            raise StoreError(f"{folder} holds a project already.", "Open it, or choose another folder.")
+        upgrade.migrate(file)
+        return cls(folder, author)
+
+    @classmethod
+    def open(cls, folder: Path, author: str | None = None) -> Self:
+        """Open a project, bringing an older one up to date after making a copy of it.
+
+        Raises
+        ------
+        StoreError
+            When it is not a project, was made by a newer version (then nothing is changed), cannot
+            be written, or is damaged.
+        """
+        folder = Path(folder).absolute()
+        file = folder / DATABASE_NAME
+        if not file.is_file() or file.stat().st_size == 0:
+            raise StoreError(
+                f"{folder} is not a Sparsescope project.",
+                "Choose a folder that has a project.sqlite, or make a new project.",
+            )
+        upgrade.prepare(file, upgrade.MIGRATIONS)
+        return cls(folder, author)
+
+    def _check_writable(self) -> None:
+        # SQLite opens a read-only file without a word and refuses only the first change, which
+        # would be the user's first annotation. So write a page, and take it back.
+        with self._database.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id={upgrade.APPLICATION_ID}")
+            connection.rollback()
+
+    def setting(self, key: str) -> str | None:
+        """Return a setting of the project, None where it was never set."""
+        table = tables.settings
+        with self._database.read() as connection:
+            return connection.execute(select(table.c.value).where(table.c.key == key)).scalar()
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Store a setting of the project."""
+        table = tables.settings
+        with self._database.write() as connection:
+            changed = connection.execute(update(table).where(table.c.key == key).values(value=value))
+            if changed.rowcount == 0:
+                connection.execute(insert(table).values(key=key, value=value))
+
+    def close(self) -> None:
+        """Close the database; the store cannot be used afterwards."""
+        self._database.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

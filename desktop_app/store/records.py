@@ -1,0 +1,217 @@
+"""Frozen records: what the store takes and gives. Database rows never leave the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+MppSource = Literal["file", "user", "unknown"]
+Status = Literal["unseen", "draft", "reviewed", "rejected"]
+STATUSES: Final[tuple[Status, ...]] = ("unseen", "draft", "reviewed", "rejected")
+CONFIDENCES: Final = (1, 2, 3, 4, 5)
+CONTENT_FIELDS: Final = ("name", "description", "tags", "confidence", "status")
+
+FieldValue = str | int | tuple[str, ...] | None
+"""Value of one annotation field."""
+
+
+@dataclass(frozen=True)
+class FeatureRef:
+    """One feature of one SAE: what an annotation hangs on, the same on every slide."""
+
+    sae_digest: str
+    index: int
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """A slide of the project. `mpp` is in um per px, None where unknown; sizes are level-0 px."""
+
+    id: int
+    fingerprint: str
+    path: Path
+    name: str
+    mpp: float | None
+    mpp_source: MppSource
+    height_px: int
+    width_px: int
+    vendor: str
+    added_at: str
+
+
+@dataclass(frozen=True)
+class SaeRecord:
+    """A sparse autoencoder that the project knows; `card` is its card as plain JSON values."""
+
+    digest: str
+    folder: Path
+    card: dict[str, Any]
+    added_at: str
+
+
+@dataclass(frozen=True)
+class NewAnalysis:
+    """An analysis to be added; the folders are relative to the project's cache.
+
+    `counts` holds the number of tiles by status.
+    """
+
+    slide_id: int
+    encoder: str
+    encoder_digest: str
+    layer: int
+    pooling: str
+    is_control: bool
+    tile_spec: Mapping[str, Any]
+    grid_digest: str
+    embedding_folder: str
+    embedding_digest: str
+    sae_digest: str | None = None
+    feature_folder: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AnalysisRecord:
+    """One slide embedded, and encoded where `feature_folder` is set; see `NewAnalysis`."""
+
+    id: int
+    slide_id: int
+    encoder: str
+    encoder_digest: str
+    layer: int
+    pooling: str
+    is_control: bool
+    tile_spec: dict[str, Any]
+    grid_digest: str
+    embedding_folder: str
+    embedding_digest: str
+    sae_digest: str | None
+    feature_folder: str | None
+    counts: dict[str, int]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class AnnotationRecord:
+    """What people say of one feature. Revision 0 means that nobody has said anything yet.
+
+    `confidence` is 1 to 5 or None; `updated_at` is UTC in ISO 8601, empty at revision 0.
+    """
+
+    sae_digest: str
+    feature: int
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    confidence: int | None = None
+    status: Status = "unseen"
+    author: str = ""
+    updated_at: str = ""
+    revision: int = 0
+
+    @property
+    def ref(self) -> FeatureRef:
+        """The feature that this is about."""
+        return FeatureRef(self.sae_digest, self.feature)
+
+    def content(self) -> dict[str, FieldValue]:
+        """The five fields that people edit, by name."""
+        return {name: getattr(self, name) for name in CONTENT_FIELDS}
+
+
+@dataclass(frozen=True)
+class HistoryRecord:
+    """One changed field of an annotation; `revision` is the one that the change made."""
+
+    at: str
+    author: str
+    field: str
+    before: FieldValue
+    after: FieldValue
+    revision: int
+
+
+@dataclass(frozen=True)
+class AnnotationConflict:
+    """A feature that two people described differently, and in which fields."""
+
+    mine: AnnotationRecord
+    theirs: AnnotationRecord
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of imported annotations; those in conflict were left as they were."""
+
+    added: int
+    unchanged: int
+    conflicts: list[AnnotationConflict]
+
+
+@dataclass(frozen=True)
+class CellImportRecord:
+    """Where the cells of a slide came from; `type_counts` is the number of cells by type."""
+
+    id: int
+    slide_id: int
+    source_name: str
+    source_sha256: str
+    tool: str
+    n_cells: int
+    type_counts: dict[str, int]
+    notes: tuple[str, ...]
+    imported_at: str
+
+
+@dataclass(frozen=True)
+class NewCorrelation:
+    """A correlation table to be added.
+
+    `meta` holds n_tiles, n_slides, n_clusters, unit, method and notes; `rows` are dicts with the
+    fields of `CorrelationRow`, of which method, unit, n_tiles and n_slides default to `meta`'s.
+    """
+
+    sae_digest: str
+    analysis_ids: tuple[int, ...]
+    spec: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    rows: Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class CorrelationRecord:
+    """A stored correlation table without its rows."""
+
+    id: int
+    sae_digest: str
+    analysis_ids: tuple[int, ...]
+    spec: dict[str, Any]
+    meta: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class CorrelationRow:
+    """One feature against one cell type by one statistic; None where it is not defined.
+
+    `p` is family-wise (permutation of the maximum), `q` is Benjamini-Hochberg; `reason` says why
+    a value is not defined.
+    """
+
+    feature: int
+    cell_type: str
+    n_tiles: int
+    n_slides: int
+    statistic: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    q: float | None
+    method: str
+    unit: str
+    reason: str = ""

@@ -1,0 +1,187 @@
+"""The tables of the newest revision. A change here needs a migration beside the others."""
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""SQLite can only alter a constraint that has a name, so every one gets one."""
+
+metadata = MetaData(naming_convention=NAMES)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+slides = Table(
+    "slides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mpp", Float),
+    Column("mpp_source", Text, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("vendor", Text, nullable=False),
+    Column("added_at", Text, nullable=False),
+    CheckConstraint("mpp_source IN ('file', 'user', 'unknown')", name="mpp_source"),
+    CheckConstraint("(mpp IS NULL) = (mpp_source = 'unknown')", name="mpp_known"),
+)
+
+saes = Table(
+    "saes",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("folder", Text, nullable=False),
+    Column("card", Text, nullable=False),
+    Column("added_at", Text, nullable=False),
+)
+
+# An SAE is named by its content, and its folder may never have been seen here (annotations that a
+# colleague sent), so `sae_digest` is nowhere a foreign key.
+analyses = Table(
+    "analyses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
+    Column("encoder", Text, nullable=False),
+    Column("encoder_digest", Text, nullable=False),
+    Column("layer", Integer, nullable=False),
+    Column("pooling", Text, nullable=False),
+    Column("is_control", Boolean(create_constraint=False), nullable=False),
+    Column("tile_spec", Text, nullable=False),
+    Column("grid_digest", Text, nullable=False),
+    Column("embedding_folder", Text, nullable=False),
+    Column("embedding_digest", Text, nullable=False),
+    Column("sae_digest", Text),
+    Column("feature_folder", Text),
+    Column("counts", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("chosen", Boolean(create_constraint=False), nullable=False),
+    Column("recency", Integer, nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("sae_digest", Text, primary_key=True),
+    Column("feature", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("confidence", Integer),
+    Column("status", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("feature >= 0", name="feature"),
+    CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
+    CheckConstraint("status IN ('unseen', 'draft', 'reviewed', 'rejected')", name="status"),
+)
+
+annotation_history = Table(
+    "annotation_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sae_digest", Text, nullable=False),
+    Column("feature", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    ForeignKeyConstraint(["sae_digest", "feature"], ["annotations.sae_digest", "annotations.feature"]),
+    UniqueConstraint("sae_digest", "feature", "revision", "field"),
+)
+
+cell_imports = Table(
+    "cell_imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
+    Column("source_name", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("n_cells", Integer, nullable=False),
+    Column("type_names", Text, nullable=False),
+    Column("type_counts", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("imported_at", Text, nullable=False),
+)
+
+# Apart from their import, so that listing imports never walks through the arrays.
+cell_arrays = Table(
+    "cell_arrays",
+    metadata,
+    Column("import_id", ForeignKey("cell_imports.id"), primary_key=True),
+    Column("y_l0", LargeBinary, nullable=False),
+    Column("x_l0", LargeBinary, nullable=False),
+    Column("type_index", LargeBinary, nullable=False),
+)
+
+correlations = Table(
+    "correlations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sae_digest", Text, nullable=False, index=True),
+    Column("spec", Text, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+correlation_analyses = Table(
+    "correlation_analyses",
+    metadata,
+    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("analysis_id", ForeignKey("analyses.id"), nullable=False),
+)
+
+# NULL in the four columns that repeat in every row means "as in the correlation's meta": a table
+# of 12,288 features has over 100,000 rows.
+correlation_rows = Table(
+    "correlation_rows",
+    metadata,
+    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("feature", Integer, nullable=False),
+    Column("cell_type", Text, nullable=False),
+    Column("statistic", Text, nullable=False),
+    Column("value", Float),
+    Column("ci_low", Float),
+    Column("ci_high", Float),
+    Column("p", Float),
+    Column("q", Float),
+    Column("reason", Text, nullable=False),
+    Column("n_tiles", Integer),
+    Column("n_slides", Integer),
+    Column("method", Text),
+    Column("unit", Text),
+    UniqueConstraint("correlation_id", "feature", "cell_type", "statistic"),
+    sqlite_with_rowid=False,
+)
