@@ -1,0 +1,100 @@
+"""The composition root of the window: builds its parts, connects them, and runs it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from desktop_app.controller import Controller
+    from desktop_app.widgets.dialogs import Dialogs
+    from desktop_app.widgets.main_window import MainWindow
+    from sae_backend.client import Backend
+
+# napari takes the first Qt binding it finds, and that need not be ours.
+os.environ["QT_API"] = "pyside6"
+
+
+@dataclass(frozen=True)
+class WindowStart:
+    """What the window opens with; `mpp` is the slide's um per px as stated by the user."""
+
+    project: Path | None = None
+    slide: Path | None = None
+    feature: int | None = None
+    mpp: float | None = None
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Desktop:
+    """A window and what answers it."""
+
+    window: MainWindow
+    controller: Controller
+
+
+def build_window(backend: Backend, dialogs: Dialogs | None = None) -> Desktop:
+    """Build the window without showing it; the worker is not started yet."""
+    from desktop_app.controller import Controller
+    from desktop_app.controller.context import Context
+    from desktop_app.layers import SlideLayers
+    from desktop_app.session import Session
+    from desktop_app.tasks import WorkerTasks
+    from desktop_app.widgets.dialogs import QtDialogs
+    from desktop_app.widgets.main_window import MainWindow
+
+    window = MainWindow()
+    context = Context(
+        session=Session(),
+        window=window,
+        layers=SlideLayers(window.viewer),
+        tasks=WorkerTasks(backend),
+        dialogs=dialogs or QtDialogs(window.qt_window),
+    )
+    return Desktop(window, Controller(context))
+
+
+def open_start(desktop: Desktop, start: WindowStart) -> None:
+    """Open what the window was started with."""
+    controller = desktop.controller
+    if start.project is not None:
+        controller.projects.open_project(start.project)
+    if start.slide is not None:
+        controller.projects.open_slide(start.slide, start.mpp)
+    if start.feature is not None:
+        controller.select_feature(start.feature)
+    if start.notice:
+        desktop.window.start_page.show_notice(start.notice)
+        desktop.window.say(start.notice)
+
+
+def run_window(start: WindowStart, backend: Backend | None = None) -> int:
+    """Show the window and return the exit code when it is closed.
+
+    The window is seen first; then the worker starts in its own process and the slide opens.
+    """
+    import napari
+    from napari.settings import get_settings
+    from PySide6.QtCore import QTimer
+
+    # Path None: nothing that happens here is written into the user's own napari settings.
+    get_settings(path=None)
+    get_settings().application.confirm_close_window = False
+    if backend is None:
+        from sae_backend.client import WorkerClient
+
+        backend = WorkerClient()
+    desktop = build_window(backend)
+    desktop.window.show()
+
+    def begin() -> None:
+        desktop.controller.start()
+        open_start(desktop, start)
+
+    QTimer.singleShot(0, begin)
+    napari.run()
+    desktop.controller.close()
+    return 0

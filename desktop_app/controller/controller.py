@@ -1,0 +1,53 @@
+"""Puts the themes together; what the composition root talks to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from desktop_app.controller.annotations import AnnotationActions
+from desktop_app.controller.correlations import CorrelationActions
+from desktop_app.controller.exports import ExportActions
+from desktop_app.controller.features import FeatureActions
+from desktop_app.controller.jobs import JobActions
+from desktop_app.controller.projects import ProjectActions
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+
+
+class Controller:
+    """Answers the window's requests; nothing else decides."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.projects = ProjectActions(context)
+        self.features = FeatureActions(context)
+        self.annotations = AnnotationActions(context)
+        self.correlations = CorrelationActions(context, self.projects, self.features)
+        self.jobs = JobActions(context, self.projects, self.features, self.correlations)
+        self.exports = ExportActions(context)
+        self._closed = False
+        context.window.closing.connect(self.close)
+
+    def start(self) -> None:
+        """Start the worker; nothing waits for it."""
+        self._context.attempt(self._context.tasks.start)
+
+    def select_feature(self, feature: int) -> None:
+        """Choose a feature of the open slide."""
+        self._context.session.set_feature(feature)
+
+    def close(self) -> None:
+        """Save what is being typed, end the worker and close the project."""
+        if self._closed:
+            return
+        self._closed = True
+        self._context.window.annotation.flush()
+        self.projects.close()
+        self._context.tasks.close()
+        self._context.layers.clear()
+        session = self._context.session
+        if session.slide is not None:
+            session.slide.close()
+        if session.store is not None:
+            session.store.close()

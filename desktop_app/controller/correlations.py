@@ -1,0 +1,89 @@
+"""Cells and correlations: import, table, scatter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from desktop_app import jobs
+from sae_backend.cells import count_cells
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.features import FeatureActions
+    from desktop_app.controller.projects import ProjectActions
+
+
+class CorrelationActions:
+    """Shows which features follow which cell types."""
+
+    def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
+        self._context, self._projects, self._features = context, projects, features
+        context.window.menus.import_cells_requested.connect(self.ask_cells)
+        context.window.correlations.pair_requested.connect(self.show_pair)
+        context.session.analysis_changed.connect(lambda _: self.refresh())
+
+    def ask_cells(self) -> None:
+        """Ask for a cell file of the open slide and import it."""
+        context = self._context
+        if context.session.slide is None:
+            context.window.say("Open the slide that the cells belong to first.")
+            return
+        if not self._projects.ensure_project():
+            return
+        path = context.dialogs.open_file(
+            "Import cells", "Cells (*.geojson *.json *.csv *.tsv *.parquet);;All files (*)"
+        )
+        store, record = context.session.store, context.session.slide_record
+        if path is None or store is None or record is None:
+            return
+        done = context.attempt(lambda: jobs.import_cells(store, record.id, path))
+        if done is None:
+            return
+        self._features.show_cells()
+        self.refresh()
+        kinds = ", ".join(f"{count:,} {name}" for name, count in done.type_counts.items())
+        context.window.say(" ".join([f"{done.n_cells:,} cells imported: {kinds}.", *done.notes]))
+
+    def refresh(self) -> None:
+        """Show the newest correlation of the current SAE."""
+        session, panel = self._context.session, self._context.window.correlations
+        store, features = session.store, session.features
+        panel.run_button.setEnabled(features is not None)
+        if store is None or features is None:
+            panel.say("Correlations need an analysed slide with features, and cells.")
+            return
+        newest = store.latest_correlation(features.sae_digest)
+        if newest is not None:
+            meta = newest.meta
+            n = f"{meta['n_tiles']:,} tiles, {meta['n_slides']} slides, {meta['n_clusters']} clusters"
+            panel.show_rows(store.correlation_rows(newest.id), f"{n}; unit: {meta['unit']}")
+            panel.method.setToolTip(str(meta["method"]))
+        elif session.slide_record is not None and store.cells(session.slide_record.id) is None:
+            panel.say("This slide has no cells yet. Slide > Import cells reads GeoJSON, CSV or Parquet.")
+        else:
+            panel.say("Cells are there. “Correlate” measures which features follow which cell type.")
+
+    def show_pair(self, feature: int, cell_type: str) -> None:
+        """Select a feature and plot it against one cell type, a point a tile of the open slide."""
+        session, panel = self._context.session, self._context.window.correlations
+        features = session.features
+        if features is None or session.store is None or session.slide_record is None:
+            return
+        session.set_feature(feature)
+        table = session.store.cells(session.slide_record.id)
+        if table is None or cell_type not in table.type_names:
+            panel.scatter.clear()
+            return
+        counts = count_cells(table, features.grid)
+        column = counts.type_names.index(cell_type)
+        activations = np.zeros(features.n_tiles)
+        tiles, values = features.column(feature)
+        activations[tiles] = values
+        kept = np.flatnonzero(features.valid)
+        x = counts.counts[kept, column].astype(np.float64)
+        panel.show_points(
+            x, activations[kept], kept, (f"{cell_type} cells in the tile", f"feature {feature}")
+        )
+        panel.scatter.mark_tile(session.tile)

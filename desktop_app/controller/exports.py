@@ -1,0 +1,128 @@
+"""Exports and help: tables, annotations, the picture of the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from desktop_app import annotation_exchange, export
+from desktop_app.widgets.view_picture import ViewCaption, save_view
+from sae_backend.errors import UserInputError
+from sae_backend.paths import resource
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.store import Store
+
+TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
+ABOUT: Final = """# Sparsescope
+
+Shows what a pathology foundation model has learned: features of a sparse autoencoder on whole slides.
+For research, not for diagnosis. BSD-3-Clause licence.
+"""
+
+
+class ExportActions:
+    """Writes files that the user names."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        menus = context.window.menus
+        menus.export_features_requested.connect(
+            lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
+        )
+        menus.export_correlations_requested.connect(
+            lambda: self._write("Export correlations", TABLES, "correlations.csv", export.correlation_table)
+        )
+        menus.export_annotations_requested.connect(
+            lambda: self._write(
+                "Export annotations", "JSON (*.json);;CSV (*.csv)", "annotations.json", _annotations
+            )
+        )
+        menus.import_annotations_requested.connect(self.import_annotations)
+        menus.export_view_requested.connect(self.export_view)
+        menus.guide_requested.connect(self.show_guide)
+        menus.about_requested.connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
+
+    def _write(self, title: str, kinds: str, suggested: str, write: Callable[[Store, Path], object]) -> None:
+        store = self._context.session.store
+        if store is None:
+            self._context.window.say("There is nothing to export without a project.")
+            return
+        self._context.window.annotation.flush()
+        path = self._context.dialogs.save_file(title, kinds, suggested)
+        if path is None:
+            return
+
+        def work() -> bool:
+            write(store, path)
+            return True
+
+        if self._context.attempt(work):
+            self._context.window.say(f"Written: {path}")
+
+    def import_annotations(self) -> None:
+        """Read annotations that were exported elsewhere; differing ones are told, never overwritten."""
+        session = self._context.session
+        if session.store is None:
+            self._context.window.say("Open a project first.")
+            return
+        store = session.store
+        path = self._context.dialogs.open_file("Import annotations", "JSON (*.json)")
+        if path is None:
+            return
+        report = self._context.attempt(lambda: annotation_exchange.import_json(store, path))
+        if report is None:
+            return
+        text = f"{report.added} annotations added, {report.unchanged} already there."
+        if report.conflicts:
+            text += f" {len(report.conflicts)} differ from this project's and were left alone."
+        for note in store.annotations(session.features.sae_digest if session.features is not None else None):
+            session.annotation_changed.emit(note)
+        self._context.window.say(text)
+
+    def export_view(self) -> None:
+        """Write what is seen as a PNG with scale bar and colour bar."""
+        session = self._context.session
+        if session.slide is None:
+            self._context.window.say("Open a slide first.")
+            return
+        path = self._context.dialogs.save_file("Export view", "PNG (*.png)", "view.png")
+        if path is None:
+            return
+        if self._context.attempt(lambda: self._save_view(path)):
+            self._context.window.say(f"Written: {path}")
+
+    def _save_view(self, path: Path) -> bool:
+        if path.suffix.lower() != ".png":
+            raise UserInputError("The view is written as PNG.", "Name the file .png.")
+        session, window = self._context.session, self._context.window
+        assert session.slide is not None
+        analysis, feature = session.analysis, session.feature
+        source = session.slide.info.path.name
+        if analysis is not None:
+            source += f", {analysis.encoder}" + (" (random-weights control)" if analysis.is_control else "")
+        title, limits = "", None
+        if feature is not None and session.features is not None and window.menus.heatmap.isChecked():
+            name = window.features.model.table.names.get(feature, "")
+            title = f"Feature {feature}" + (f": {name}" if name else "")
+            limits = self._context.layers.limits
+            source += f", SAE {session.features.sae_digest[:12]}"
+        save_view(
+            window.viewer.screenshot(canvas_only=True, flash=False), path, ViewCaption(title, source, limits)
+        )
+        return True
+
+    def show_guide(self, page: str) -> None:
+        """Show a help page."""
+        text = self._context.attempt(lambda: resource(f"help/{page}.md").read_text(encoding="utf-8"))
+        if text is not None:
+            self._context.dialogs.show_page("Help", text)
+
+
+def _annotations(store: Store, path: Path) -> None:
+    if path.suffix.lower() == ".csv":
+        annotation_exchange.export_csv(store, path)
+    else:
+        annotation_exchange.export_json(store, path)

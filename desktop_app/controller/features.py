@@ -1,0 +1,205 @@
+"""Features: the table, the heat map, what fires in a tile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from desktop_app import jobs
+from desktop_app.export import best_correlates
+from desktop_app.layers import CELLS, HEATMAP, world_to_l0
+from desktop_app.widgets.feature_model import FeatureTable
+from desktop_app.widgets.texts import percent
+from sae_backend.heatmap import heatmap
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.store import AnalysisRecord, AnnotationRecord
+
+LAST_FEATURE: Final = "last_feature"
+MAX_LISTED: Final = 200
+
+
+class FeatureActions:
+    """Shows features and follows what is selected."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        window, session = context.window, context.session
+        window.features.feature_requested.connect(session.set_feature)
+        window.fires_here.feature_requested.connect(session.set_feature)
+        window.slide_clicked.connect(self.pick)
+        window.correlations.tile_requested.connect(self.go_to_tile)
+        controls, layers, menus = window.heatmap, context.layers, window.menus
+        controls.limits_requested.connect(layers.set_limits)
+        controls.threshold_requested.connect(layers.set_threshold)
+        controls.opacity_requested.connect(layers.set_opacity)
+        controls.visible_requested.connect(menus.heatmap.setChecked)
+        controls.reset_requested.connect(self._draw)
+        menus.heatmap_toggled.connect(lambda on: layers.set_visible(HEATMAP, on))
+        menus.heatmap_toggled.connect(controls.shown.setChecked)
+        menus.cells_toggled.connect(lambda on: layers.set_visible(CELLS, on))
+        menus.next_feature_requested.connect(lambda: window.features.step(1))
+        menus.previous_feature_requested.connect(lambda: window.features.step(-1))
+        menus.search_requested.connect(self._search)
+        session.slide_changed.connect(self._slide_changed)
+        session.analysis_changed.connect(self._analysis_changed)
+        session.feature_changed.connect(self._feature_changed)
+        session.tile_changed.connect(self._tile_changed)
+        session.annotation_changed.connect(self._annotation_changed)
+
+    def load_analysis(self) -> None:
+        """Show the current analysis of the open slide, if it has one."""
+        session = self._context.session
+        analysis = features = None
+        if session.store is not None and session.slide_record is not None:
+            store = session.store
+            analysis = store.current_analysis(session.slide_record.id)
+            if analysis is not None and analysis.feature_folder is not None:
+                known = analysis
+                features = self._context.attempt(lambda: jobs.features_of(store, known))
+        session.set_analysis(analysis, features)
+
+    def fill_table(self) -> None:
+        """Show the features of the current analysis with names and best correlates."""
+        session, window = self._context.session, self._context.window
+        features, store = session.features, session.store
+        if features is None or store is None:
+            window.features.say(self._why_no_features())
+            return
+        best_r = np.full(features.n_features, np.nan)
+        best_type = [""] * features.n_features
+        for feature, row in best_correlates(store, features.sae_digest).items():
+            if feature < features.n_features and row.value is not None:
+                best_r[feature], best_type[feature] = row.value, row.cell_type
+        notes = store.annotations(features.sae_digest)
+        table = FeatureTable(
+            firing_rate=features.stats.firing_rate,
+            max_value=features.stats.max_value,
+            best_r=best_r,
+            best_type=tuple(best_type),
+            names={note.feature: note.name or "" for note in notes},
+            words={note.feature: _words(note) for note in notes},
+            statuses={note.feature: note.status for note in notes},
+        )
+        window.features.show_features(table)
+        if session.feature is not None:
+            window.features.select(session.feature)
+
+    def _why_no_features(self) -> str:
+        session = self._context.session
+        if session.slide is None:
+            return "Features appear here once a slide is open and analysed."
+        if session.analysis is None:
+            return "This slide is not analysed yet. Slide > Analyse embeds its tiles."
+        if session.analysis.feature_folder is None:
+            return "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
+        return "The features of this slide cannot be read. Analyse it again."
+
+    def pick(self, y_um: float, x_um: float) -> None:
+        """Pick the tile at a point of the world."""
+        session = self._context.session
+        if session.slide is None or session.features is None:
+            return
+        y_l0, x_l0 = world_to_l0((y_um, x_um), session.slide.info)
+        session.set_tile(session.features.grid.tile_at(y_l0, x_l0))
+        self._context.window.show_panel("Fires here")
+
+    def go_to_tile(self, tile: int) -> None:
+        """Pick a tile and move the view to it."""
+        session = self._context.session
+        if session.features is None or not 0 <= tile < session.features.n_tiles:
+            return
+        grid = session.features.grid
+        y, x = (grid.centres_l0()[tile] - 0.5) * grid.mpp
+        session.set_tile(tile)
+        self._context.window.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
+
+    def _slide_changed(self, slide: object) -> None:
+        del slide
+        self.load_analysis()
+        self.show_cells()
+
+    def show_cells(self) -> None:
+        """Draw the cells of the open slide, if the project has any."""
+        session, layers = self._context.session, self._context.layers
+        table = None
+        if session.store is not None and session.slide_record is not None:
+            table = session.store.cells(session.slide_record.id)
+        if table is None:
+            layers.remove(CELLS)
+        else:
+            layers.show_cells(table)
+            layers.set_visible(CELLS, self._context.window.menus.cells.isChecked())
+
+    def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
+        session, window = self._context.session, self._context.window
+        window.show_control(analysis is not None and analysis.is_control)
+        if session.features is not None and session.feature is None and session.store is not None:
+            last = session.store.setting(LAST_FEATURE)
+            if last is not None and last.isdigit() and int(last) < session.features.n_features:
+                session.feature = int(last)
+        self.fill_table()
+        self._tile_changed(-1)
+        self._feature_changed(session.feature)
+
+    def _feature_changed(self, feature: int | None) -> None:
+        session, window = self._context.session, self._context.window
+        if feature is None or session.features is None:
+            self._context.layers.remove(HEATMAP)
+            window.heatmap.say("No feature is shown. Choose one in the table.")
+            return
+        window.features.select(feature)
+        self._draw()
+        if session.store is not None:
+            session.store.set_setting(LAST_FEATURE, str(feature))
+
+    def _draw(self) -> None:
+        session, layers = self._context.session, self._context.layers
+        features, feature = session.features, session.feature
+        if features is None or feature is None:
+            return
+        heat = self._context.attempt(lambda: heatmap(features, feature))
+        if heat is None:
+            return
+        layers.show_heatmap(heat)
+        layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
+        stats = features.stats
+        title = f"Feature {feature}: fires in {percent(float(stats.firing_rate[feature]))} of the tiles"
+        self._context.window.heatmap.show_feature(title, layers.limits)
+
+    def _tile_changed(self, tile: int) -> None:
+        session, window = self._context.session, self._context.window
+        features = session.features
+        window.correlations.scatter.mark_tile(tile)
+        if features is None:
+            self._context.layers.remove("Picked tile")
+            window.fires_here.say(
+                "Click on the slide, once it has features, to list those that fire in a tile."
+            )
+            return
+        self._context.layers.show_tile(features.grid, tile)
+        if tile < 0:
+            window.fires_here.say("Click on the slide to list the features that fire in that tile.")
+            return
+        numbers, values = features.row(tile)
+        order = np.argsort(-values, kind="stable")[:MAX_LISTED]
+        names = window.features.model.table.names
+        rows = [(int(numbers[i]), names.get(int(numbers[i]), ""), float(values[i])) for i in order]
+        more = f", the strongest {MAX_LISTED} listed" if len(values) > MAX_LISTED else ""
+        window.fires_here.show_tile(f"Tile {tile}: {len(values)} features fire{more}", rows)
+
+    def _annotation_changed(self, note: AnnotationRecord) -> None:
+        features = self._context.session.features
+        if features is not None and features.sae_digest == note.sae_digest:
+            self._context.window.features.show_words(note.feature, note.name or "", _words(note), note.status)
+
+    def _search(self) -> None:
+        self._context.window.show_panel("Features")
+        self._context.window.features.search.setFocus()
+        self._context.window.features.search.selectAll()
+
+
+def _words(note: AnnotationRecord) -> str:
+    return " ".join([note.name or "", note.description or "", *note.tags])

@@ -1,0 +1,182 @@
+"""Jobs of the worker: analyse, train, encode, correlate; what their answers lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from desktop_app import jobs
+from desktop_app.jobs import AnalyzeOptions, TrainOptions
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.correlations import CorrelationActions
+    from desktop_app.controller.features import FeatureActions
+    from desktop_app.controller.projects import ProjectActions
+    from desktop_app.store import AnalysisRecord, SaeRecord, Store
+    from sae_backend.messages import Request
+
+Answer = Callable[[dict[str, Any]], None]
+
+
+class JobActions:
+    """Submits jobs and keeps their answers in the project they were asked for."""
+
+    def __init__(
+        self,
+        context: Context,
+        projects: ProjectActions,
+        features: FeatureActions,
+        correlations: CorrelationActions,
+    ) -> None:
+        self._context = context
+        self._projects, self._features, self._correlations = projects, features, correlations
+        self._answers: dict[int, tuple[Store, Answer]] = {}
+        window, tasks = context.window, context.tasks
+        window.slides.analyze_requested.connect(self.ask_analyze)
+        window.menus.analyze_requested.connect(self.ask_analyze)
+        window.menus.train_requested.connect(self.ask_train)
+        window.menus.correlate_requested.connect(self.correlate)
+        window.correlations.run_requested.connect(self.correlate)
+        window.jobs.cancel_requested.connect(tasks.cancel)
+        tasks.job_started.connect(window.jobs.add_job)
+        tasks.job_progress.connect(window.jobs.show_progress)
+        tasks.job_done.connect(self._done)
+        tasks.job_failed.connect(self._failed)
+        tasks.job_cancelled.connect(self._cancelled)
+        tasks.worker_ready.connect(
+            lambda device: window.jobs.show_worker(f"The worker is ready on {device}.")
+        )
+        tasks.worker_crashed.connect(self._crashed)
+
+    def ask_analyze(self) -> None:
+        """Ask how to analyse the open slide, and begin."""
+        session = self._context.session
+        if session.slide is None:
+            self._context.window.say("Open a slide first.")
+            return
+        if session.slide.info.mpp is None:
+            self._projects.ask_pixel_size()
+            if session.slide is None or session.slide.info.mpp is None:
+                return
+        if not self._projects.ensure_project():
+            return
+        options = self._context.dialogs.analyze_options()
+        if options is not None:
+            self._context.attempt(lambda: self.analyze(options))
+
+    def analyze(self, options: AnalyzeOptions) -> None:
+        """Embed the open slide; encoding follows where the project has an SAE that fits."""
+        session = self._context.session
+        store, record = session.store, session.slide_record
+        if store is None or record is None:
+            return
+        request = jobs.analyze_request(store, record.id, options)
+
+        def keep(result: dict[str, Any]) -> None:
+            analysis = jobs.record_analysis(store, record.id, request, result)
+            if analysis.feature_folder is not None:
+                self._show_new(store, analysis)
+            elif not self._encode(store, analysis, options.device):
+                self._show_new(store, analysis)
+                self._context.window.say(
+                    "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
+                )
+
+        self._submit(store, f"Analyse {record.name}", request, keep)
+
+    def ask_train(self) -> None:
+        """Ask how to train, and begin."""
+        store = self._context.session.store
+        if store is None or not store.analyses():
+            self._context.window.say("Training needs an analysed slide: Slide > Analyse.")
+            return
+        options = self._context.dialogs.train_options()
+        if options is not None:
+            self._context.attempt(lambda: self.train(options))
+
+    def train(self, options: TrainOptions) -> None:
+        """Train an SAE on the project's embeddings, then encode every slide that went into it."""
+        store = self._context.session.store
+        if store is None:
+            return
+        request = jobs.train_request(store, options)
+        analyses = jobs.newest_embeddings(store)
+
+        def keep(result: dict[str, Any]) -> None:
+            sae = jobs.record_training(store, result)
+            for analysis in analyses:
+                self._encode(store, analysis, options.device, sae)
+
+        self._submit(store, "Train a sparse autoencoder", request, keep)
+
+    def correlate(self) -> None:
+        """Correlate the current SAE's features with the cells."""
+        store = self._context.session.store
+        if store is None:
+            self._context.window.say("Correlations need a project with an analysed slide and cells.")
+            return
+        request = self._context.attempt(lambda: jobs.correlate_request(store))
+        if request is None:
+            return
+
+        def keep(result: dict[str, Any]) -> None:
+            jobs.record_correlation(store, request, result)
+            self._correlations.refresh()
+            self._features.fill_table()
+            self._context.window.show_panel("Correlations")
+
+        self._submit(store, "Correlate features with cells", request, keep)
+
+    def _encode(
+        self, store: Store, analysis: AnalysisRecord, device: str, sae: SaeRecord | None = None
+    ) -> bool:
+        request = jobs.encode_request(store, analysis, device, sae)
+        if request is None:
+            return False
+
+        def keep(result: dict[str, Any]) -> None:
+            self._show_new(store, jobs.record_encoding(store, analysis, result))
+
+        self._submit(store, f"Features of {store.slide(analysis.slide_id).name}", request, keep)
+        return True
+
+    def _show_new(self, store: Store, analysis: AnalysisRecord) -> None:
+        session = self._context.session
+        store.set_current_analysis(analysis.id)
+        if session.slide_record is not None and session.slide_record.id == analysis.slide_id:
+            self._features.load_analysis()
+
+    def _submit(self, store: Store, title: str, request: Request, keep: Answer) -> None:
+        job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
+        if job is not None:
+            self._answers[job] = (store, keep)
+            self._context.window.show_panel("Jobs")
+
+    def _done(self, job: int, result: object) -> None:
+        self._context.window.jobs.end_job(job, "Done")
+        store, keep = self._answers.pop(job, (None, None))
+        if keep is None:
+            return
+        if store is not self._context.session.store:
+            # Its project was closed: what the worker made lies in that project's cache and is found again there.
+            self._context.window.jobs.end_job(
+                job, "Done, but its project is closed; run it again there to use it"
+            )
+            return
+        answer = keep
+        self._context.attempt(lambda: answer(cast("dict[str, Any]", result)))
+
+    def _failed(self, job: int, sentence: str, hint: str) -> None:
+        self._answers.pop(job, None)
+        text = f"{sentence} {hint}".strip()
+        self._context.window.jobs.end_job(job, text)
+        self._context.window.say(text, error=True)
+
+    def _cancelled(self, job: int) -> None:
+        self._answers.pop(job, None)
+        self._context.window.jobs.end_job(job, "Cancelled; what was finished is kept")
+
+    def _crashed(self, sentence: str, hint: str) -> None:
+        self._context.window.jobs.show_worker("The worker stopped; the next job starts it again.")
+        self._context.window.say(f"{sentence} {hint}".strip(), error=True)

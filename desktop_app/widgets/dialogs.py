@@ -1,0 +1,238 @@
+"""Questions to the user: files, folders, pixel size, what to analyse and how to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
+from sae_backend.slide import MPP_RANGE_UM
+from sae_backend.tiles import TileSpec
+
+
+class Dialogs(Protocol):
+    """What can be asked; None means that the user thought better of it."""
+
+    def open_file(self, title: str, kinds: str) -> Path | None:
+        """Ask for a file that exists; `kinds` as Qt writes file filters."""
+
+    def save_file(self, title: str, kinds: str, suggested: str) -> Path | None:
+        """Ask for a file to write."""
+
+    def folder(self, title: str) -> Path | None:
+        """Ask for a folder."""
+
+    def pixel_size(self, slide: str, known: float | None) -> float | None:
+        """Ask for um per pixel."""
+
+    def analyze_options(self) -> AnalyzeOptions | None:
+        """Ask how to analyse."""
+
+    def train_options(self) -> TrainOptions | None:
+        """Ask how to train."""
+
+    def show_page(self, title: str, markdown: str) -> None:
+        """Show a help page."""
+
+
+class QtDialogs:
+    """Asks with windows on top of `parent`."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self._parent = parent
+        self._pages: list[QDialog] = []
+
+    def open_file(self, title: str, kinds: str) -> Path | None:
+        """Ask for a file that exists."""
+        name, _ = QFileDialog.getOpenFileName(self._parent, title, "", kinds)
+        return Path(name) if name else None
+
+    def save_file(self, title: str, kinds: str, suggested: str) -> Path | None:
+        """Ask for a file to write."""
+        name, _ = QFileDialog.getSaveFileName(self._parent, title, suggested, kinds)
+        return Path(name) if name else None
+
+    def folder(self, title: str) -> Path | None:
+        """Ask for a folder."""
+        name = QFileDialog.getExistingDirectory(self._parent, title)
+        return Path(name) if name else None
+
+    def pixel_size(self, slide: str, known: float | None) -> float | None:
+        """Ask for um per pixel."""
+        dialog = PixelSizeDialog(slide, known, self._parent)
+        return dialog.mpp.value() if dialog.exec() else None
+
+    def analyze_options(self) -> AnalyzeOptions | None:
+        """Ask how to analyse."""
+        dialog = AnalyzeDialog(self._parent)
+        return dialog.options() if dialog.exec() else None
+
+    def train_options(self) -> TrainOptions | None:
+        """Ask how to train."""
+        dialog = TrainDialog(self._parent)
+        return dialog.options() if dialog.exec() else None
+
+    def show_page(self, title: str, markdown: str) -> None:
+        """Show a help page beside the window."""
+        dialog = QDialog(self._parent)
+        dialog.setWindowTitle(title)
+        browser = QTextBrowser()
+        browser.setMarkdown(markdown)
+        QVBoxLayout(dialog).addWidget(browser)
+        dialog.resize(640, 560)
+        dialog.show()
+        self._pages.append(dialog)
+
+
+def _finish(dialog: QDialog, lead: str, form: QFormLayout, accept: str) -> None:
+    words = QLabel(lead)
+    words.setWordWrap(True)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+    buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
+    buttons.accepted.connect(dialog.accept)
+    buttons.rejected.connect(dialog.reject)
+    column = QVBoxLayout(dialog)
+    column.addWidget(words)
+    column.addLayout(form)
+    column.addWidget(buttons)
+    dialog.setMinimumWidth(440)
+
+
+class PixelSizeDialog(QDialog):
+    """Asks for um per pixel; there is no default to accept unseen."""
+
+    def __init__(self, slide: str, known: float | None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Pixel size")
+        self.mpp = QDoubleSpinBox()
+        self.mpp.setDecimals(4)
+        self.mpp.setRange(0.0, MPP_RANGE_UM[1])
+        self.mpp.setSpecialValueText("not known")
+        self.mpp.setSuffix(" um per pixel")
+        self.mpp.setValue(known or 0.0)
+        form = QFormLayout()
+        form.addRow("Pixel size", self.mpp)
+        lead = (
+            f"{slide} does not say how large its pixels are. "
+            if known is None
+            else f"Pixel size of {slide}. "
+        ) + "A 40x scan has about 0.25, a 20x scan about 0.5 um per pixel; look it up rather than guess."
+        _finish(self, lead, form, "Use this")
+        self.mpp.valueChanged.connect(self._check)
+        self._check()
+
+    def _check(self) -> None:
+        for box in self.findChildren(QDialogButtonBox):
+            for button in box.buttons():
+                if box.buttonRole(button) == QDialogButtonBox.ButtonRole.AcceptRole:
+                    button.setEnabled(self.mpp.value() >= MPP_RANGE_UM[0])
+
+
+class AnalyzeDialog(QDialog):
+    """Asks for the encoder and the tiles."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Analyse slide")
+        self.encoder = QComboBox()
+        self.encoder.setEditable(True)
+        self.encoder.addItems([CONTROL_ENCODER, "timm:vit_small_patch16_224", "timm:vit_base_patch16_224"])
+        self.encoder.setToolTip(
+            "control:random-vit is a scientific control; timm:NAME is any timm vision transformer"
+        )
+        self.weights = QLineEdit()
+        self.weights.setPlaceholderText("a .safetensors file; empty: your Hugging Face cache")
+        browse = QPushButton("Choose…")
+        browse.clicked.connect(self._choose)
+        self.layer = QSpinBox()
+        self.layer.setRange(-1, 200)
+        self.layer.setValue(-1)
+        self.layer.setSpecialValueText("last")
+        self.pooling = QComboBox()
+        self.pooling.addItems(["cls", "mean"])
+        self.tile_px = QSpinBox()
+        self.tile_px.setRange(16, 4096)
+        self.tile_px.setValue(224)
+        self.tile_mpp = QDoubleSpinBox()
+        self.tile_mpp.setDecimals(3)
+        self.tile_mpp.setRange(*MPP_RANGE_UM)
+        self.tile_mpp.setValue(0.5)
+        self.tile_mpp.setSuffix(" um per pixel")
+        self.device = QComboBox()
+        self.device.addItems(["auto", "cpu", "cuda", "mps"])
+        form = QFormLayout()
+        form.addRow("Encoder", self.encoder)
+        form.addRow("Weights", self.weights)
+        form.addRow("", browse)
+        form.addRow("Block", self.layer)
+        form.addRow("Token", self.pooling)
+        form.addRow("Tile width in px", self.tile_px)
+        form.addRow("Tile resolution", self.tile_mpp)
+        form.addRow("Device", self.device)
+        _finish(
+            self,
+            "Embeds the slide's tiles; with a fitting autoencoder in the project, features follow.",
+            form,
+            "Analyse",
+        )
+
+    def _choose(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Weights", "", "safetensors (*.safetensors)")
+        if name:
+            self.weights.setText(name)
+
+    def options(self) -> AnalyzeOptions:
+        """Return what was chosen."""
+        weights = self.weights.text().strip()
+        return AnalyzeOptions(
+            encoder=self.encoder.currentText().strip(),
+            weights=Path(weights) if weights else None,
+            layer=None if self.layer.value() < 0 else self.layer.value(),
+            pooling=self.pooling.currentText(),
+            spec=TileSpec(tile_px=self.tile_px.value(), tile_mpp=self.tile_mpp.value()),
+            device=self.device.currentText(),
+        )
+
+
+class TrainDialog(QDialog):
+    """Asks how to train the sparse autoencoder."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Train a sparse autoencoder")
+        self.expansion = QSpinBox()
+        self.expansion.setRange(1, 64)
+        self.expansion.setValue(8)
+        self.expansion.setPrefix("× ")
+        self.epochs = QSpinBox()
+        self.epochs.setRange(0, 10_000)
+        self.epochs.setSpecialValueText("chosen by the number of tiles")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2_000_000_000)
+        form = QFormLayout()
+        form.addRow("Features per input dimension", self.expansion)
+        form.addRow("Epochs", self.epochs)
+        form.addRow("Random seed", self.seed)
+        _finish(self, "Trains on the newest embeddings of every slide of this project.", form, "Train")
+
+    def options(self) -> TrainOptions:
+        """Return what was chosen."""
+        return TrainOptions(
+            expansion=self.expansion.value(), epochs=self.epochs.value() or None, seed=self.seed.value()
+        )

@@ -1,0 +1,136 @@
+"""How the heat map is drawn: colour bar with typed limits, opacity, threshold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_app.widgets.colour_bar import ColourBar
+
+STEPS: Final = 200
+
+
+class HeatmapControls(QWidget):
+    """Asks for limits, a threshold and an opacity; shows what they are."""
+
+    limits_requested = Signal(float, float)
+    threshold_requested = Signal(float)
+    opacity_requested = Signal(float)
+    visible_requested = Signal(bool)
+    reset_requested = Signal()
+
+    def __init__(self, colours: npt.NDArray[np.uint8], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._peak = 1.0
+        self._showing = False
+        self.title = QLabel("No feature is shown")
+        self.title.setWordWrap(True)
+        self.bar = ColourBar()
+        self.bar.set_colours(colours)
+        self.low, self.high = _value_box("Value at the left end"), _value_box("Value at the right end")
+        self.reset = QPushButton("Reset")
+        self.reset.setToolTip("Limits from 0 to this feature's maximum on the slide")
+        self.shown = QCheckBox("Show heat map")
+        self.shown.setChecked(True)
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0, STEPS)
+        self.threshold_value = _value_box("Tiles at or below this value are not drawn")
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(65)
+        self._lay_out()
+        self.low.valueChanged.connect(self._limits_typed)
+        self.high.valueChanged.connect(self._limits_typed)
+        self.threshold.valueChanged.connect(self._threshold_slid)
+        self.threshold_value.valueChanged.connect(self._threshold_typed)
+        self.opacity.valueChanged.connect(lambda value: self.opacity_requested.emit(value / 100))
+        self.shown.toggled.connect(self.visible_requested)
+        self.reset.clicked.connect(self.reset_requested)
+        self.setEnabled(False)
+
+    def _lay_out(self) -> None:
+        ends = QHBoxLayout()
+        ends.addWidget(self.low)
+        ends.addStretch()
+        ends.addWidget(self.reset)
+        ends.addStretch()
+        ends.addWidget(self.high)
+        hide = QHBoxLayout()
+        hide.addWidget(self.threshold, 1)
+        hide.addWidget(self.threshold_value)
+        form = QFormLayout()
+        form.addRow("Only above", hide)
+        form.addRow("Opacity", self.opacity)
+        column = QVBoxLayout(self)
+        column.addWidget(self.title)
+        column.addWidget(self.bar)
+        column.addLayout(ends)
+        column.addLayout(form)
+        column.addWidget(self.shown)
+        column.addStretch()
+
+    def show_feature(self, title: str, limits: tuple[float, float]) -> None:
+        """Show a feature's title and limits; the threshold goes back to 0."""
+        self._showing = True
+        self.setEnabled(True)
+        self.title.setText(title)
+        self._peak = limits[1]
+        self.low.setValue(limits[0])
+        self.high.setValue(limits[1])
+        for box in (self.low, self.high, self.threshold_value):
+            box.setSingleStep(max(limits[1] / 50, 1e-4))
+        self.threshold.setValue(0)
+        self.threshold_value.setValue(0.0)
+        self._showing = False
+        self._mark_hidden()
+
+    def say(self, sentence: str) -> None:
+        """Say why there is no heat map."""
+        self.title.setText(sentence)
+        self.setEnabled(False)
+
+    def _limits_typed(self) -> None:
+        self._mark_hidden()
+        if not self._showing and self.high.value() > self.low.value():
+            self.limits_requested.emit(self.low.value(), self.high.value())
+
+    def _threshold_slid(self, step: int) -> None:
+        if not self._showing:
+            self.threshold_value.setValue(self._peak * step / STEPS)
+
+    def _threshold_typed(self, value: float) -> None:
+        blocked = self.threshold.blockSignals(True)
+        self.threshold.setValue(round(STEPS * value / self._peak) if self._peak > 0 else 0)
+        self.threshold.blockSignals(blocked)
+        self._mark_hidden()
+        if not self._showing:
+            self.threshold_requested.emit(value)
+
+    def _mark_hidden(self) -> None:
+        low, high = self.low.value(), self.high.value()
+        self.bar.set_hidden_share((self.threshold_value.value() - low) / (high - low) if high > low else 0.0)
+
+
+def _value_box(tip: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setDecimals(4)
+    box.setRange(0.0, 1e9)
+    box.setKeyboardTracking(False)
+    box.setToolTip(tip)
+    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+    box.setFixedWidth(86)
+    return box

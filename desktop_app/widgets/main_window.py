@@ -1,0 +1,182 @@
+"""The main window: a napari viewer with our panels around the slide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import napari
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from desktop_app.layers import heatmap_colormap
+from desktop_app.widgets.annotation import AnnotationPanel
+from desktop_app.widgets.banners import CONTROL_TEXT, Banner
+from desktop_app.widgets.correlations import CorrelationsPanel
+from desktop_app.widgets.features import FeaturesPanel
+from desktop_app.widgets.fires_here import FiresHerePanel
+from desktop_app.widgets.heatmap_controls import HeatmapControls
+from desktop_app.widgets.jobs import JobsPanel
+from desktop_app.widgets.key_guard import KeyGuard
+from desktop_app.widgets.menus import Menus
+from desktop_app.widgets.slides import SlidesPanel
+from desktop_app.widgets.start_page import StartPage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEFT, RIGHT, BOTTOM = (
+    Qt.DockWidgetArea.LeftDockWidgetArea,
+    Qt.DockWidgetArea.RightDockWidgetArea,
+    Qt.DockWidgetArea.BottomDockWidgetArea,
+)
+INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
+
+
+class MainWindow(QObject):
+    """Wraps a napari viewer; holds the panels and decides nothing.
+
+    `slide_clicked` carries the world position (y, x) in um.
+    """
+
+    slide_clicked = Signal(float, float)
+    closing = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.viewer = napari.Viewer(title="Sparsescope", show=False)
+        self.qt_window: QMainWindow = self.viewer.window._qt_window
+        self.docks: dict[str, QDockWidget] = {}
+        self.start_page = StartPage()
+        self.slides = SlidesPanel()
+        self.features = FeaturesPanel()
+        self.annotation = AnnotationPanel()
+        self.heatmap = HeatmapControls((heatmap_colormap().colors[:, :3] * 255).round().astype(np.uint8))
+        self.fires_here = FiresHerePanel()
+        self.correlations = CorrelationsPanel()
+        self.jobs = JobsPanel()
+        self.control = Banner("#f2c21a", "#141414", closable=False)
+        self.notice = Banner(*INFO_COLOURS)
+        self._build_centre()
+        self._build_docks()
+        self.menus = Menus(self.qt_window.menuBar(), self)
+        self.menus.add_panels(list(self.docks.values()))
+        self.menus.napari_layers_toggled.connect(self.show_napari_layers)
+        self.menus.quit_requested.connect(self.qt_window.close)
+        self.menus.fit_requested.connect(self.fit)
+        canvas = self.viewer.window._qt_viewer
+        keys = {text: action.trigger for text, action in self.menus.keys().items()}
+        keys["Ctrl+R"] = self.fit
+        self.key_guard = KeyGuard(self.qt_window, canvas, keys)
+        self.show_napari_layers(False)
+        self.viewer.canvas.overlays.scale_bar.visible = True
+        self.viewer.mouse_drag_callbacks.append(self._mouse)
+        self.qt_window.installEventFilter(self)
+        self.qt_window.resize(1400, 880)
+
+    def _build_centre(self) -> None:
+        canvas = self.qt_window.takeCentralWidget()
+        assert canvas is not None
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.start_page)
+        self.stack.addWidget(canvas)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.control)
+        column.addWidget(self.notice)
+        column.addWidget(self.stack, 1)
+        self.qt_window.setCentralWidget(centre)
+
+    def _build_docks(self) -> None:
+        self.qt_window.setCorner(Qt.Corner.BottomLeftCorner, LEFT)
+        self.qt_window.setCorner(Qt.Corner.BottomRightCorner, RIGHT)
+        slides = self._dock("Slides", self.slides, LEFT)
+        features = self._dock("Features", self.features, LEFT)
+        heatmap = self._dock("Heat map", self.heatmap, RIGHT)
+        annotation = self._dock("Annotation", self.annotation, RIGHT)
+        fires = self._dock("Fires here", self.fires_here, RIGHT)
+        correlations = self._dock("Correlations", self.correlations, BOTTOM)
+        jobs = self._dock("Jobs", self.jobs, BOTTOM)
+        window = self.qt_window
+        window.tabifyDockWidget(annotation, fires)
+        window.tabifyDockWidget(correlations, jobs)
+        annotation.raise_()
+        correlations.raise_()
+        window.resizeDocks([slides, heatmap, correlations], [370, 320, 320], Qt.Orientation.Horizontal)
+        window.resizeDocks([slides, features], [220, 600], Qt.Orientation.Vertical)
+        window.resizeDocks([heatmap, annotation], [230, 560], Qt.Orientation.Vertical)
+        window.resizeDocks([correlations], [240], Qt.Orientation.Vertical)
+
+    def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self.qt_window)
+        dock.setObjectName(title)
+        dock.setWidget(panel)
+        self.qt_window.addDockWidget(area, dock)
+        self.docks[title] = dock
+        return dock
+
+    def show(self) -> None:
+        """Show the window."""
+        self.qt_window.show()
+
+    def show_start_page(self) -> None:
+        """Show the ways in, in place of the slide."""
+        self.stack.setCurrentIndex(0)
+
+    def show_canvas(self) -> None:
+        """Show the slide, in place of the ways in."""
+        self.stack.setCurrentIndex(1)
+
+    def show_panel(self, title: str) -> None:
+        """Bring a panel to the front."""
+        self.docks[title].show()
+        self.docks[title].raise_()
+
+    def show_napari_layers(self, visible: bool) -> None:
+        """Show or hide napari's own layer list and controls."""
+        qt_viewer = self.viewer.window._qt_viewer
+        for dock in (qt_viewer.dockLayerControls, qt_viewer.dockLayerList):
+            dock.setVisible(visible)
+
+    def show_control(self, is_control: bool) -> None:
+        """Say above the slide that the features are a random-weights control, or take it away."""
+        self.control.say(CONTROL_TEXT if is_control else "")
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """Show a message above the slide."""
+        self.notice.paint(*(ERROR_COLOURS if error else INFO_COLOURS))
+        self.notice.say(text)
+
+    def set_title(self, *parts: str) -> None:
+        """Name what is open in the title bar."""
+        self.viewer.title = " – ".join([*(part for part in parts if part), "Sparsescope"])
+
+    def fit(self) -> None:
+        """Show the whole slide."""
+        self.viewer.reset_view()
+
+    def centre_on(self, y_um: float, x_um: float, width_um: float) -> None:
+        """Move to a point and show at least `width_um` around it."""
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, y_um, x_um)
+        zoom = min(self.viewer.canvas.size) / width_um
+        camera.zoom = min(max(camera.zoom, zoom / 4), zoom)
+
+    def _mouse(self, viewer: napari.Viewer, event: object) -> Iterator[None]:
+        start = tuple(event.pos)  # type: ignore[attr-defined]
+        position = viewer.cursor.position[-2:]
+        left = event.button == 1  # type: ignore[attr-defined]
+        yield
+        while event.type == "mouse_move":  # type: ignore[attr-defined]
+            yield
+        moved = max(abs(a - b) for a, b in zip(start, event.pos, strict=True))  # type: ignore[attr-defined]
+        if left and moved <= 3:
+            self.slide_clicked.emit(float(position[0]), float(position[1]))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Say `closing` before the window goes."""
+        if watched is self.qt_window and event.type() == QEvent.Type.Close:
+            self.closing.emit()
+        return False

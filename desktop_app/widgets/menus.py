@@ -1,0 +1,134 @@
+"""The menus of the main window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction, QKeySequence
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QDockWidget, QMenu, QMenuBar
+
+
+class Menus(QObject):
+    """Fills a menu bar; each entry is a signal."""
+
+    open_slide_requested = Signal()
+    new_project_requested = Signal()
+    open_project_requested = Signal()
+    export_features_requested = Signal()
+    export_correlations_requested = Signal()
+    export_annotations_requested = Signal()
+    import_annotations_requested = Signal()
+    export_view_requested = Signal()
+    quit_requested = Signal()
+    fit_requested = Signal()
+    heatmap_toggled = Signal(bool)
+    cells_toggled = Signal(bool)
+    tissue_toggled = Signal(bool)
+    napari_layers_toggled = Signal(bool)
+    pixel_size_requested = Signal()
+    analyze_requested = Signal()
+    import_cells_requested = Signal()
+    next_feature_requested = Signal()
+    previous_feature_requested = Signal()
+    search_requested = Signal()
+    train_requested = Signal()
+    correlate_requested = Signal()
+    guide_requested = Signal(str)
+    about_requested = Signal()
+
+    def __init__(self, bar: QMenuBar, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bar = bar
+        bar.clear()
+        self.actions_by_text: dict[str, QAction] = {}
+        self._file()
+        self.view = self._view()
+        slide = bar.addMenu("&Slide")
+        self._add(slide, "Add slide…", self.open_slide_requested)
+        self._add(slide, "Pixel size…", self.pixel_size_requested)
+        slide.addSeparator()
+        self._add(slide, "Analyse…", self.analyze_requested)
+        self._add(slide, "Import cells…", self.import_cells_requested)
+        features = bar.addMenu("F&eatures")
+        self._add(features, "Next feature", self.next_feature_requested, "J")
+        self._add(features, "Previous feature", self.previous_feature_requested, "K")
+        self._add(features, "Search…", self.search_requested, "/")
+        features.addSeparator()
+        self._add(features, "Train a sparse autoencoder…", self.train_requested)
+        analysis = bar.addMenu("&Analysis")
+        self._add(analysis, "Correlate features with cells", self.correlate_requested)
+        self._help()
+
+    def _file(self) -> None:
+        menu = self._bar.addMenu("&File")
+        self._add(menu, "Open slide…", self.open_slide_requested, "Ctrl+O")
+        menu.addSeparator()
+        self._add(menu, "New project…", self.new_project_requested, "Ctrl+N")
+        self._add(menu, "Open project…", self.open_project_requested, "Ctrl+Shift+O")
+        menu.addSeparator()
+        self._add(menu, "Export feature table…", self.export_features_requested)
+        self._add(menu, "Export correlations…", self.export_correlations_requested)
+        self._add(menu, "Export annotations…", self.export_annotations_requested)
+        self._add(menu, "Import annotations…", self.import_annotations_requested)
+        self._add(menu, "Export view as picture…", self.export_view_requested, "Ctrl+S")
+        menu.addSeparator()
+        self._add(menu, "Quit", self.quit_requested, "Ctrl+Q")
+
+    def _view(self) -> QMenu:
+        menu = self._bar.addMenu("&View")
+        self._add(menu, "Fit the slide", self.fit_requested, "Ctrl+0")
+        menu.addSeparator()
+        self.heatmap = self._check(menu, "Heat map", self.heatmap_toggled, "H", on=True)
+        self.cells = self._check(menu, "Cells", self.cells_toggled, "A", on=True)
+        self.tissue = self._check(menu, "Tissue outline", self.tissue_toggled, "G", on=False)
+        menu.addSeparator()
+        self._check(menu, "napari's layer list", self.napari_layers_toggled, "", on=False)
+        menu.addSeparator()
+        return menu
+
+    def add_panels(self, docks: list[QDockWidget]) -> None:
+        """Add an entry that shows and hides each panel."""
+        for dock in docks:
+            self.view.addAction(dock.toggleViewAction())
+
+    def _help(self) -> None:
+        menu = self._bar.addMenu("&Help")
+        for text, page, key in (
+            ("Getting started", "getting_started", "F1"),
+            ("What the numbers mean", "what_numbers_mean", ""),
+            ("Keys and mouse", "keys", "?"),
+        ):
+            action = menu.addAction(text)
+            action.setShortcut(QKeySequence(key))
+            action.triggered.connect(lambda _=False, name=page: self.guide_requested.emit(name))
+            self.actions_by_text[text] = action
+        menu.addSeparator()
+        self._add(menu, "About Sparsescope", self.about_requested)
+
+    def _add(self, menu: QMenu, text: str, signal: object, key: str = "") -> QAction:
+        action = menu.addAction(text)
+        # The key is shown here and acts through the window's key guard where it is a single letter.
+        action.setShortcut(QKeySequence(key))
+        action.triggered.connect(lambda _=False: signal.emit())  # type: ignore[attr-defined]
+        self.actions_by_text[text] = action
+        return action
+
+    def _check(self, menu: QMenu, text: str, signal: object, key: str, *, on: bool) -> QAction:
+        action = menu.addAction(text)
+        action.setCheckable(True)
+        action.setChecked(on)
+        action.setShortcut(QKeySequence(key))
+        action.toggled.connect(signal)
+        self.actions_by_text[text] = action
+        return action
+
+    def keys(self) -> dict[str, QAction]:
+        """Return the entries that have a key, by its portable text."""
+        return {
+            action.shortcut().toString(QKeySequence.SequenceFormat.PortableText): action
+            for action in self.actions_by_text.values()
+            if not action.shortcut().isEmpty()
+        }

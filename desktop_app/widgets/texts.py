@@ -1,0 +1,29 @@
+"""Numbers as the panels write them."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a value with some significant digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}g}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share (0 to 1) in per cent; small ones keep two significant digits."""
+    if share is None or not math.isfinite(share):
+        return "–"
+    return "0 %" if share == 0 else f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time left in words: `40 s`, `3 min`, `1 h 10 min`; empty where it is unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
