@@ -8,7 +8,8 @@ import pytest
 from sae_backend.cells import CellTable, count_cells, read_cells
 from sae_backend.errors import CellsError, PixelSizeError
 from sae_backend.slide import Slide, SlideInfo
-from sae_backend.tiles import TileGrid, TileSpec
+from sae_backend.tiles import TileGrid, TileSpec, resolve_grid
+from sae_backend.tissue import find_tissue
 
 
 def info(height=100, width=200, mpp=0.5, bounds=None):
@@ -85,6 +86,20 @@ def test_real_nuclei(data_dir):
     assert named == {"Connective": 374, "Inflammatory": 633, "Neoplastic": 288}
     assert imported.source_sha256 == hashlib.sha256((data_dir / "hgsc_nest.geojson").read_bytes()).hexdigest()
     assert imported.source_name == "hgsc_nest.geojson" and imported.notes == ()
+
+
+def test_real_nuclei_in_kept_tiles_are_all_counted(data_dir):
+    with Slide.open(data_dir / "hgsc_nest.jpg", mpp=0.5) as slide:
+        table = read_cells(data_dir / "hgsc_nest.geojson", slide.info).table
+        kept = resolve_grid(TileSpec(tile_px=128), slide.info, find_tissue(slide))
+    counted = count_cells(table, kept)
+    tops = kept.origins_l0()
+    inside = [
+        ((tops <= (y, x)) & ((y, x) < tops + kept.tile_l0)).all(axis=1).any()
+        for y, x in zip(table.y_l0, table.x_l0, strict=True)
+    ]
+    assert counted.counts.sum() == counted.n_in_tiles == sum(inside) > 1000
+    assert counted.n_outside_tiles == 1295 - sum(inside)
 
 
 def test_the_content_tells_the_format(tmp_path):

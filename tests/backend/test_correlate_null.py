@@ -1,0 +1,66 @@
+"""What the p and the intervals promise, over many small worlds with slides or regions that differ."""
+
+import numpy as np
+import pytest
+
+from sae_backend.correlate import CorrelationSpec, correlate
+from tests.backend.correlation_worlds import TYPES, block_null, part, slide_null, sparse_features
+
+N_WORLDS = 150
+
+
+def claims(make, spec):
+    """Worlds in which the best pair is called significant at 5 %, per statistic."""
+    found = {"pearson": 0, "spearman": 0}
+    for seed in range(N_WORLDS):
+        result = correlate(make(np.random.default_rng(seed)), TYPES, spec)
+        for name, pairs in result.statistics.items():
+            found[name] += bool(np.nanmin(pairs.p_fwer) <= 0.05)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("make", "block_um"),
+    [(slide_null, 1000.0), (block_null, 400.0)],
+    ids=["slides that differ", "regions that differ"],
+)
+def test_false_claims_stay_at_five_percent(make, block_um):
+    found = claims(make, CorrelationSpec(n_bootstrap=1, n_permutations=99, block_um=block_um))
+    # 150 worlds at 5 %: 7.5 expected, sd 2.7; 15 is 2.8 sd above.
+    assert max(found.values()) <= 15
+    assert min(found.values()) >= 1
+
+
+def test_shuffling_single_tiles_would_claim_far_more():
+    """The worlds above are hard: with tiles as units, many of them give a false claim."""
+    false = 0
+    for seed in range(30):
+        parts = slide_null(np.random.default_rng(seed))
+        x = np.concatenate([p.features.toarray() for p in parts])
+        y = np.concatenate([p.counts for p in parts])
+        alone = [part(x, y, places=(np.arange(len(x)) * 100, np.zeros(len(x), int)))]
+        result = correlate(alone, TYPES, CorrelationSpec(n_bootstrap=1, n_permutations=99, block_um=100.0))
+        assert result.n_clusters == len(x)
+        false += bool(np.nanmin(result.pearson.p_fwer) <= 0.05)
+    assert false >= 12
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    strength, n_slides, n_tiles = 1.5, 30, 25
+
+    def draw(rng, slides):
+        parts = []
+        for s in range(slides):
+            x = sparse_features(rng, n_tiles, 4, 0.4) * rng.gamma(4.0, 0.25)
+            counts = rng.poisson(1 + strength * x[:, :2] + rng.gamma(1.0, 0.5))
+            parts.append(part(x, counts, f"slide {s}"))
+        return parts
+
+    spec = CorrelationSpec(n_bootstrap=400, n_permutations=1)
+    truth = correlate(draw(np.random.default_rng(999), 4000), TYPES, CorrelationSpec(1, 1)).pearson.value
+    held = []
+    for seed in range(100):
+        pairs = correlate(draw(np.random.default_rng(seed), n_slides), TYPES, spec).pearson
+        held.append((pairs.ci_low <= truth) & (truth <= pairs.ci_high))
+    share = np.mean(held)
+    assert 0.88 <= share <= 0.98
