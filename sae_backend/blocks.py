@@ -99,7 +99,8 @@ def _block_clusters(
     if filled:
         plural = "s" if len(filled) > 1 else ""
         notes.append(
-            f"Only {len(filled)} slide{plural}: blocks stand in for slides, so nothing is shown about other slides or patients."
+            f"Only {len(filled)} slide{plural}: blocks stand in for slides, so nothing is shown about other slides or patients. "
+            "Patterns that reach across blocks make p too small: smooth patterns even at an eighth of the block's edge."
         )
     if edges != wanted:
         notes.append(
