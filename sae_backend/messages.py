@@ -55,7 +55,22 @@ class TrainRequest:
     device: str = "auto"
 
 
-Request = AnalyzeRequest | EncodeRequest | TrainRequest
+@dataclass(frozen=True)
+class CorrelateRequest:
+    """Correlate all features with all cell types over one or more slides.
+
+    `parts` are dicts with `slide` (name), `feature_dir`, and `counts_file` (.npy, int32 (N, C) in
+    the order of `type_names`); the table is written to `out_file` as Parquet. `spec` is the dict
+    of a CorrelationSpec.
+    """
+
+    parts: tuple[dict[str, Any], ...]
+    type_names: tuple[str, ...]
+    out_file: str
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+Request = AnalyzeRequest | EncodeRequest | TrainRequest | CorrelateRequest
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     cls.__name__: cls
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
-        AnalyzeRequest, EncodeRequest, TrainRequest,
+        AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest,
     )
 }  # fmt: skip
 
@@ -166,5 +181,6 @@ def from_line(line: str) -> Message:
 
 
 def _build(record: dict[str, Any]) -> Any:
-    values = {k: tuple(v) if k == "embedding_dirs" else v for k, v in record.items() if k != "type"}
+    # JSON has no tuples; the messages' fields have no lists.
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k != "type"}
     return _TYPES[record["type"]](**values)

@@ -122,3 +122,12 @@ def test_every_dependency_is_constrained() -> None:
 
 def _name(requirement: str) -> str:
     return requirement.partition(">")[0].partition("=")[0].partition("<")[0].strip().lower().replace("_", "-")
+
+
+def test_store_needs_neither_torch_nor_a_window() -> None:
+    code = (
+        "import sys, desktop_app.store; "
+        "print(sorted({'torch', 'timm', 'torchvision', 'PySide6', 'napari', 'qtpy'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

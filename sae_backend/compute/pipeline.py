@@ -16,10 +16,11 @@ from sae_backend.compute.encoders import load_encoder
 from sae_backend.compute.sae import SparseAutoencoder
 from sae_backend.compute.split import TrainPart
 from sae_backend.compute.train import TrainRun, TrainSource, TrainSpec, train_sae
+from sae_backend.correlate_job import run_correlation
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.features import FeatureMatrix, feature_key, write_features
-from sae_backend.messages import AnalyzeRequest, EncodeRequest, Request, TrainRequest
+from sae_backend.messages import AnalyzeRequest, CorrelateRequest, EncodeRequest, Request, TrainRequest
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec, resolve_grid
 from sae_backend.tissue import find_tissue
@@ -44,6 +45,13 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return encode(embeddings, request.sae_dir, Path(request.cache_dir), request.device, watch)
         case TrainRequest():
             return train(request, watch)
+        case CorrelateRequest():
+
+            def step(stage: str, done: int, total: int) -> None:
+                watch.check()
+                watch.progress(stage, done, total)
+
+            return run_correlation(request, step)
 
 
 def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""Tables for files: features and correlations, as CSV or Parquet, with what they were made from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from desktop_app.jobs import features_of, require_current
+from desktop_app.store import CorrelationRow, Store
+from sae_backend.cache import disk_errors
+from sae_backend.errors import UserInputError
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def best_correlates(store: Store, sae_digest: str) -> dict[int, CorrelationRow]:
+    """For each feature the row (Pearson) with the largest absolute value in the newest correlation."""
+    newest = store.latest_correlation(sae_digest)
+    best: dict[int, CorrelationRow] = {}
+    for row in [] if newest is None else store.correlation_rows(newest.id):
+        if row.statistic != "pearson" or row.value is None:
+            continue
+        known = best.get(row.feature)
+        if known is None or known.value is None or abs(row.value) > abs(known.value):
+            best[row.feature] = row
+    return best
+
+
+def feature_rows(store: Store) -> list[dict[str, Any]]:
+    """One dict per feature of the current analysis; None where a value is not defined.
+
+    Raises
+    ------
+    UserInputError
+        When there is no analysis with features.
+    """
+    analysis = require_current(store)
+    features = features_of(store, analysis)
+    stats = features.stats
+    notes = {note.feature: note for note in store.annotations(features.sae_digest)}
+    best = best_correlates(store, features.sae_digest)
+    slide = store.slide(analysis.slide_id)
+    n_valid = int(features.valid.sum())
+    rows = []
+    for feature in range(features.n_features):
+        note, match = notes.get(feature), best.get(feature)
+        n_firing = int(stats.n_firing[feature])
+        rows.append(
+            {
+                "feature": feature,
+                "name": note.name if note else "",
+                "tags": ";".join(note.tags) if note else "",
+                "status": note.status if note else "unseen",
+                "confidence": note.confidence if note else None,
+                "firing_rate": float(stats.firing_rate[feature]),
+                "n_firing": n_firing,
+                "n_tiles": n_valid,
+                "max": float(stats.max_value[feature]),
+                "mean_when_firing": float(stats.mean_when_firing[feature]) if n_firing else None,
+                "best_cell_type": match.cell_type if match else None,
+                "best_pearson_r": match.value if match else None,
+                "best_ci_low": match.ci_low if match else None,
+                "best_ci_high": match.ci_high if match else None,
+                "best_p_fwer": match.p if match else None,
+                "best_q": match.q if match else None,
+                "slide": slide.name,
+                "encoder": analysis.encoder,
+                "encoder_is_control": analysis.is_control,
+                "layer": analysis.layer,
+                "pooling": analysis.pooling,
+                "sae_sha": features.sae_digest,
+                "embedding_sha": features.embedding_digest,
+            }
+        )
+    return rows
+
+
+def feature_table(store: Store, path: Path) -> int:
+    """Write the features of the current analysis; returns the number of rows."""
+    rows = feature_rows(store)
+    write_table(path, rows)
+    return len(rows)
+
+
+def correlation_rows(store: Store) -> list[dict[str, Any]]:
+    """Long form of the newest correlation of the current SAE, with method, n and digests.
+
+    Raises
+    ------
+    UserInputError
+        When nothing has been correlated.
+    """
+    analysis = require_current(store)
+    record = store.latest_correlation(str(analysis.sae_digest))
+    if record is None:
+        raise UserInputError("Nothing has been correlated yet.", "Run sparsescope correlate first.")
+    rows = []
+    for row in store.correlation_rows(record.id):
+        rows.append(
+            {
+                "feature": row.feature,
+                "cell_type": row.cell_type,
+                "statistic": row.statistic,
+                "value": row.value,
+                "ci_low": row.ci_low,
+                "ci_high": row.ci_high,
+                "p": row.p,
+                "q": row.q,
+                "reason": row.reason,
+                "n_tiles": record.meta["n_tiles"],
+                "n_slides": record.meta["n_slides"],
+                "n_clusters": record.meta["n_clusters"],
+                "unit": record.meta["unit"],
+                "method": record.meta["method"],
+                "encoder": analysis.encoder,
+                "encoder_is_control": analysis.is_control,
+                "sae_sha": record.sae_digest,
+                "embedding_sha": analysis.embedding_digest,
+                "date": record.created_at,
+            }
+        )
+    return rows
+
+
+def correlation_table(store: Store, path: Path) -> int:
+    """Write the newest correlation; returns the number of rows."""
+    rows = correlation_rows(store)
+    write_table(path, rows)
+    return len(rows)
+
+
+def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as .csv, .tsv or .parquet, whole or not at all.
+
+    Text that a spreadsheet would take for a formula gets a leading apostrophe in CSV and TSV.
+
+    Raises
+    ------
+    UserInputError
+        For another suffix.
+    CacheError
+        When the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
+        raise UserInputError(
+            f"Tables are not written as {suffix or 'a file without suffix'}.",
+            "Name it .csv, .tsv or .parquet.",
+        )
+    temporary = path.with_name(path.name + ".tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
+        else:
+            text = io.StringIO()
+            names = list(rows[0]) if rows else []
+            writer = csv.DictWriter(text, names, delimiter="," if suffix == ".csv" else "\t")
+            writer.writeheader()
+            writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+            temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+        temporary.replace(path)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return "" if value is None else value

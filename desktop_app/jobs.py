@@ -1,0 +1,347 @@
+"""A project's long jobs: what to ask of the worker, and how its answer is kept."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from desktop_app.store import (
+    AnalysisRecord,
+    CellImportRecord,
+    CorrelationRecord,
+    NewAnalysis,
+    NewCorrelation,
+    SaeRecord,
+    SlideRecord,
+    Store,
+)
+from sae_backend.cells import count_cells, read_cells
+from sae_backend.embeddings import Embeddings
+from sae_backend.errors import CellsError, SlideError, UserInputError
+from sae_backend.features import FeatureMatrix
+from sae_backend.messages import AnalyzeRequest, CorrelateRequest, EncodeRequest, TrainRequest
+from sae_backend.slide import Slide
+from sae_backend.tiles import TileSpec
+
+CONTROL_ENCODER = "control:random-vit"
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """What the user chose for an analysis; None stands for "the last block" and "the project's SAE"."""
+
+    encoder: str = CONTROL_ENCODER
+    weights: Path | None = None
+    layer: int | None = None
+    pooling: str = "cls"
+    spec: TileSpec = field(default_factory=TileSpec)
+    sae_dir: Path | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the user chose for a training; `out_dir` None makes a folder in the project."""
+
+    out_dir: Path | None = None
+    expansion: int = 8
+    l1: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+
+
+def add_slide(store: Store, path: Path, mpp: float | None = None) -> SlideRecord:
+    """Put a slide into the project; `mpp` (um per px) is what the user stated, if anything.
+
+    Raises
+    ------
+    SlideError, PixelSizeError
+    """
+    with Slide.open(path.absolute(), mpp) as slide:
+        return store.add_slide(slide.info)
+
+
+def open_slide(record: SlideRecord) -> Slide:
+    """Open a project's slide with the pixel size that the project holds.
+
+    Raises
+    ------
+    SlideError
+        When the file is gone or is another one than it was.
+    """
+    stated = record.mpp if record.mpp_source == "user" else None
+    slide = Slide.open(Path(record.path), stated)
+    if slide.info.fingerprint != record.fingerprint:
+        slide.close()
+        raise SlideError(
+            f"{record.name} is not the file it was when it was added.",
+            "Add it as a new slide, or put the old file back.",
+        )
+    return slide
+
+
+def analyze_request(store: Store, slide_id: int, options: AnalyzeOptions) -> AnalyzeRequest:
+    """What to ask of the worker to embed a slide (and encode it, where an SAE is named)."""
+    record = store.slide(slide_id)
+    return AnalyzeRequest(
+        slide=str(record.path),
+        cache_dir=str(store.cache_dir),
+        encoder=options.encoder,
+        mpp=record.mpp if record.mpp_source == "user" else None,
+        tile_spec=asdict(options.spec),
+        weights=None if options.weights is None else str(options.weights.absolute()),
+        layer=options.layer,
+        pooling=options.pooling,
+        sae_dir=None if options.sae_dir is None else str(options.sae_dir.absolute()),
+        device=options.device,
+    )
+
+
+def record_analysis(
+    store: Store, slide_id: int, request: AnalyzeRequest, result: dict[str, Any]
+) -> AnalysisRecord:
+    """Keep what the worker did for an `AnalyzeRequest`."""
+    card = result["encoder"]
+    if result.get("sae_digest"):
+        store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+    return store.add_analysis(
+        NewAnalysis(
+            slide_id=slide_id,
+            encoder=card["id"],
+            encoder_digest=result["encoder_digest"],
+            layer=card["layer"],
+            pooling=card["pooling"],
+            is_control=card["is_control"],
+            tile_spec=request.tile_spec,
+            grid_digest=result["grid_digest"],
+            embedding_folder=_in_cache(store, result["embedding_dir"]),
+            embedding_digest=result["embedding_digest"],
+            sae_digest=result.get("sae_digest"),
+            feature_folder=_in_cache(store, result["feature_dir"]) if result.get("feature_dir") else None,
+            counts=result["counts"],
+        )
+    )
+
+
+def encode_request(
+    store: Store, analysis: AnalysisRecord, device: str = "auto", sae: SaeRecord | None = None
+) -> EncodeRequest | None:
+    """What to ask of the worker to encode an analysis with the project's newest SAE that fits it.
+
+    Returns None where no SAE of the project belongs to this encoder, layer and tile size.
+    """
+    spec = analysis.tile_spec
+    fitting = [
+        known
+        for known in ([sae] if sae is not None else store.saes())
+        if known.card["encoder_digest"] == analysis.encoder_digest
+        and known.card["mpp"] in (None, spec["tile_mpp"])
+        and known.card["tile_px"] in (None, spec["tile_px"])
+        and Path(known.folder).is_dir()
+    ]
+    if not fitting:
+        return None
+    newest = max(fitting, key=lambda known: known.added_at)
+    return EncodeRequest(
+        str(store.cache_dir / analysis.embedding_folder), str(newest.folder), str(store.cache_dir), device
+    )
+
+
+def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, Any]) -> AnalysisRecord:
+    """Keep what the worker did for an `EncodeRequest`: a new analysis, now with features."""
+    store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+    return store.add_analysis(
+        NewAnalysis(
+            slide_id=analysis.slide_id,
+            encoder=analysis.encoder,
+            encoder_digest=analysis.encoder_digest,
+            layer=analysis.layer,
+            pooling=analysis.pooling,
+            is_control=analysis.is_control,
+            tile_spec=analysis.tile_spec,
+            grid_digest=analysis.grid_digest,
+            embedding_folder=analysis.embedding_folder,
+            embedding_digest=analysis.embedding_digest,
+            sae_digest=result["sae_digest"],
+            feature_folder=_in_cache(store, result["feature_dir"]),
+            counts=result["counts"],
+        )
+    )
+
+
+def newest_embeddings(store: Store) -> list[AnalysisRecord]:
+    """The newest analysis of every slide that shares encoder and tiles with the project's newest one."""
+    newest: dict[int, AnalysisRecord] = {}
+    records = sorted(store.analyses(), key=lambda record: record.id)
+    if not records:
+        return []
+    last = records[-1]
+    for record in records:
+        if (record.encoder_digest, record.tile_spec) == (last.encoder_digest, last.tile_spec):
+            newest[record.slide_id] = record
+    return list(newest.values())
+
+
+def train_request(store: Store, options: TrainOptions) -> TrainRequest:
+    """What to ask of the worker to train an SAE on the project's embeddings.
+
+    Raises
+    ------
+    UserInputError
+        When no slide has been analysed.
+    """
+    analyses = newest_embeddings(store)
+    if not analyses:
+        raise UserInputError("No slide of this project has embeddings.", "Analyse a slide first.")
+    out_dir = options.out_dir or store.folder / "saes" / f"sae-{len(store.saes()) + 1}"
+    return TrainRequest(
+        embedding_dirs=tuple(str(store.cache_dir / record.embedding_folder) for record in analyses),
+        out_dir=str(out_dir.absolute()),
+        expansion=options.expansion,
+        l1=options.l1,
+        epochs=options.epochs,
+        seed=options.seed,
+        device=options.device,
+    )
+
+
+def record_training(store: Store, result: dict[str, Any]) -> SaeRecord:
+    """Keep what the worker did for a `TrainRequest`."""
+    return store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+
+
+def import_cells(store: Store, slide_id: int, path: Path) -> CellImportRecord:
+    """Read a cell file for a slide and keep its cells in the project.
+
+    Raises
+    ------
+    CellsError, SlideError
+    """
+    with open_slide(store.slide(slide_id)) as slide:
+        found = read_cells(path, slide.info)
+    return store.add_cells(slide_id, found)
+
+
+def features_of(store: Store, analysis: AnalysisRecord) -> FeatureMatrix:
+    """Open the features of an analysis.
+
+    Raises
+    ------
+    UserInputError
+        When the analysis has none yet.
+    CacheError
+        When they were deleted or damaged.
+    """
+    if analysis.feature_folder is None:
+        raise UserInputError(
+            "This analysis has embeddings and no features yet.",
+            "Train an SAE (sparsescope train) or name one (--sae), then analyse again.",
+        )
+    return FeatureMatrix.open(store.cache_dir / analysis.feature_folder)
+
+
+def embeddings_of(store: Store, analysis: AnalysisRecord) -> Embeddings:
+    """Open the embeddings of an analysis."""
+    return Embeddings.open(store.cache_dir / analysis.embedding_folder)
+
+
+def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord:
+    """Return the current analysis with features.
+
+    Raises
+    ------
+    UserInputError
+        When there is none.
+    """
+    analysis = store.current_analysis(slide_id)
+    if analysis is None or analysis.feature_folder is None:
+        raise UserInputError(
+            "This project has no analysis with features yet.",
+            "Run sparsescope analyze, then sparsescope train.",
+        )
+    return analysis
+
+
+def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> CorrelateRequest:
+    """What to ask of the worker to correlate the current SAE's features with the cells.
+
+    Every slide counts that has cells and features of that SAE on the current tiles.
+
+    Raises
+    ------
+    CellsError
+        When no slide has cells.
+    UserInputError
+        When there are no features.
+    """
+    current = require_current(store)
+    parts, tables = [], []
+    for record in _same_features(store, current):
+        table = store.cells(record.slide_id)
+        if table is not None:
+            parts.append(record)
+            tables.append(table)
+    if not parts:
+        raise CellsError(
+            "No analysed slide of this project has cells.",
+            "Import them: sparsescope cells import SLIDE FILE --project DIR.",
+        )
+    names = tuple(sorted({name for table in tables for name in table.type_names}))
+    folder = store.cache_dir / "correlations"
+    folder.mkdir(exist_ok=True)
+    token = uuid.uuid4().hex
+    entries = []
+    for record, table in zip(parts, tables, strict=True):
+        features = features_of(store, record)
+        counted = count_cells(table, features.grid)
+        counts = np.zeros((features.n_tiles, len(names)), np.int32)
+        for column, name in enumerate(counted.type_names):
+            counts[:, names.index(name)] = counted.counts[:, column]
+        counts_file = folder / f"{token}-{record.slide_id}.npy"
+        np.save(counts_file, counts)
+        entries.append(
+            {
+                "slide": store.slide(record.slide_id).name,
+                "feature_dir": str(features.folder),
+                "counts_file": str(counts_file),
+                "analysis_id": record.id,
+            }
+        )
+    return CorrelateRequest(tuple(entries), names, str(folder / f"{token}.parquet"), spec or {})
+
+
+def record_correlation(store: Store, request: CorrelateRequest, result: dict[str, Any]) -> CorrelationRecord:
+    """Keep what the worker did for a `CorrelateRequest` and remove its temporary files."""
+    rows = pq.read_table(request.out_file).to_pylist()
+    record = store.add_correlation(
+        NewCorrelation(
+            sae_digest=result["sae_digest"],
+            analysis_ids=tuple(part["analysis_id"] for part in request.parts),
+            spec=result["spec"],
+            meta=result["meta"],
+            rows=rows,
+        )
+    )
+    for path in [request.out_file, *(part["counts_file"] for part in request.parts)]:
+        Path(path).unlink(missing_ok=True)
+    return record
+
+
+def _same_features(store: Store, current: AnalysisRecord) -> list[AnalysisRecord]:
+    newest: dict[int, AnalysisRecord] = {}
+    for record in sorted(store.analyses(), key=lambda record: record.id):
+        same = (record.sae_digest, record.tile_spec) == (current.sae_digest, current.tile_spec)
+        if same and record.feature_folder is not None:
+            newest[record.slide_id] = record
+    return list(newest.values())
+
+
+def _in_cache(store: Store, folder: str) -> str:
+    return Path(os.path.relpath(folder, store.cache_dir)).as_posix()
