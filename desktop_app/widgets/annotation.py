@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STATUSES: Final = ("unseen", "draft", "reviewed", "rejected")
 CONFIDENCES: Final = ("not given", "1 – a guess", "2", "3", "4", "5 – certain")
 TYPING_PAUSE_MS: Final = 700
+FIELD_STYLE: Final = "QPlainTextEdit { background: rgb(66, 74, 84); border: none; border-radius: 2px; }"
 
 
 class AnnotationPanel(QWidget):
@@ -49,6 +50,8 @@ class AnnotationPanel(QWidget):
         self.description = QPlainTextEdit()
         self.description.setMaximumHeight(80)
         self.description.setTabChangesFocus(True)
+        # napari's style has nothing for this kind of field.
+        self.description.setStyleSheet(FIELD_STYLE)
         self.tags = QLineEdit()
         self.tags.setPlaceholderText("separated by commas")
         self.confidence = QComboBox()
@@ -110,7 +113,7 @@ class AnnotationPanel(QWidget):
         for entry in reversed(history):
             who = f" by {entry.author}" if entry.author else ""
             when = str(entry.at)[:16].replace("T", " ")
-            self.history.addItem(f"{when}{who}: {entry.field} “{entry.before or ''}” → “{entry.after or ''}”")
+            self.history.addItem(f"{when}{who}: {entry.field} {_value(entry.before)} → {_value(entry.after)}")
         self.pages.show_content()
 
     def _fill(self, record: AnnotationRecord | None) -> None:
@@ -160,3 +163,9 @@ class AnnotationPanel(QWidget):
 
 def _tags(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+
+
+def _value(value: object) -> str:
+    if value in (None, "", ()):
+        return "nothing"
+    return f"“{', '.join(value)}”" if isinstance(value, tuple) else f"“{value}”"

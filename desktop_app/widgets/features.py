@@ -72,14 +72,13 @@ class FeaturesPanel(QWidget):
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        view.setAlternatingRowColors(True)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(24)
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.horizontalHeader().setStretchLastSection(True)
         view.setSortingEnabled(True)
         view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((62, 130, 66, 58)):
+        for column, width in enumerate((58, 116, 62, 52)):
             view.setColumnWidth(column, width)
         view.selectionModel().selectionChanged.connect(self._selected)
 

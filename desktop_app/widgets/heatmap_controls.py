@@ -39,6 +39,7 @@ class HeatmapControls(QWidget):
         self._showing = False
         self.title = QLabel("No feature is shown")
         self.title.setWordWrap(True)
+        self.body = QWidget()
         self.bar = ColourBar()
         self.bar.set_colours(colours)
         self.low, self.high = _value_box("Value at the left end"), _value_box("Value at the right end")
@@ -60,7 +61,7 @@ class HeatmapControls(QWidget):
         self.opacity.valueChanged.connect(lambda value: self.opacity_requested.emit(value / 100))
         self.shown.toggled.connect(self.visible_requested)
         self.reset.clicked.connect(self.reset_requested)
-        self.setEnabled(False)
+        self.body.setEnabled(False)
 
     def _lay_out(self) -> None:
         ends = QHBoxLayout()
@@ -75,18 +76,21 @@ class HeatmapControls(QWidget):
         form = QFormLayout()
         form.addRow("Only above", hide)
         form.addRow("Opacity", self.opacity)
+        body = QVBoxLayout(self.body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.addWidget(self.bar)
+        body.addLayout(ends)
+        body.addLayout(form)
+        body.addWidget(self.shown)
         column = QVBoxLayout(self)
         column.addWidget(self.title)
-        column.addWidget(self.bar)
-        column.addLayout(ends)
-        column.addLayout(form)
-        column.addWidget(self.shown)
+        column.addWidget(self.body)
         column.addStretch()
 
     def show_feature(self, title: str, limits: tuple[float, float]) -> None:
         """Show a feature's title and limits; the threshold goes back to 0."""
         self._showing = True
-        self.setEnabled(True)
+        self.body.setEnabled(True)
         self.title.setText(title)
         self._peak = limits[1]
         self.low.setValue(limits[0])
@@ -101,7 +105,7 @@ class HeatmapControls(QWidget):
     def say(self, sentence: str) -> None:
         """Say why there is no heat map."""
         self.title.setText(sentence)
-        self.setEnabled(False)
+        self.body.setEnabled(False)
 
     def _limits_typed(self) -> None:
         self._mark_hidden()
@@ -131,6 +135,5 @@ def _value_box(tip: str) -> QDoubleSpinBox:
     box.setRange(0.0, 1e9)
     box.setKeyboardTracking(False)
     box.setToolTip(tip)
-    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-    box.setFixedWidth(86)
+    box.setFixedWidth(108)
     return box

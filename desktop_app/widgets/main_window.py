@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_app.layers import heatmap_colormap
 from desktop_app.widgets.annotation import AnnotationPanel
@@ -30,6 +30,7 @@ LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.RightDockWidgetArea,
     Qt.DockWidgetArea.BottomDockWidgetArea,
 )
+FEATURE_TABS = ("Annotation", "Fires here")
 INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 
 
@@ -47,6 +48,7 @@ class MainWindow(QObject):
         self.viewer = napari.Viewer(title="Sparsescope", show=False)
         self.qt_window: QMainWindow = self.viewer.window._qt_window
         self.docks: dict[str, QDockWidget] = {}
+        self._tab_of: dict[str, QTabWidget] = {}
         self.start_page = StartPage()
         self.slides = SlidesPanel()
         self.features = FeaturesPanel()
@@ -92,22 +94,30 @@ class MainWindow(QObject):
     def _build_docks(self) -> None:
         self.qt_window.setCorner(Qt.Corner.BottomLeftCorner, LEFT)
         self.qt_window.setCorner(Qt.Corner.BottomRightCorner, RIGHT)
-        slides = self._dock("Slides", self.slides, LEFT)
-        features = self._dock("Features", self.features, LEFT)
-        heatmap = self._dock("Heat map", self.heatmap, RIGHT)
-        annotation = self._dock("Annotation", self.annotation, RIGHT)
-        fires = self._dock("Fires here", self.fires_here, RIGHT)
-        correlations = self._dock("Correlations", self.correlations, BOTTOM)
-        jobs = self._dock("Jobs", self.jobs, BOTTOM)
-        window = self.qt_window
-        window.tabifyDockWidget(annotation, fires)
-        window.tabifyDockWidget(correlations, jobs)
-        annotation.raise_()
-        correlations.raise_()
-        window.resizeDocks([slides, heatmap, correlations], [370, 320, 320], Qt.Orientation.Horizontal)
-        window.resizeDocks([slides, features], [220, 600], Qt.Orientation.Vertical)
-        window.resizeDocks([heatmap, annotation], [230, 560], Qt.Orientation.Vertical)
-        window.resizeDocks([correlations], [240], Qt.Orientation.Vertical)
+        self._dock("Slides", self.slides, LEFT)
+        self._dock("Features", self.features, LEFT)
+        self._dock("Heat map", self.heatmap, RIGHT)
+        # Tabs of our own: docks that Qt tabs before they are seen leave stale tab bars behind.
+        self._dock(
+            "Feature", self._tabs({"Annotation": self.annotation, "Fires here": self.fires_here}), RIGHT
+        )
+        self._dock("Results", self._tabs({"Correlations": self.correlations, "Jobs": self.jobs}), BOTTOM)
+
+    def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:
+        tabs = QTabWidget()
+        tabs.setDocumentMode(True)
+        for title, panel in panels.items():
+            tabs.addTab(panel, title)
+            self._tab_of[title] = tabs
+        return tabs
+
+    def _size_docks(self) -> None:
+        docks, window = self.docks, self.qt_window
+        across = [docks["Slides"], docks["Heat map"]]
+        window.resizeDocks(across, [370, 320], Qt.Orientation.Horizontal)
+        window.resizeDocks([docks["Slides"], docks["Features"]], [220, 600], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Heat map"], docks["Feature"]], [230, 560], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Results"]], [250], Qt.Orientation.Vertical)
 
     def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self.qt_window)
@@ -120,6 +130,7 @@ class MainWindow(QObject):
     def show(self) -> None:
         """Show the window."""
         self.qt_window.show()
+        self._size_docks()
 
     def show_start_page(self) -> None:
         """Show the ways in, in place of the slide."""
@@ -131,13 +142,25 @@ class MainWindow(QObject):
 
     def show_panel(self, title: str) -> None:
         """Bring a panel to the front."""
-        self.docks[title].show()
-        self.docks[title].raise_()
+        tabs = self._tab_of.get(title)
+        dock = (
+            self.docks[title]
+            if tabs is None
+            else self.docks["Feature" if title in FEATURE_TABS else "Results"]
+        )
+        dock.show()
+        if tabs is not None:
+            tabs.setCurrentIndex([tabs.tabText(i) for i in range(tabs.count())].index(title))
 
     def show_napari_layers(self, visible: bool) -> None:
         """Show or hide napari's own layer list and controls."""
         qt_viewer = self.viewer.window._qt_viewer
-        for dock in (qt_viewer.dockLayerControls, qt_viewer.dockLayerList):
+        place = self.qt_window.geometry().topLeft()
+        for index, dock in enumerate((qt_viewer.dockLayerControls, qt_viewer.dockLayerList)):
+            if visible:
+                # Beside the other panels they would leave the feature table no room.
+                dock.setFloating(True)
+                dock.setGeometry(place.x() + 400, place.y() + 60 + 340 * index, 320, 320)
             dock.setVisible(visible)
 
     def show_control(self, is_control: bool) -> None:

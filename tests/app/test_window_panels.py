@@ -1,0 +1,266 @@
+"""The whole window, with a fake worker and real everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from desktop_app.app import Desktop, WindowStart, build_window, open_start
+from desktop_app.jobs import AnalyzeOptions, TrainOptions
+from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
+from desktop_app.store import NewCorrelation, Store
+from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
+from sae_backend.slide import Slide
+from tests.app.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, add_analysis, write_slide
+
+pytestmark = pytest.mark.gl
+MPP = 0.5
+
+
+class Parts:
+    """A window with its fakes."""
+
+    def __init__(self) -> None:
+        self.backend, self.dialogs = FakeBackend(), FakeDialogs()
+        self.desktop: Desktop = build_window(self.backend, self.dialogs)
+        self.window, self.controller = self.desktop.window, self.desktop.controller
+        self.window.show()
+        self.controller.start()
+
+    @property
+    def layers(self) -> list[str]:
+        return [layer.name for layer in self.window.viewer.layers]
+
+
+@pytest.fixture
+def parts(qtbot: QtBot) -> Iterator[Parts]:
+    built = Parts()
+    yield built
+    built.window.qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    with Store.create(folder, author="tester") as store:
+        with Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide:
+            record = store.add_slide(slide.info)
+            add_analysis(store, record.id, slide, is_control=True)
+        (tmp_path / "cells.csv").write_text(
+            "x,y,type\n" + "".join(f"{20 * i},{15 * i},{'ab'[i % 2]}\n" for i in range(40))
+        )
+    return folder
+
+
+def test_an_empty_window_says_what_to_do(parts: Parts) -> None:
+    assert parts.window.stack.currentIndex() == 0
+    assert "project" in parts.window.slides.pages.sentence
+    assert "analysed" in parts.window.features.pages.sentence
+    assert parts.window.annotation.pages.sentence
+    assert parts.window.correlations.pages.sentence
+    assert "Analyse" in parts.window.jobs.pages.sentence
+    assert parts.backend.started
+
+
+def test_a_project_opens_with_slide_features_and_the_notice_of_a_control(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    assert parts.layers == [SLIDE, HEATMAP]
+    assert "random weights" in parts.window.control.text
+    assert parts.window.features.filter.rowCount() == 11
+    assert parts.window.features.selected() == 4
+    assert parts.window.annotation.feature == 4
+    assert "field.tif" in parts.window.viewer.title
+
+
+def test_names_are_saved_at_once_and_are_there_after_reopening(
+    parts: Parts, project: Path, qtbot: QtBot
+) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    form = parts.window.annotation
+    form.name.setFocus()
+    QTest.keyClicks(form.name, "Glands")
+    qtbot.waitUntil(lambda: parts.window.features.model.table.names.get(4) == "Glands", timeout=5000)
+    form.confidence.setCurrentIndex(5)
+    form.tags.setText("epithelium, gland")
+    form.description.setPlainText("round lumina")
+    parts.controller.select_feature(5)
+    form.name.setText("Stroma")
+    parts.controller.close()
+    with Store.open(project) as store:
+        first, second = store.annotation(SAE_DIGEST, 4), store.annotation(SAE_DIGEST, 5)
+        assert (first.name, first.confidence, first.tags) == ("Glands", 5, ("epithelium", "gland"))
+        assert first.description == "round lumina"
+        assert second.name == "Stroma"
+        assert {entry.field for entry in store.history(SAE_DIGEST, 4)} == {
+            "name", "confidence", "tags", "description",
+        }  # fmt: skip
+
+
+def test_a_click_lists_what_fires_and_outlines_the_tile(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.slide_clicked.emit(30 * MPP, 40 * MPP)
+    assert TILE in parts.layers
+    assert parts.window.fires_here.title.text().startswith("Tile 0:")
+    first = parts.window.fires_here.list.item(0)
+    assert first.data(Qt.ItemDataRole.UserRole) == 1
+    parts.window.fires_here.list.itemClicked.emit(first)
+    assert parts.window.features.selected() == 1
+    parts.window.slide_clicked.emit(-50.0, -50.0)
+    assert TILE not in parts.layers
+
+
+def test_stepping_through_features_swaps_one_layer(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project))
+    seen = []
+    layer = None
+    for _ in range(5):
+        parts.window.menus.actions_by_text["Next feature"].trigger()
+        seen.append(parts.window.annotation.feature)
+        found = parts.window.viewer.layers[HEATMAP]
+        assert layer is None or found is layer
+        layer = found
+    assert len(set(seen)) == 5
+    parts.window.menus.heatmap.setChecked(False)
+    assert not layer.visible
+    parts.window.menus.actions_by_text["Next feature"].trigger()
+    assert not layer.visible
+
+
+def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.dialogs.file = project.parent / "cells.csv"
+    parts.window.menus.import_cells_requested.emit()
+    assert "40 cells" in parts.window.notice.text
+    assert CELLS in parts.layers
+    parts.controller.close()
+    with Store.open(project) as store:
+        base = {"n_tiles": 10, "n_slides": 1, "p": 0.01, "q": 0.02, "reason": ""}
+        rows = [
+            {
+                **base,
+                "feature": 4,
+                "cell_type": kind,
+                "statistic": name,
+                "value": r,
+                "ci_low": r - 0.1,
+                "ci_high": r + 0.1,
+            }
+            for kind, r in (("a", 0.6), ("b", -0.2))
+            for name in ("pearson", "spearman")
+        ]
+        meta = {
+            "n_tiles": 10,
+            "n_slides": 1,
+            "n_clusters": 4,
+            "unit": "block of 1 mm",
+            "method": "m",
+            "notes": [],
+        }
+        analysis = store.current_analysis()
+        store.add_correlation(NewCorrelation(SAE_DIGEST, (analysis.id,), {}, meta, rows))
+    again = Parts()
+    open_start(again.desktop, WindowStart(project=project, feature=2))
+    panel = again.window.correlations
+    assert panel.sorted.rowCount() == 2
+    panel.view.selectRow(0)
+    assert again.window.features.selected() == 4
+    point = panel.scatter.position_of(0).toPoint()
+    QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
+    assert TILE in again.layers
+    text = again.window.features.model.index(again.window.features.model.row_of(4), 4).data()
+    assert text == "a +0.60"
+    again.window.qt_window.close()
+
+
+def test_a_job_shows_its_progress_and_its_failure(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.analyze = AnalyzeOptions()
+    parts.window.slides.analyze_button.click()
+    ((job, request),) = parts.backend.requests.items()
+    assert isinstance(request, AnalyzeRequest)
+    row = parts.window.jobs.rows[job]
+    parts.backend.events = [Ready("cpu", {}), Progress(job, "Embedding", 30, 120, 10.0, 9.0)]
+    QTest.qWait(150)
+    assert row.state.text() == "Embedding, 30 of 120, 10 per s, 9 s left"
+    assert "ready on cpu" in parts.window.jobs.worker.text()
+    row.button.click()
+    assert parts.backend.cancelled == [job]
+    parts.backend.events = [Cancelled(job)]
+    QTest.qWait(150)
+    assert "Cancelled" in row.state.text()
+    parts.controller.jobs.analyze(AnalyzeOptions())
+    parts.backend.events = [Failed(2, "NoTissueError", "No tissue was found.", "Check the slide.")]
+    QTest.qWait(150)
+    assert parts.window.notice.text == "No tissue was found. Check the slide."
+    parts.backend.events = [Crashed(None, "The worker died.", "")]
+    QTest.qWait(150)
+    assert "starts it again" in parts.window.jobs.worker.text()
+
+
+def test_training_asks_for_the_projects_embeddings(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.train = TrainOptions(expansion=4)
+    parts.window.menus.train_requested.emit()
+    request = parts.backend.requests[1]
+    assert request.expansion == 4
+    assert request.embedding_dirs == (str(project / "cache" / "embeddings"),)
+
+
+def test_a_slide_without_pixel_size_asks_and_remembers(parts: Parts, tmp_path: Path) -> None:
+    path = write_slide(tmp_path / "plain.tif")
+    parts.dialogs.directory = tmp_path / "new"
+    assert parts.controller.projects.ask_new_project()
+    parts.controller.projects.open_slide(path)
+    assert "pixel size" in parts.window.notice.text
+    parts.dialogs.mpp = 0.25
+    parts.window.menus.pixel_size_requested.emit()
+    np.testing.assert_allclose(parts.window.viewer.layers[SLIDE].scale, [0.25, 0.25])
+    parts.dialogs.mpp = None
+    parts.controller.projects.open_slide(path)
+    np.testing.assert_allclose(parts.window.viewer.layers[SLIDE].scale, [0.25, 0.25])
+
+
+def test_bad_input_is_one_sentence_and_loses_nothing(parts: Parts, project: Path, tmp_path: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    (tmp_path / "no.svs").write_text("hello")
+    parts.controller.projects.open_slide(tmp_path / "no.svs")
+    assert "no.svs" in parts.window.notice.text
+    assert parts.layers == [SLIDE, HEATMAP]
+    assert not parts.controller.projects.open_project(tmp_path)
+    assert parts.window.notice.text
+    assert parts.layers == [SLIDE, HEATMAP]
+    parts.dialogs.file = tmp_path / "no.svs"
+    parts.window.menus.import_cells_requested.emit()
+    assert CELLS not in parts.layers
+
+
+def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.annotation.name.setText("Glands")
+    for signal, name in (
+        (parts.window.menus.export_features_requested, "features.csv"),
+        (parts.window.menus.export_annotations_requested, "notes.json"),
+        (parts.window.menus.export_annotations_requested, "notes.csv"),
+        (parts.window.menus.export_view_requested, "view.png"),
+    ):
+        parts.dialogs.target = tmp_path / name
+        signal.emit()
+        assert parts.window.notice.text == f"Written: {tmp_path / name}"
+    assert "Glands" in (tmp_path / "features.csv").read_text()
+    picture = QImage(str(tmp_path / "view.png"))
+    assert picture.width() > 300
+    parts.dialogs.target = tmp_path / "features.doc"
+    parts.window.menus.export_features_requested.emit()
+    assert not (tmp_path / "features.doc").exists()
+    parts.window.menus.guide_requested.emit("keys")
+    assert any(text.startswith("page Help") for text in parts.dialogs.asked)
