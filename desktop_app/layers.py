@@ -210,7 +210,7 @@ class SlideLayers:
                 shape_type="polygon",
                 edge_color="#ff00c8",
                 face_color="transparent",
-                edge_width=grid.tile_l0 * grid.mpp / 40,
+                edge_width=grid.tile_l0 * grid.mpp / 20,
                 name=TILE,
                 units=UNITS,
             )

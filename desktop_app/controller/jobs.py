@@ -145,6 +145,7 @@ class JobActions:
         session = self._context.session
         store.set_current_analysis(analysis.id)
         if session.slide_record is not None and session.slide_record.id == analysis.slide_id:
+            self._context.window.say("")
             self._features.load_analysis()
 
     def _submit(self, store: Store, title: str, request: Request, keep: Answer) -> None:

@@ -73,6 +73,9 @@ class CorrelationModel(QAbstractTableModel):
         row, column = self.rows[index.row()], index.column()
         if role == _SORT_ROLE:
             value = (row.feature, row.cell_type, row.value, row.value, row.p, row.q, row.n_tiles)[column]
+            if value is None:
+                # What is not defined belongs after the strongest and after the smallest p.
+                return -1.0 if column in (2, 3) else 2.0
             return abs(value) if column in (2, 3) and isinstance(value, float) else value
         if role != Qt.ItemDataRole.DisplayRole:
             return None

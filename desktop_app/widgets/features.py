@@ -78,7 +78,7 @@ class FeaturesPanel(QWidget):
         view.horizontalHeader().setStretchLastSection(True)
         view.setSortingEnabled(True)
         view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((58, 116, 62, 52)):
+        for column, width in enumerate((54, 100, 60, 66)):
             view.setColumnWidth(column, width)
         view.selectionModel().selectionChanged.connect(self._selected)
 

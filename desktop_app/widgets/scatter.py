@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from desktop_app.widgets.texts import number
 
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 76, 12, 10, 40
 REACH_PX: Final = 10.0
 INK, POINT, PICKED = QColor("#d8dce4"), QColor(90, 200, 250, 150), QColor("#ff00c8")
 PAPER: Final = QColor("#1b1e24")
