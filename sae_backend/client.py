@@ -30,6 +30,7 @@ from sae_backend.messages import (
 
 CANCEL_GRACE_SECONDS: Final = 3.0
 _STDERR_LINES: Final = 30
+_CLOSE_SECONDS: Final = 2.0
 
 
 class Backend(Protocol):
@@ -51,68 +52,86 @@ class Backend(Protocol):
         """End."""
 
 
+class _Life:
+    """One run of the worker process, with the jobs that it owes an answer."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.waiting: dict[int, Request] = {}
+        self.cancelling: dict[int, float] = {}
+        self.stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        self.closing = False
+        self.ended_for_cancel = False
+        self.threads: list[threading.Thread] = []
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process is alive."""
+        return self.process.poll() is None
+
+    def send(self, message: Submit | Cancel) -> None:
+        """Write a message; a broken pipe means death, which the listening thread reports."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(to_line(message) + "\n")
+            self.process.stdin.flush()
+
+    def close_stdin(self) -> None:
+        """Let the worker see that nobody wants it any more."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+
+
 class WorkerClient:
     """Runs the worker as a child process.
 
-    A worker that dies gives one `Crashed` event; the next `submit` starts a new one. A cancelled
-    job that does not stop within three seconds is ended by killing the worker, which loses nothing
-    that was finished.
+    A worker that dies gives one `Crashed` event for each job it owed, or one without a job; the
+    next `submit` starts a new one. A cancelled job that does not stop within three seconds is ended
+    by killing the worker, which loses nothing that was finished; jobs queued behind it go on in a
+    new worker.
     """
 
     def __init__(self) -> None:
         self._events: Queue[Event] = Queue()
-        self._process: subprocess.Popen[str] | None = None
-        self._waiting: list[int] = []
-        self._cancelling: dict[int, float] = {}
+        self._life: _Life | None = None
         self._next = 1
-        self._lock = threading.Lock()
-        self._closing = False
-        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        # Held while a job is handed to a worker and while a dead worker's jobs are taken from it,
+        # so that no job is left with a worker that has already been given up.
+        self._lock = threading.RLock()
 
     @property
     def pid(self) -> int | None:
         """Process id of the worker, None when none runs."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        life = self._life
+        return life.process.pid if life is not None and life.runs else None
 
     def start(self) -> None:
-        """Start the worker unless it runs; returns at once, `Ready` follows."""
-        if self.pid is not None:
-            return
-        root = str(Path(__file__).resolve().parents[1])
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT.format(root=root)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
-        except OSError as error:
-            raise WorkerError(
-                f"The worker cannot be started: {error.strerror}.", "Install the program again."
-            ) from error
-        self._process = process
-        self._stderr.clear()
-        threading.Thread(target=self._hear, args=(process,), name="worker events", daemon=True).start()
-        threading.Thread(target=self._keep_stderr, args=(process,), name="worker log", daemon=True).start()
+        """Start the worker unless it runs; returns at once, `Ready` follows.
+
+        Raises
+        ------
+        WorkerError
+            When the system refuses to start it.
+        """
+        with self._lock:
+            if self._life is None or not self._life.runs:
+                self._life = self._spawn()
 
     def submit(self, request: Request) -> int:
         """Queue a job and return its number; starts the worker where it is not running."""
-        self.start()
         with self._lock:
             job, self._next = self._next, self._next + 1
-            self._waiting.append(job)
-        self._send(Submit(job, request))
+            self._hand_over(job, request)
         return job
 
     def cancel(self, job: int) -> None:
-        """Ask a job to stop."""
-        if job in self._waiting:
-            self._cancelling[job] = time.monotonic()
-            self._send(Cancel(job))
+        """Ask a job to stop; one that has ended is left alone."""
+        with self._lock:
+            life = self._life
+            if life is not None and job in life.waiting:
+                life.cancelling.setdefault(job, time.monotonic())
+                life.send(Cancel(job))
 
     def poll(self) -> list[Event]:
         """Events since the last call, oldest first; also ends a job that ignores its cancel."""
@@ -125,77 +144,109 @@ class WorkerClient:
                 return events
 
     def close(self) -> None:
-        """End the worker."""
-        self._closing = True
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
+        """End the worker; jobs that have not ended give no more events."""
+        with self._lock:
+            life, self._life = self._life, None
+            if life is None:
+                return
+            life.closing = True
+            life.close_stdin()
         try:
-            process.wait(2.0)
+            life.process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._process = None
+            life.process.kill()
+            life.process.wait()
+        for thread in life.threads:
+            thread.join(_CLOSE_SECONDS)
 
-    def _send(self, message: Submit | Cancel) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        # A broken pipe means that the worker has died, which the listening thread reports.
-        with contextlib.suppress(OSError):
-            process.stdin.write(to_line(message) + "\n")
-            process.stdin.flush()
+    def _spawn(self) -> _Life:
+        root = str(Path(__file__).resolve().parents[1])
+        try:
+            process = subprocess.Popen(
+                # -P: a file named like a library in the folder the user stands in is not imported.
+                [sys.executable, "-P", "-c", _BOOT.format(root=root)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            raise WorkerError(
+                f"The worker cannot be started: {error.strerror}.", "Install the program again."
+            ) from error
+        life = _Life(process)
+        life.threads = [
+            threading.Thread(target=self._keep_stderr, args=(life,), name="worker log", daemon=True),
+            threading.Thread(target=self._hear, args=(life,), name="worker events", daemon=True),
+        ]
+        for thread in life.threads:
+            thread.start()
+        return life
 
-    def _hear(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
+    def _hand_over(self, job: int, request: Request) -> None:
+        self.start()
+        assert self._life is not None
+        self._life.waiting[job] = request
+        self._life.send(Submit(job, request))
+
+    def _hear(self, life: _Life) -> None:
+        assert life.process.stdout is not None
+        with life.process.stdout as lines:
             for line in lines:
-                event = from_line(line)
+                try:
+                    event = from_line(line)
+                except WorkerError:
+                    # A worker that is killed while it writes leaves half a line; one that writes
+                    # anything else cannot be understood any more.
+                    life.process.kill()
+                    break
                 if isinstance(event, Done | Failed | Cancelled):
-                    self._forget(event.job)
+                    with self._lock:
+                        life.waiting.pop(event.job, None)
+                        life.cancelling.pop(event.job, None)
                 if not isinstance(event, Submit | Cancel):
                     self._events.put(event)
-        code = process.wait()
-        if self._closing or self._process is not process:
-            return
-        self._report_death(code)
-
-    def _keep_stderr(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        with process.stderr as lines:
-            self._stderr.extend(lines)
-
-    def _report_death(self, code: int) -> None:
+        code = life.process.wait()
+        life.threads[0].join(_CLOSE_SECONDS)  # the last words are wanted in the report
         with self._lock:
-            lost, self._waiting = self._waiting, []
-        wanted = [job for job in lost if job not in self._cancelling]
-        for job in lost:
-            if job in self._cancelling:
-                self._events.put(Cancelled(job))
-        self._cancelling.clear()
+            life.close_stdin()
+            if not life.closing:
+                self._report_death(life, code)
+
+    def _keep_stderr(self, life: _Life) -> None:
+        assert life.process.stderr is not None
+        with life.process.stderr as lines:
+            life.stderr.extend(lines)
+
+    def _report_death(self, life: _Life, code: int) -> None:
+        lost, life.waiting = life.waiting, {}
         sentence = f"The worker ended unexpectedly (code {code})."
         hint = "Start the job again: it goes on where it stopped."
-        if self._stderr and code > 0:
-            hint += f" Its last words: {self._stderr[-1].strip()}"
-        if not lost:
+        if life.stderr and code > 0:
+            hint += f" Its last words: {life.stderr[-1].strip()}"
+        if not lost and not life.ended_for_cancel:
             self._events.put(Crashed(None, sentence, hint))
-        for job in wanted:
-            self._events.put(Crashed(job, sentence, hint))
-
-    def _forget(self, job: int) -> None:
-        with self._lock:
-            if job in self._waiting:
-                self._waiting.remove(job)
-        self._cancelling.pop(job, None)
+        for job, request in lost.items():
+            if job in life.cancelling:
+                self._events.put(Cancelled(job))
+            elif not life.ended_for_cancel:
+                self._events.put(Crashed(job, sentence, hint))
+            else:
+                try:
+                    self._hand_over(job, request)
+                except WorkerError as error:
+                    self._events.put(Crashed(job, error.sentence, error.hint))
 
     def _end_the_stubborn(self) -> None:
-        overdue = [t for t in self._cancelling.values() if time.monotonic() - t > CANCEL_GRACE_SECONDS]
-        process = self._process
-        if overdue and process is not None:
-            process.kill()
+        with self._lock:
+            life = self._life
+            if life is None or not life.cancelling or not life.runs:
+                return
+            if time.monotonic() - min(life.cancelling.values()) > CANCEL_GRACE_SECONDS:
+                life.ended_for_cancel = True
+                life.process.kill()
 
 
 _BOOT: Final = "import sys; sys.path.insert(0, {root!r}); from sae_backend.compute.worker import main; main()"
@@ -223,7 +274,8 @@ def wait_for(
                     raise error_of(event.kind, event.sentence, event.hint)
                 case Cancelled() if event.job == job:
                     raise CancelledError("The job was cancelled.", "What was finished is kept.")
-                case Crashed() if event.job in (job, None):
+                # A crash without a job is that of an idle worker, before this job.
+                case Crashed() if event.job == job:
                     raise WorkerError(event.sentence, event.hint)
                 case _:
                     pass

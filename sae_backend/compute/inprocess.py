@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from queue import Empty, Queue
 
-from sae_backend.compute.worker import Worker, versions
-from sae_backend.messages import Cancel, Event, Ready, Request, Submit
+from sae_backend.compute.worker import JobRunner
+from sae_backend.messages import Cancel, Crashed, Event, Request, Submit
 
 
 class InProcessBackend:
@@ -15,21 +15,26 @@ class InProcessBackend:
     def __init__(self) -> None:
         self._events: Queue[Event] = Queue()
         self._next = 1
-        self._worker = _QueueWorker(self._events)
+        self._runner: _EventQueue | None = None
 
     def start(self) -> None:
-        """Begin to serve."""
-        threading.Thread(target=self._worker.loop, name="in-process worker", daemon=True).start()
+        """Begin to serve, unless begun."""
+        if self._runner is None or not self._runner.thread.is_alive():
+            self._runner = _EventQueue(self._events)
+            self._runner.thread.start()
 
     def submit(self, request: Request) -> int:
         """Queue a job and return its number."""
+        self.start()
+        assert self._runner is not None
         job, self._next = self._next, self._next + 1
-        self._worker._take(Submit(job, request))
+        self._runner.take(Submit(job, request))
         return job
 
     def cancel(self, job: int) -> None:
         """Ask a job to stop; it does so between two batches."""
-        self._worker._take(Cancel(job))
+        if self._runner is not None:
+            self._runner.take(Cancel(job))
 
     def poll(self) -> list[Event]:
         """Events since the last call, oldest first."""
@@ -41,22 +46,29 @@ class InProcessBackend:
                 return events
 
     def close(self) -> None:
-        """Stop after the job in hand."""
-        self._worker._jobs.put(None)
+        """Stop after the queued jobs."""
+        if self._runner is not None:
+            self._runner.finish()
 
 
-class _QueueWorker(Worker):
+class _EventQueue(JobRunner):
     def __init__(self, events: Queue[Event]) -> None:
+        super().__init__()
         self._events = events
-        self._jobs = Queue()
-        self._cancelled = set()
+        self.thread = threading.Thread(target=self._serve, name="in-process worker", daemon=True)
 
     def send(self, event: Event) -> None:
         self._events.put(event)
 
-    def loop(self) -> None:
-        from sae_backend.compute.pipeline import describe_device
-
-        self.send(Ready(describe_device(), versions()))
-        while (item := self._jobs.get()) is not None:
-            self._work(item)
+    def _serve(self) -> None:
+        ended_well = False
+        try:
+            self.work()
+            ended_well = True
+        finally:
+            # An error that no job foresees ends the thread, as it would end the worker process.
+            if not ended_well:
+                for job in self.owed():
+                    self.send(
+                        Crashed(job, "The job ended unexpectedly.", "See the traceback on standard error.")
+                    )

@@ -63,48 +63,62 @@ class Meter:
         return Progress(self._job, stage, done, total, rate, eta)
 
 
-class Worker:
-    """One job at a time, in order; a thread listens for cancels meanwhile."""
+class JobRunner:
+    """Takes messages in one thread and does the jobs in another, one at a time, in order."""
 
-    def __init__(self, source: IO[str], sink: IO[str]) -> None:
-        self._source = source
-        self._sink = sink
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
         self._jobs: Queue[Submit | None] = Queue()
-        self._cancelled: set[int] = set()
+        self._lock = threading.Lock()
+        self._queued: set[int] = set()
+        self._running: int | None = None
+        self._stop = False
 
     def send(self, event: Event) -> None:
-        """Write one event."""
-        with self._lock:
-            self._sink.write(to_line(event) + "\n")
-            self._sink.flush()
+        """Give an event to whoever asked for the jobs."""
+        raise NotImplementedError
 
-    def _listen(self) -> None:
-        for line in self._source:
-            if line.strip():
-                self._take(from_line(line))
-        # The program is gone: nobody wants the result any more, so do not finish a long job.
-        os._exit(0)
-
-    def _take(self, message: Message) -> None:
+    def take(self, message: Message) -> None:
+        """Queue a job, or stop one: a queued one at once, the running one at its next check."""
         match message:
             case Submit():
+                with self._lock:
+                    self._queued.add(message.job)
                 self._jobs.put(message)
             case Cancel():
-                self._cancelled.add(message.job)
+                with self._lock:
+                    was_queued = message.job in self._queued
+                    self._queued.discard(message.job)
+                    self._stop = self._stop or message.job == self._running
+                if was_queued:
+                    self.send(Cancelled(message.job))
 
-    def serve(self) -> None:
-        """Work until standard input ends."""
-        threading.Thread(target=self._listen, name="listener", daemon=True).start()
+    def owed(self) -> list[int]:
+        """Jobs that have not ended, the running one first."""
+        with self._lock:
+            running = [] if self._running is None else [self._running]
+            return running + sorted(self._queued)
+
+    def finish(self) -> None:
+        """Let :meth:`work` return when the queued jobs are done."""
+        self._jobs.put(None)
+
+    def work(self) -> None:
+        """Say what there is, then do the jobs until :meth:`finish`."""
         from sae_backend.compute.pipeline import describe_device
 
         self.send(Ready(describe_device(), versions()))
-        while True:
-            item = self._jobs.get()
-            if item is not None:
-                self._work(item)
+        while (item := self._jobs.get()) is not None:
+            with self._lock:
+                if item.job not in self._queued:
+                    continue
+                self._queued.discard(item.job)
+                self._running, self._stop = item.job, False
+            event = self._outcome(item)
+            with self._lock:
+                self._running = None
+            self.send(event)
 
-    def _work(self, item: Submit) -> None:
+    def _outcome(self, item: Submit) -> Event:
         from sae_backend.compute.embed import Watch
         from sae_backend.compute.pipeline import run
 
@@ -116,29 +130,54 @@ class Worker:
                 self.send(event)
 
         try:
-            result = run(item.request, Watch(report, lambda: item.job in self._cancelled))
+            return Done(item.job, run(item.request, Watch(report, lambda: self._stop)))
         except CancelledError:
-            self.send(Cancelled(item.job))
+            return Cancelled(item.job)
         except SparsescopeError as error:
-            self.send(Failed(item.job, error.kind, error.sentence, error.hint))
+            return Failed(item.job, error.kind, error.sentence, error.hint)
         except MemoryError:
-            self.send(
-                Failed(
-                    item.job, "WorkerError", "The memory is not enough for this job.",
-                    "Close other programs, or use smaller batches.",
-                )
+            return Failed(
+                item.job, "WorkerError", "The memory is not enough for this job.",
+                "Close other programs, or use smaller batches.",
             )  # fmt: skip
         except RuntimeError as error:
             # torch reports a full GPU and driver faults this way.
             first = str(error).splitlines()[0] if str(error) else "unknown"
-            self.send(
-                Failed(
-                    item.job, "WorkerError", f"The device failed: {first}",
-                    "Try again with --device cpu or a smaller batch.",
-                )
+            return Failed(
+                item.job, "WorkerError", f"The device failed: {first}",
+                "Try again with --device cpu or a smaller batch.",
             )  # fmt: skip
-        else:
-            self.send(Done(item.job, result))
+
+
+class Worker(JobRunner):
+    """Jobs from a stream of lines, events to another."""
+
+    def __init__(self, source: IO[str], sink: IO[str]) -> None:
+        super().__init__()
+        self._source = source
+        self._sink = sink
+        self._writing = threading.Lock()
+
+    def send(self, event: Event) -> None:
+        """Write one event."""
+        line = to_line(event) + "\n"
+        with self._writing:
+            self._sink.write(line)
+            self._sink.flush()
+
+    def _listen(self) -> None:
+        try:
+            for line in self._source:
+                if line.strip():
+                    self.take(from_line(line))
+        finally:
+            # The program is gone: nobody wants the result any more, so do not finish a long job.
+            os._exit(0)
+
+    def serve(self) -> None:
+        """Work until the source ends, which ends the process."""
+        threading.Thread(target=self._listen, name="listener", daemon=True).start()
+        self.work()
 
 
 def versions() -> dict[str, str]:
