@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sae_backend.cache import disk_errors
 from sae_backend.correlate import CorrelationSpec, SlidePart, correlate
-from sae_backend.errors import MismatchError
+from sae_backend.errors import CacheError, MismatchError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import CorrelateRequest
 
@@ -24,12 +26,14 @@ def run_correlation(request: CorrelateRequest, progress: Callable[[str, int, int
     ------
     MismatchError
         When the slides' features come from different SAEs, or counts and tiles differ in number.
+    CacheError
+        When features or counts are damaged, or the table cannot be written.
     """
     parts = []
     digests = set()
     for entry in request.parts:
-        features = FeatureMatrix.open(Path(entry["feature_dir"]))
-        counts = np.load(entry["counts_file"], allow_pickle=False)
+        features = FeatureMatrix.open(Path(entry["feature_dir"]), verify=True)
+        counts = _load_counts(Path(entry["counts_file"]))
         if counts.shape != (features.n_tiles, len(request.type_names)):
             raise MismatchError(
                 f"The counts of {entry['slide']} do not match its tiles.", "Correlate again from the project."
@@ -54,7 +58,9 @@ def run_correlation(request: CorrelateRequest, progress: Callable[[str, int, int
     spec = CorrelationSpec(**request.spec)
     found = correlate(parts, request.type_names, spec, lambda done, total: progress("correlate", done, total))
     table = pa.Table.from_pylist(list(found.rows()))
-    pq.write_table(table, request.out_file)
+    out_file = Path(request.out_file)
+    with disk_errors(out_file):
+        pq.write_table(table, out_file)
     meta = {
         "n_tiles": int(found.n_tiles),
         "n_slides": int(found.n_slides),
@@ -65,3 +71,13 @@ def run_correlation(request: CorrelateRequest, progress: Callable[[str, int, int
         "type_names": list(request.type_names),
     }
     return {"sae_digest": digests.pop(), "spec": asdict(spec), "meta": meta, "n_rows": table.num_rows}
+
+
+def _load_counts(path: Path) -> npt.NDArray[Any]:
+    try:
+        counts: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CacheError(
+            f"The counts {path.name} are missing or damaged.", "Import the cells again."
+        ) from error
+    return counts

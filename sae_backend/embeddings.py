@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from sae_backend.cache import commit_folder, disk_errors, read_manifest, write_text_atomic
 from sae_backend.cards import EncoderCard, digest_of
-from sae_backend.errors import MismatchError
+from sae_backend.errors import CacheError, MismatchError
 from sae_backend.slide import TileStatus
 from sae_backend.tiles import TileGrid
 
@@ -64,18 +65,37 @@ class Embeddings:
             When it is unfinished or damaged.
         """
         manifest = read_manifest(folder, verify=verify)
-        grid = TileGrid.from_json(manifest["grid"])
-        card = EncoderCard.from_json(manifest["encoder"])
-        shape = (grid.n_tiles, card.width)
-        vectors = np.memmap(folder / VECTORS, "<f4", "r", shape=shape)
-        status = np.fromfile(folder / STATUS, np.uint8)
-        return cls(folder, grid, card, manifest["digest"], vectors, status)
+        try:
+            grid = TileGrid.from_json(manifest["grid"])
+            card = EncoderCard.from_json(manifest["encoder"])
+            shape = (grid.n_tiles, card.width)
+            vectors = np.memmap(folder / VECTORS, "<f4", "r", shape=shape)
+            status = np.fromfile(folder / STATUS, np.uint8, grid.n_tiles)
+            return cls(folder, grid, card, manifest["digest"], vectors, status)
+        except (OSError, ValueError, KeyError) as error:
+            raise CacheError(f"{folder.name} is damaged.", "Run the analysis again.") from error
 
 
 def count_status(status: npt.NDArray[np.uint8]) -> dict[str, int]:
     """Number of tiles by status name, in lower case."""
     found = Counter(status.tolist())
     return {TileStatus(code).name.lower(): n for code, n in sorted(found.items())}
+
+
+def _holds(path: Path, plan: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == plan)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _write_at(file: FileIO, offset: int, content: bytes) -> None:
+    """Write all of `content` and wait until the disk has it."""
+    file.seek(offset)
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+    os.fsync(file.fileno())
 
 
 class EmbeddingWriter:
@@ -94,8 +114,9 @@ class EmbeddingWriter:
         with disk_errors(final):
             self._prepare(plan)
             self.batch = batch
-            self._vectors = (self._partial / VECTORS).open("rb+")
-            self._status = (self._partial / STATUS).open("rb+")
+            # Unbuffered: a buffer that the full disk refused would be tried again on closing.
+            self._vectors = (self._partial / VECTORS).open("rb+", buffering=0)
+            self._status = (self._partial / STATUS).open("rb+", buffering=0)
             self.status = np.fromfile(self._partial / STATUS, np.uint8)
 
     def _prepare(self, plan: dict[str, Any]) -> None:
@@ -103,8 +124,7 @@ class EmbeddingWriter:
         path = self._partial / _PLAN
         n_tiles, width = self.grid.n_tiles, self.card.width
         sizes = {VECTORS: n_tiles * width * 4, STATUS: n_tiles}
-        same = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == plan
-        if same and all(
+        if _holds(path, plan) and all(
             (self._partial / name).is_file() and (self._partial / name).stat().st_size == size
             for name, size in sizes.items()
         ):
@@ -133,14 +153,8 @@ class EmbeddingWriter:
             )
         stored = np.where((status == TileStatus.OK)[:, None], vectors, np.float32("nan"))
         with disk_errors(self.final):
-            self._vectors.seek(start * self.card.width * 4)
-            self._vectors.write(stored.astype("<f4").tobytes())
-            self._vectors.flush()
-            os.fsync(self._vectors.fileno())
-            self._status.seek(start)
-            self._status.write(status.astype(np.uint8).tobytes())
-            self._status.flush()
-            os.fsync(self._status.fileno())
+            _write_at(self._vectors, start * self.card.width * 4, stored.astype("<f4").tobytes())
+            _write_at(self._status, start, status.astype(np.uint8).tobytes())
         self.status[start : start + status.size] = status
 
     def close(self) -> None:
@@ -149,9 +163,11 @@ class EmbeddingWriter:
         self._status.close()
 
     def commit(self) -> Embeddings:
-        """Seal the folder and open it."""
+        """Seal the folder and open it.
+
+        The plan stays in it: a run that dies while sealing finds its finished batches again.
+        """
         self.close()
-        (self._partial / _PLAN).unlink()
         key = embedding_key(self.grid, self.card)
         manifest = {
             "kind": "embeddings",

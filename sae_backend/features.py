@@ -80,6 +80,10 @@ class FeatureMatrix:
 
     def row(self, tile: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
         """Features that fire in a tile, ascending, uint32 (n,), and their values, float32 (n,)."""
+        if not 0 <= tile < self.n_tiles:
+            raise UserInputError(
+                f"There is no tile {tile}.", f"This slide has tiles 0 to {self.n_tiles - 1}."
+            )
         start, stop = self._arrays["csr_indptr"][tile : tile + 2]
         return self._arrays["csr_features"][start:stop], self._arrays["csr_values"][start:stop]
 
@@ -117,11 +121,12 @@ class FeatureMatrix:
                 name: _map(folder / f"{name}.bin", dtype, int(manifest["lengths"][name]))
                 for name, dtype in _ARRAYS.items()
             }
+            grid = TileGrid.from_json(manifest["grid"])
+            n_features = int(manifest["n_features"])
         except (OSError, ValueError, KeyError) as error:
             raise CacheError(f"{folder.name} is damaged.", "Delete it and run the analysis again.") from error
-        grid = TileGrid.from_json(manifest["grid"])
         valid = np.asarray(arrays.pop("valid")) == 1
-        return cls(folder, manifest, grid, int(manifest["n_features"]), valid, arrays)
+        return cls(folder, manifest, grid, n_features, valid, arrays)
 
 
 def _map(path: Path, dtype: str, length: int) -> npt.NDArray[Any]:
@@ -178,7 +183,8 @@ def write_features(
     with disk_errors(final):
         partial.mkdir(parents=True, exist_ok=True)
         for name, dtype in _ARRAYS.items():
-            arrays[name].astype(dtype).tofile(partial / f"{name}.bin")
+            # Not ndarray.tofile, whose error does not say that the disk is full.
+            (partial / f"{name}.bin").write_bytes(arrays[name].astype(dtype).tobytes())
     manifest = {
         "kind": "features",
         **digests,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from sae_backend.cache import is_committed
+from sae_backend.cache import disk_errors, is_committed
 from sae_backend.compute.device import pick_device
 from sae_backend.compute.embed import Watch, embed
 from sae_backend.compute.encoders import load_encoder
@@ -41,7 +41,7 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
         case AnalyzeRequest():
             return analyze(request, watch)
         case EncodeRequest():
-            embeddings = Embeddings.open(Path(request.embedding_dir))
+            embeddings = Embeddings.open(Path(request.embedding_dir), verify=True)
             return encode(embeddings, request.sae_dir, Path(request.cache_dir), request.device, watch)
         case TrainRequest():
             return train(request, watch)
@@ -58,6 +58,7 @@ def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:
     """Slide -> tissue -> tiles -> embeddings, then features where an SAE is given."""
     cache_dir = Path(request.cache_dir)
     device = pick_device(request.device)
+    spec = TileSpec(**request.tile_spec)
     watch.progress("load encoder", 0, 1)
     weights = Path(request.weights) if request.weights else None
     encoder = load_encoder(request.encoder, weights, request.layer, request.pooling)
@@ -68,11 +69,13 @@ def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:
         )
     if request.sae_dir is not None:
         # Before the long work, so that a wrong SAE costs no hour of embedding.
-        SparseAutoencoder.load(Path(request.sae_dir)).check_encoder(encoder.card)
+        sae = SparseAutoencoder.load(Path(request.sae_dir))
+        sae.check_encoder(encoder.card)
+        _check_scale(sae, spec)
     watch.progress("load encoder", 1, 1)
     with Slide.open(Path(request.slide), request.mpp) as slide:
         watch.progress("find tissue", 0, 1)
-        grid = resolve_grid(TileSpec(**request.tile_spec), slide.info, find_tissue(slide))
+        grid = resolve_grid(spec, slide.info, find_tissue(slide))
         watch.progress("find tissue", 1, 1)
         watch.check()
         embeddings = embed(slide, grid, encoder, cache_dir, device, request.batch, watch)
@@ -101,7 +104,7 @@ def encode(
     """Embeddings -> sparse features, or what an earlier run finished."""
     sae = SparseAutoencoder.load(Path(sae_dir))
     sae.check_encoder(embeddings.card)
-    _check_scale(sae, embeddings)
+    _check_scale(sae, embeddings.grid.spec)
     digest = sae.card.digest
     final = cache_dir / "features" / feature_key(embeddings.digest, digest)
     n_tiles = embeddings.grid.n_tiles
@@ -133,8 +136,7 @@ def encode(
     }
 
 
-def _check_scale(sae: SparseAutoencoder, embeddings: Embeddings) -> None:
-    spec = embeddings.grid.spec
+def _check_scale(sae: SparseAutoencoder, spec: TileSpec) -> None:
     trained = (sae.card.mpp, sae.card.tile_px)
     if sae.card.mpp is not None and trained != (spec.tile_mpp, spec.tile_px):
         raise MismatchError(
@@ -148,7 +150,7 @@ def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
     """Train an SAE on the embeddings of one encoder and save it."""
     if not request.embedding_dirs:
         raise UserInputError("There are no embeddings to train on.", "Analyse a slide first.")
-    sets = [Embeddings.open(Path(folder)) for folder in request.embedding_dirs]
+    sets = [Embeddings.open(Path(folder), verify=True) for folder in request.embedding_dirs]
     first = sets[0]
     for other in sets[1:]:
         same = (other.card.digest, other.grid.spec.tile_px, other.grid.spec.tile_mpp)
@@ -169,7 +171,8 @@ def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
     source = TrainSource(first.card, first.grid.spec.tile_mpp, first.grid.spec.tile_px)
     out_dir = Path(request.out_dir)
     work_dir = out_dir.with_name(out_dir.name + ".training")
-    work_dir.mkdir(parents=True, exist_ok=True)
+    with disk_errors(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
     run_settings = TrainRun(
         device=pick_device(request.device),
         progress=watch.progress,
