@@ -17,6 +17,7 @@ from desktop_app.jobs import (
     AnalyzeOptions,
     TrainOptions,
     add_slide,
+    check_new_folder,
     features_of,
     import_cells,
     open_slide,
@@ -25,7 +26,7 @@ from desktop_app.jobs import (
 from desktop_app.running import ProgressPrinter, analyze_slide, correlate_project, train_project
 from desktop_app.store import AnalysisRecord, SlideRecord, Store
 from desktop_app.words import CONTROL_NOTICE, analysis_text, top_correlations_text
-from sae_backend.client import WorkerClient
+from sae_backend.client import Backend
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.heatmap import heatmap
 from sae_backend.slide import Slide
@@ -48,12 +49,12 @@ def _project(folder: Path, *, create: bool = False) -> Store:
 
 
 @contextmanager
-def _worker() -> Iterator[WorkerClient]:
-    client = WorkerClient()
+def _worker(options: Namespace) -> Iterator[Backend]:
+    backend: Backend = options.make_backend()
     try:
-        yield client
+        yield backend
     finally:
-        client.close()
+        backend.close()
 
 
 def _slide_of(store: Store, path: Path) -> SlideRecord:
@@ -89,13 +90,15 @@ def demo(options: Namespace) -> Answer:
     """Make the demo project; with a display, open it."""
     from desktop_app.demo_run import make_demo
 
-    with _worker() as worker:
+    with _worker(options) as worker:
         made = make_demo(options.out, worker, ProgressPrinter())
     if options.headless:
         return Answer(made.text, made.data)
     from desktop_app.app import WindowStart, run_window
 
-    print(made.text)
+    # Before the window, which stays until it is closed.
+    if not options.json:
+        print(made.text, flush=True)
     start = WindowStart(project=made.project, feature=made.feature, notice=CONTROL_NOTICE)
     return Answer("", made.data, run_window(start))
 
@@ -116,7 +119,7 @@ def analyze(options: Namespace) -> Answer:
         slide_record = add_slide(store, options.slide, options.mpp)
         if slide_record.mpp is None:
             info.require_mpp()
-        with _worker() as worker:
+        with _worker(options) as worker:
             record = analyze_slide(store, worker, slide_record.id, chosen, ProgressPrinter())
         text = analysis_text(record, slide_record)
         if record.feature_folder is None:
@@ -129,10 +132,11 @@ def analyze(options: Namespace) -> Answer:
 
 def train(options: Namespace) -> Answer:
     """Train an SAE and encode the slides it was trained on."""
+    check_new_folder(options.out)
     chosen = TrainOptions(
         options.out, options.expansion, options.l1, options.epochs, options.seed, options.device
     )
-    with _project(options.project) as store, _worker() as worker:
+    with _project(options.project) as store, _worker(options) as worker:
         sae = train_project(store, worker, chosen, ProgressPrinter())
     metrics = sae.card["metrics"]
     text = (
@@ -147,8 +151,11 @@ def train(options: Namespace) -> Answer:
 
 def cells_import(options: Namespace) -> Answer:
     """Import cells."""
+    # The slide is looked at before the project is made, so that a typing error leaves no folder behind.
+    with Slide.open(options.slide, options.mpp):
+        pass
     with _project(options.project, create=True) as store:
-        record = store.slide_by_path(options.slide.absolute()) or add_slide(store, options.slide, options.mpp)
+        record = add_slide(store, options.slide, options.mpp)
         found = import_cells(store, record.id, options.file)
     counts = ", ".join(f"{name} {n:,}" for name, n in sorted(found.type_counts.items()))
     notes = "".join(f"\n{note}" for note in found.notes)
@@ -157,13 +164,15 @@ def cells_import(options: Namespace) -> Answer:
 
 def correlate(options: Namespace) -> Answer:
     """Correlate and, where asked, write the table."""
+    if options.out is not None:
+        export.check_table_name(options.out)
     spec = {
         "n_bootstrap": options.bootstraps,
         "n_permutations": options.permutations,
         "block_um": options.block_um,
         "seed": options.seed,
     }
-    with _project(options.project) as store, _worker() as worker:
+    with _project(options.project) as store, _worker(options) as worker:
         analysis = require_current(store)
         record = correlate_project(store, worker, spec, ProgressPrinter())
         rows = store.correlation_rows(record.id)
@@ -268,6 +277,10 @@ def _analysis_for(store: Store, slide: SlideRecord) -> AnalysisRecord:
 
 def heatmap_png(options: Namespace) -> Answer:
     """Draw one feature on a slide."""
+    if options.out.suffix.lower() != ".png":
+        raise UserInputError(
+            f"{options.out.name} does not end in .png, the only format of pictures.", "Change the name."
+        )
     with _project(options.project) as store:
         record = _slide_of(store, options.slide)
         analysis = _analysis_for(store, record)

@@ -135,6 +135,23 @@ def correlation_table(store: Store, path: Path) -> int:
     return len(rows)
 
 
+def check_table_name(path: Path) -> str:
+    """Return the suffix of a table's file, in lower case.
+
+    Raises
+    ------
+    UserInputError
+        When it is none of .csv, .tsv and .parquet.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
+        raise UserInputError(
+            f"Tables are not written as {suffix or 'a file without suffix'}.",
+            "Name it .csv, .tsv or .parquet.",
+        )
+    return suffix
+
+
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as .csv, .tsv or .parquet, whole or not at all.
 
@@ -147,12 +164,7 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     CacheError
         When the file cannot be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".tsv", ".parquet"):
-        raise UserInputError(
-            f"Tables are not written as {suffix or 'a file without suffix'}.",
-            "Name it .csv, .tsv or .parquet.",
-        )
+    suffix = check_table_name(path)
     temporary = path.with_name(path.name + ".tmp")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from desktop_app.store import (
     SlideRecord,
     Store,
 )
+from sae_backend.cache import disk_errors
 from sae_backend.cells import count_cells, read_cells
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CellsError, SlideError, UserInputError
@@ -212,6 +213,32 @@ def train_request(store: Store, options: TrainOptions) -> TrainRequest:
     )
 
 
+def check_new_folder(folder: Path) -> None:
+    """Refuse, before the long work, a folder that a new SAE cannot be written to.
+
+    Raises
+    ------
+    UserInputError
+        When it holds something already and no interrupted training is to go on there.
+    CacheError
+        When it cannot be written.
+    """
+    with disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            return
+        if folder.is_dir() and (not any(folder.iterdir()) or _training_of(folder).is_dir()):
+            return
+    raise UserInputError(
+        f"{folder} already holds something else.",
+        "Choose a new folder for the SAE; annotations may hang on what is there.",
+    )
+
+
+def _training_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".training")
+
+
 def record_training(store: Store, result: dict[str, Any]) -> SaeRecord:
     """Keep what the worker did for a `TrainRequest`."""
     return store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
@@ -295,7 +322,8 @@ def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> Corre
         )
     names = tuple(sorted({name for table in tables for name in table.type_names}))
     folder = store.cache_dir / "correlations"
-    folder.mkdir(exist_ok=True)
+    with disk_errors(folder):
+        folder.mkdir(exist_ok=True)
     token = uuid.uuid4().hex
     entries = []
     for record, table in zip(parts, tables, strict=True):
@@ -305,7 +333,8 @@ def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> Corre
         for column, name in enumerate(counted.type_names):
             counts[:, names.index(name)] = counted.counts[:, column]
         counts_file = folder / f"{token}-{record.slide_id}.npy"
-        np.save(counts_file, counts)
+        with disk_errors(counts_file):
+            np.save(counts_file, counts)
         entries.append(
             {
                 "slide": store.slide(record.slide_id).name,
