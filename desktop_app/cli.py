@@ -44,6 +44,13 @@ def _whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
 
 
+def _natural(text: str) -> int:
+    number = _whole(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return number
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -162,7 +169,7 @@ def build_parser() -> argparse.ArgumentParser:
     annotate = _add(groups, "annotate", None, "names and notes of features")
     actions = annotate.add_subparsers(metavar="ACTION", required=True)
     command = _add(actions, "set", commands.annotate_set, "name or grade a feature")
-    command.add_argument("feature", type=_whole, metavar="FEATURE", help="number of the feature, from 0")
+    command.add_argument("feature", type=_natural, metavar="FEATURE", help="number of the feature, from 0")
     _project(command)
     command.add_argument("--name", metavar="TEXT", help="short name")
     command.add_argument("--description", metavar="TEXT", help="what it shows, in full")
@@ -183,7 +190,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = _add(groups, "heatmap", commands.heatmap_png, "a picture of one feature on a slide")
     command.add_argument("slide", type=Path, metavar="SLIDE", help="a slide, or a plain JPEG, PNG or TIFF")
-    command.add_argument("feature", type=_whole, metavar="FEATURE", help="number of the feature, from 0")
+    command.add_argument("feature", type=_natural, metavar="FEATURE", help="number of the feature, from 0")
     _project(command)
     command.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
 
@@ -207,7 +214,11 @@ def _project(command: argparse.ArgumentParser) -> None:
 
 def _seed(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--seed", type=_whole, default=0, metavar="N", help="decides all that is drawn at random (default: 0)"
+        "--seed",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="decides all that is drawn at random (default: 0)",
     )
 
 

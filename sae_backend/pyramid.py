@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from sae_backend.slide import Slide, SlideInfo
 
 _BAND_PX = 64_000_000
+_SMALLEST_PIECE_PX = 24
+_MOST_READS = 1000
 
 
 def level_for(info: SlideInfo, downsample: float) -> int:
@@ -88,3 +91,35 @@ def read_box(slide: Slide, box_l0: tuple[float, float, float, float], size: tupl
     # A box never asks for pixels past the level's edge, so a rounding of the last row is not "outside".
     inner = (y0 / factor - top_px, x0 / factor - left_px, height / factor, width / factor)
     return RegionRead(resample(region.rgb, inner, size), region.status)
+
+
+def read_view(slide: Slide, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Read the whole slide at `size` (h, w), however many of its tiles are corrupt.
+
+    Returns
+    -------
+    rgb, corrupt
+        uint8 (h, w, 3), white where nothing could be read, and bool (h, w), True there. A read
+        fails as a whole, so a failed one is tried again in quarters, down to pieces of 24 px.
+    """
+    out_h, out_w = size
+    step = np.array([slide.info.height_px / out_h, slide.info.width_px / out_w])
+    rgb = np.full((out_h, out_w, 3), 255, np.uint8)
+    corrupt = np.zeros((out_h, out_w), np.bool_)
+    pieces = deque([(0, 0, out_h, out_w)])
+    reads = 0
+    while pieces:
+        y, x, h, w = pieces.popleft()
+        box = (y * step[0], x * step[1], h * step[0], w * step[1])
+        found = read_box(slide, (float(box[0]), float(box[1]), float(box[2]), float(box[3])), (h, w))
+        reads += 1
+        where = np.s_[y : y + h, x : x + w]
+        if found.status != TileStatus.CORRUPT:
+            rgb[where] = found.rgb
+        elif max(h, w) <= _SMALLEST_PIECE_PX or reads + len(pieces) >= _MOST_READS:
+            corrupt[where] = True
+        else:
+            rows = [(y, h)] if h == 1 else [(y, h // 2), (y + h // 2, h - h // 2)]
+            cols = [(x, w)] if w == 1 else [(x, w // 2), (x + w // 2, w - w // 2)]
+            pieces.extend((a, b, c, d) for a, c in rows for b, d in cols)
+    return rgb, corrupt

@@ -242,7 +242,8 @@ class _PlainSource:
         except UnidentifiedImageError as error:
             raise SlideError(
                 f"{path.name} is not a slide or image that can be read.",
-                "Use a format that OpenSlide reads (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or JPEG, PNG, TIFF.",
+                "Use a format that OpenSlide reads (SVS, NDPI, MRXS, SCN, tiled TIFF, DICOM) or JPEG, PNG, "
+                "TIFF; a slide that was cut short looks like this too, so copy it again.",
             ) from error
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise SlideError(
@@ -340,14 +341,15 @@ class Slide:
 
     def thumbnail(self, max_px: int) -> Rgb:
         """Return the whole slide as uint8 (h, w, 3), its longer side at most `max_px` px."""
-        from sae_backend.pyramid import read_box
+        return self.view(max_px)[0]
+
+    def view(self, max_px: int) -> tuple[Rgb, npt.NDArray[np.bool_]]:
+        """Return :meth:`thumbnail` and a bool (h, w) that is True where the file is corrupt."""
+        from sae_backend.pyramid import read_view
 
         height, width = self.info.height_px, self.info.width_px
-        factor = max(height, width) / max_px
-        if factor <= 1:
-            return self.read_region(0, 0, 0, height, width).rgb
-        out_h, out_w = max(1, round(height / factor)), max(1, round(width / factor))
-        return read_box(self, (0.0, 0.0, float(height), float(width)), (out_h, out_w)).rgb
+        factor = max(1.0, max(height, width) / max_px)
+        return read_view(self, (max(1, round(height / factor)), max(1, round(width / factor))))
 
     def close(self) -> None:
         """Release the file."""

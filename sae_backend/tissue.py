@@ -60,8 +60,9 @@ def find_tissue(slide: Slide) -> TissueMask:
 
     The saturation (HSV) is smoothed and cut at Otsu's threshold, which is held between 0.04 and
     0.10; then gaps are closed, specks below 0.02 % of the view dropped and holes below 0.1 % filled.
+    Where the view is corrupt counts as tissue.
     """
-    view = slide.thumbnail(THUMBNAIL_PX)
+    view, corrupt = slide.view(THUMBNAIL_PX)
     saturation = gaussian(rgb2hsv(view)[..., 1], sigma=2.0)
     # Near-black pixels (pen, missing tiles) have a saturation without meaning.
     dark = gaussian(view.max(axis=2).astype(np.float64) / 255.0, sigma=2.0) < 0.12
@@ -71,6 +72,8 @@ def find_tissue(slide: Slide) -> TissueMask:
     mask = closing(mask, disk(3))
     mask = remove_small_objects(mask, max_size=max(1, int(_SMALLEST_SHARE * mask.size)))
     mask = remove_small_holes(mask, max_size=max(1, int(_HOLE_SHARE * mask.size)))
+    # What cannot be seen here is kept, so that its tiles are tried and, where bad, counted as such.
+    mask |= corrupt
     downsample = max(slide.info.height_px / mask.shape[0], slide.info.width_px / mask.shape[1])
     return TissueMask(mask, downsample, _outlines(mask, downsample))
 

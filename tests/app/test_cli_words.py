@@ -65,6 +65,7 @@ def test_help_explains_every_option(words: tuple[str, ...], capsys: pytest.Captu
         (("analyze", "s.svs", "--project", "p", "--mpp", "0,5"), "'0,5' is not a number"),
         (("analyze", "s.svs"), "--project"),
         (("annotate", "set", "3", "--project", "p", "--confidence", "9"), "9"),
+        (("correlate", "--project", "p", "--seed", "-1"), "'-1' is below 0"),
         (("anlyze", "s.svs"), "anlyze"),
         (("cells",), "ACTION"),
         (("features", "--project", "p", "--colour"), "--colour"),
