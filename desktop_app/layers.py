@@ -26,10 +26,9 @@ SLIDE, HEATMAP, TISSUE, CELLS, TILE = "Slide", "Heat map", "Tissue outline", "Ce
 ORDER: Final = (SLIDE, TISSUE, HEATMAP, CELLS, TILE)
 UNITS: Final = ("um", "um")
 CELL_COLOURS: Final = (
-    "#e6194b", "#4363d8", "#3cb44b", "#ffe119", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45",
-    "#469990", "#9a6324", "#800000", "#808000", "#000075", "#a9a9a9",
+    "#e69f00", "#0072b2", "#009e73", "#f0e442", "#d55e00", "#56b4e9", "#000000", "#ffffff",
 )  # fmt: skip
-"""Colours of cell types by type index, told apart on H&E; they repeat after the last."""
+"""Colours of cell types by type index (Okabe and Ito's, safe for colour-blind eyes); they repeat."""
 
 MAX_DRAWN_CELLS: Final = 200_000
 HEATMAP_COLOURS: Final = "viridis"
@@ -179,8 +178,11 @@ class SlideLayers:
     def _line_um(paths: list[npt.NDArray[np.float64]]) -> float:
         return max((float(np.ptp(path)) for path in paths), default=0.0) / 500 or 1.0
 
-    def show_cells(self, table: CellTable) -> None:
-        """Draw cells as points, coloured by type; of very many only an even sample is drawn."""
+    def show_cells(self, table: CellTable) -> int:
+        """Draw cells as points, coloured by type; of very many only an even sample.
+
+        Returns the number of points drawn.
+        """
         self.remove(CELLS)
         step = max(1, -(-len(table.y_l0) // MAX_DRAWN_CELLS))
         points = np.stack([table.y_l0[::step], table.x_l0[::step]], axis=1)
@@ -192,10 +194,13 @@ class SlideLayers:
             size=6.0,
             border_width=0,
             face_color=list(colours) if len(colours) else "white",
+            # At low power the border's colour bleeds over small points even at width 0.
+            border_color=list(colours) if len(colours) else "white",
             opacity=0.8,
             units=UNITS,
         )
         self._place(layer)
+        return len(points)
 
     def show_tile(self, grid: TileGrid, tile: int) -> None:
         """Outline one tile; -1 takes the outline away."""

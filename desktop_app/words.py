@@ -9,7 +9,7 @@ from desktop_app.store import AnalysisRecord, CorrelationRecord, CorrelationRow,
 
 CONTROL_NOTICE: Final = (
     "Scientific control: this encoder has random weights and has learned nothing. "
-    "What its features follow is what any encoder would show."
+    "What its features follow, untrained features follow too."
 )
 
 

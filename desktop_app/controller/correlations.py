@@ -41,6 +41,7 @@ class CorrelationActions:
         done = context.attempt(lambda: jobs.import_cells(store, record.id, path))
         if done is None:
             return
+        context.window.menus.cells.setChecked(True)
         self._features.show_cells()
         self.refresh()
         kinds = ", ".join(f"{count:,} {name}" for name, count in done.type_counts.items())
@@ -57,9 +58,10 @@ class CorrelationActions:
         newest = store.latest_correlation(features.sae_digest)
         if newest is not None:
             meta = newest.meta
-            n = f"{meta['n_tiles']:,} tiles, {meta['n_slides']} slides, {meta['n_clusters']} clusters"
-            panel.show_rows(store.correlation_rows(newest.id), f"{n}; unit: {meta['unit']}")
-            panel.method.setToolTip(str(meta["method"]))
+            slides = "1 slide" if meta["n_slides"] == 1 else f"{meta['n_slides']} slides"
+            n = f"{meta['n_tiles']:,} tiles of {slides}; intervals and p from {meta['n_clusters']} resampled units"
+            panel.show_rows(store.correlation_rows(newest.id), f"{n} ({meta['unit']})")
+            panel.method.setToolTip("\n".join([str(meta["method"]), *map(str, meta["notes"])]))
         elif session.slide_record is not None and store.cells(session.slide_record.id) is None:
             panel.say("This slide has no cells yet. Slide > Import cells reads GeoJSON, CSV or Parquet.")
         else:
@@ -83,7 +85,5 @@ class CorrelationActions:
         activations[tiles] = values
         kept = np.flatnonzero(features.valid)
         x = counts.counts[kept, column].astype(np.float64)
-        panel.show_points(
-            x, activations[kept], kept, (f"{cell_type} cells in the tile", f"feature {feature}")
-        )
+        panel.show_points(x, activations[kept], kept, (f"{cell_type} cells", f"feature {feature}"))
         panel.scatter.mark_tile(session.tile)

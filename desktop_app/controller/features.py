@@ -8,7 +8,7 @@ import numpy as np
 
 from desktop_app import jobs
 from desktop_app.export import best_correlates
-from desktop_app.layers import CELLS, HEATMAP, world_to_l0
+from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
 from desktop_app.widgets.feature_model import FeatureTable
 from desktop_app.widgets.texts import percent
 from sae_backend.heatmap import heatmap
@@ -127,10 +127,20 @@ class FeatureActions:
         table = None
         if session.store is not None and session.slide_record is not None:
             table = session.store.cells(session.slide_record.id)
+        legend = self._context.window.heatmap.show_cell_legend
         if table is None:
             layers.remove(CELLS)
+            legend([], 0)
         else:
-            layers.show_cells(table)
+            drawn = layers.show_cells(table)
+            counts = np.bincount(table.type_index, minlength=len(table.type_names))
+            legend(
+                [
+                    (name, CELL_COLOURS[i % len(CELL_COLOURS)], int(counts[i]))
+                    for i, name in enumerate(table.type_names)
+                ],
+                drawn,
+            )
             layers.set_visible(CELLS, self._context.window.menus.cells.isChecked())
 
     def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
@@ -140,6 +150,9 @@ class FeatureActions:
             last = session.store.setting(LAST_FEATURE)
             if last is not None and last.isdigit() and int(last) < session.features.n_features:
                 session.feature = int(last)
+            elif session.features.stats.n_firing.any():
+                # A slide without a map tells nothing: begin with what fires most.
+                session.feature = int(session.features.stats.n_firing.argmax())
         self.fill_table()
         self._tile_changed(-1)
         self._feature_changed(session.feature)

@@ -197,6 +197,6 @@ class ProjectActions:
         if slide is None:
             context.window.slides.show_summary("")
         else:
-            mpp = f"{number(slide.info.mpp, 4)} um/px" if slide.info.mpp is not None else "pixel size unknown"
+            mpp = f"{number(slide.info.mpp, 4)} µm/px" if slide.info.mpp is not None else "pixel size unknown"
             where = "" if session.store is not None else " Not in a project: nothing is saved."
             context.window.slides.show_summary(f"{slide.info.path.name}, {mpp}.{where}")

@@ -107,7 +107,9 @@ class AnnotationPanel(QWidget):
         self._saved = self._draft()
         self._showing = False
         self.saved_note.setText(
-            f"Saved {record.updated_at[:16].replace('T', ' ')} UTC" if record else "Not named yet"
+            f"Saved {record.updated_at[:16].replace('T', ' ')} UTC"
+            if record is not None and record.updated_at
+            else "Not named yet; every change is saved at once."
         )
         self.history.clear()
         for entry in reversed(history):

@@ -117,12 +117,12 @@ class CorrelationsPanel(QWidget):
         self.view.horizontalHeader().setStretchLastSection(True)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((62, 120, 66, 120, 78, 70)):
+        for column, width in enumerate((62, 100, 62, 112, 78, 70)):
             self.view.setColumnWidth(column, width)
         self.view.selectionModel().selectionChanged.connect(self._selected)
         self.statistic = QComboBox()
-        self.statistic.addItem("Spearman", "spearman")
         self.statistic.addItem("Pearson", "pearson")
+        self.statistic.addItem("Spearman", "spearman")
         self.statistic.currentIndexChanged.connect(self._refill)
         self.run_button = QPushButton("Correlate")
         self.run_button.clicked.connect(self.run_requested)
@@ -133,8 +133,8 @@ class CorrelationsPanel(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(self.view)
         self.splitter.addWidget(self.scatter)
-        self.splitter.setStretchFactor(0, 3)
-        self.splitter.setStretchFactor(1, 2)
+        self.splitter.setStretchFactor(0, 5)
+        self.splitter.setStretchFactor(1, 3)
         self.pages = EmptyState(
             self.splitter, "Correlations need cells: Slide > Import cells, then Correlate."
         )

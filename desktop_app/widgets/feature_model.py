@@ -148,7 +148,7 @@ class FeatureFilter(QSortFilterProxyModel):
         super().__init__()
         self._model = model
         self._words = ""
-        self._firing_only = True
+        self._firing_only = False
         self._status = ""
         self.setSourceModel(model)
 

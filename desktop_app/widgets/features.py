@@ -48,7 +48,6 @@ class FeaturesPanel(QWidget):
             self.status.addItem(text, value)
         self.firing = QCheckBox("Only firing")
         self.firing.setToolTip("Hide features that fire in no tile of this slide")
-        self.firing.setChecked(True)
         self.view = QTableView()
         self.view.setModel(self.filter)
         self._set_up_view()
@@ -78,7 +77,7 @@ class FeaturesPanel(QWidget):
         view.horizontalHeader().setStretchLastSection(True)
         view.setSortingEnabled(True)
         view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((54, 100, 60, 66)):
+        for column, width in enumerate((58, 116, 66, 64)):
             view.setColumnWidth(column, width)
         view.selectionModel().selectionChanged.connect(self._selected)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -53,6 +55,10 @@ class HeatmapControls(QWidget):
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(65)
+        self.cells = QLabel("")
+        self.cells.setWordWrap(True)
+        self.cells.setTextFormat(Qt.TextFormat.RichText)
+        self.cells.hide()
         self._lay_out()
         self.low.valueChanged.connect(self._limits_typed)
         self.high.valueChanged.connect(self._limits_typed)
@@ -85,7 +91,19 @@ class HeatmapControls(QWidget):
         column = QVBoxLayout(self)
         column.addWidget(self.title)
         column.addWidget(self.body)
+        column.addWidget(self.cells)
         column.addStretch()
+
+    def show_cell_legend(self, kinds: Sequence[tuple[str, str, int]], drawn: int) -> None:
+        """Show (type, colour, count) of the slide's cells; `drawn` is how many points are on the slide."""
+        entries = [
+            f"<span style='color:{colour}; background:#777'>&nbsp;●&nbsp;</span>&nbsp;{html.escape(name)} {count:,}"
+            for name, colour, count in kinds
+        ]
+        total = sum(count for _, _, count in kinds)
+        sample = f"<br>An even sample of {drawn:,} of {total:,} cells is drawn." if drawn < total else ""
+        self.cells.setText("Cells (A shows and hides them): " + " &nbsp; ".join(entries) + sample)
+        self.cells.setVisible(bool(entries))
 
     def show_feature(self, title: str, limits: tuple[float, float]) -> None:
         """Show a feature's title and limits; the threshold goes back to 0."""

@@ -114,8 +114,8 @@ class MainWindow(QObject):
     def _size_docks(self) -> None:
         docks, window = self.docks, self.qt_window
         across = [docks["Slides"], docks["Heat map"]]
-        window.resizeDocks(across, [370, 320], Qt.Orientation.Horizontal)
-        window.resizeDocks([docks["Slides"], docks["Features"]], [220, 600], Qt.Orientation.Vertical)
+        window.resizeDocks(across, [470, 330], Qt.Orientation.Horizontal)
+        window.resizeDocks([docks["Slides"], docks["Features"]], [170, 650], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Heat map"], docks["Feature"]], [230, 560], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Results"]], [250], Qt.Orientation.Vertical)
 

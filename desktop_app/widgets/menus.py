@@ -82,7 +82,7 @@ class Menus(QObject):
         self._add(menu, "Fit the slide", self.fit_requested, "Ctrl+0")
         menu.addSeparator()
         self.heatmap = self._check(menu, "Heat map", self.heatmap_toggled, "H", on=True)
-        self.cells = self._check(menu, "Cells", self.cells_toggled, "A", on=True)
+        self.cells = self._check(menu, "Cells", self.cells_toggled, "A", on=False)
         self.tissue = self._check(menu, "Tissue outline", self.tissue_toggled, "G", on=False)
         menu.addSeparator()
         self._check(menu, "napari's layer list", self.napari_layers_toggled, "", on=False)

@@ -55,7 +55,7 @@ class SlidesPanel(QWidget):
         self.list.clear()
         for record in slides:
             size = f"{record.width_px:,} × {record.height_px:,} px"
-            mpp = f"{record.mpp:.4g} um/px" if record.mpp is not None else "pixel size unknown"
+            mpp = f"{record.mpp:.4g} µm/px" if record.mpp is not None else "pixel size unknown"
             item = QListWidgetItem(f"{record.name}\n{size}, {mpp}")
             item.setData(Qt.ItemDataRole.UserRole, record.id)
             item.setToolTip(str(record.path))

@@ -93,6 +93,9 @@ def test_our_keys_act_from_canvas_window_and_table(desktop: Desktop) -> None:
         assert not window.viewer.layers[HEATMAP].visible
         QTest.keyClick(target, KEY.Key_H)
         assert window.viewer.layers[HEATMAP].visible
+    assert not window.viewer.layers[CELLS].visible
+    QTest.keyClick(canvas, KEY.Key_A)
+    assert window.viewer.layers[CELLS].visible
     QTest.keyClick(canvas, KEY.Key_A)
     assert not window.viewer.layers[CELLS].visible
 

@@ -76,7 +76,7 @@ def test_a_project_opens_with_slide_features_and_the_notice_of_a_control(parts: 
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     assert parts.layers == [SLIDE, HEATMAP]
     assert "random weights" in parts.window.control.text
-    assert parts.window.features.filter.rowCount() == 11
+    assert parts.window.features.filter.rowCount() == 12
     assert parts.window.features.selected() == 4
     assert parts.window.annotation.feature == 4
     assert "field.tif" in parts.window.viewer.title

@@ -48,6 +48,8 @@ def test_sorting(panel: FeaturesPanel, column: int, order: Qt.SortOrder, expecte
 
 
 def test_filters(panel: FeaturesPanel) -> None:
+    assert shown(panel) == [1, 3, 2, 0]
+    panel.firing.setChecked(True)
     assert shown(panel) == [1, 3, 2]
     panel.search.setText("LUMINA")
     assert shown(panel) == [3]
