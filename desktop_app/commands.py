@@ -23,9 +23,10 @@ from desktop_app.jobs import (
     open_slide,
     require_current,
 )
+from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.running import ProgressPrinter, analyze_slide, correlate_project, train_project
 from desktop_app.store import AnalysisRecord, SlideRecord, Store
-from desktop_app.words import CONTROL_NOTICE, analysis_text, top_correlations_text
+from desktop_app.words import CONTROL_NOTICE, DEMO_NOTICE, analysis_text, top_correlations_text
 from sae_backend.client import Backend
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.heatmap import heatmap
@@ -99,7 +100,7 @@ def demo(options: Namespace) -> Answer:
     # Before the window, which stays until it is closed.
     if not options.json:
         print(made.text, flush=True)
-    start = WindowStart(project=made.project, feature=made.feature, notice=CONTROL_NOTICE)
+    start = WindowStart(project=made.project, feature=made.feature, notice=DEMO_NOTICE)
     return Answer("", made.data, run_window(start))
 
 
@@ -177,7 +178,7 @@ def correlate(options: Namespace) -> Answer:
         record = correlate_project(store, worker, spec, ProgressPrinter())
         rows = store.correlation_rows(record.id)
         text = analysis_text(analysis, store.slide(analysis.slide_id)) + "\n"
-        text += top_correlations_text(record, rows)
+        text += counted_cells_text(record) + "\n" + top_correlations_text(record, rows) + "\n" + CHOSEN_NOTICE
         if options.out is not None:
             n_rows = export.correlation_table(store, options.out)
             text += f"\n{n_rows:,} rows are in {options.out}."

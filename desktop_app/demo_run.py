@@ -22,6 +22,7 @@ from desktop_app.jobs import (
     open_slide,
     require_current,
 )
+from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.running import analyze_slide, correlate_project, train_project
 from desktop_app.store import CorrelationRecord, CorrelationRow, Store
 from desktop_app.words import CONTROL_NOTICE, analysis_text, interval_text, top_correlations_text
@@ -105,7 +106,11 @@ def _write_report(store: Store, out: Path) -> DemoMade:
     with open_slide(record) as slide:
         for cell_type, row in sorted(shown.items()):
             stem = f"feature-{row.feature}-{cell_type.lower().replace(' ', '-')}"
-            title = f"Feature {row.feature}, best for {cell_type}: r {interval_text(row)}"
+            p = "" if row.p is None else f", family-wise p {row.p:.2g}"
+            title = (
+                f"Feature {row.feature}, largest positive r with {cell_type}: "
+                f"{interval_text(row)}{p}; n = {row.n_tiles:,} tiles"
+            )
             caption = Caption(title, source, CONTROL_NOTICE if analysis.is_control else "")
             heatmap_png(slide, heatmap(features, row.feature), out / f"{stem}.png", caption)
             _write_gallery(slide, features, row.feature, out / f"{stem}-tiles.png")
@@ -134,8 +139,20 @@ def _write_gallery(slide: Slide, features: FeatureMatrix, feature: int, path: Pa
     tiles, values = features.column(feature)
     order = np.argsort(-values, kind="stable")[:_N_TILES_SHOWN]
     strongest = [(int(tiles[i]), float(values[i])) for i in order]
-    title = f"The {len(strongest)} tiles where feature {feature} fires most (value below each: activation)"
+    grid_um = features.grid.spec.tile_px * features.grid.spec.tile_mpp
+    title = (
+        f"The {len(strongest)} tiles where feature {feature} fires most "
+        f"(above each: its number and activation; {grid_um:g} µm wide)"
+    )
     gallery_png(slide, features.grid, strongest, path, title)
+
+
+def _tested_text(rows: list[CorrelationRow]) -> str:
+    tested = {row.feature for row in rows if row.value is not None}
+    return (
+        f"Of {len({row.feature for row in rows}):,} features {len(tested):,} fire in enough tiles to be "
+        "correlated; the others are in the table with the reason."
+    )
 
 
 def _page(
@@ -162,9 +179,10 @@ def _page(
         "<p>The slide is generated; its cells are the generator's own, so the counts are true.</p>",
         measured,
         "<h2>Correlation of features with cell counts</h2>",
-        f"<p>{escape(meta['method'])} n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide(s); "
+        f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide(s); "
         f"unit: {escape(meta['unit'])}, {meta['n_clusters']} of them.</p>",
-        *[f"<p>Note: {escape(note)}</p>" for note in meta["notes"]],
+        f"<p>{escape(counted_cells_text(correlation))} {_tested_text(rows)}</p>",
+        f"<p class='notice'>{escape(CHOSEN_NOTICE)}</p>",
         f"<pre>{escape(top_correlations_text(correlation, rows))}</pre>",
     ]
     for title, pictures in sections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ class Caption:
 
 
 def scale_bar_um(width_um: float) -> float:
-    """Round length (1, 2 or 5 times a power of ten) that fits a fifth of a view `width_um` wide."""
+    """Round length (1, 2 or 5 times a power of ten) that fits a quarter of a view `width_um` wide."""
     fitting = [length for length in _SCALE_LENGTHS_UM if length <= width_um / 4]
     return max(fitting, default=_SCALE_LENGTHS_UM[0])
 
@@ -85,10 +86,18 @@ def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opaci
     axes.set_axis_off()
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label(f"activation of feature {heat.feature} (SAE units)")
+    # The bar shows the colours as they lie over white; on tissue they look darker.
+    if bar.solids is not None:
+        bar.solids.set_alpha(opacity)
     _draw_scale_bar(axes, width_um, height_um)
-    axes.set_title(caption.title, loc="left", fontsize=12)
-    words = caption.source + (f"\n{caption.notice}" if caption.notice else "")
-    figure.supxlabel(words, fontsize=8, x=0.02, ha="left")
+    axes.set_title("\n".join(textwrap.wrap(caption.title, 90)), loc="left", fontsize=12)
+    words = (
+        f"{caption.source}\nTiles of {length_text(heat.cell_um)}; coloured: the feature fires; pale veil: "
+        f"analysed, silent; bare: not analysed. Colours lie over the slide at {opacity:.0%}."
+    )
+    words += f"\n{caption.notice}" if caption.notice else ""
+    lines = [line for part in words.split("\n") for line in textwrap.wrap(part, 150)]
+    figure.supxlabel("\n".join(lines), fontsize=8, x=0.02, ha="left")
     _save(figure, path)
 
 
@@ -110,12 +119,12 @@ def _draw_scale_bar(axes: mpl.axes.Axes, width_um: float, height_um: float) -> N
 
 def gallery_png(slide: Slide, grid: TileGrid, tiles: list[tuple[int, float]], path: Path, title: str) -> None:
     """Write a PNG of tiles, given as (index, activation), each with its value."""
-    figure = Figure(figsize=(9.5, 2.2 * ((len(tiles) + 5) // 6) + 0.5), layout="constrained", dpi=110)
+    figure = Figure(figsize=(9.5, 1.75 * ((len(tiles) + 5) // 6) + 0.4), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
     for place, (tile, value) in enumerate(tiles):
         axes = figure.add_subplot((len(tiles) + 5) // 6, 6, place + 1)
         axes.imshow(tile_pixels(slide, grid, tile))
-        axes.set_title(f"tile {tile}: {value:.3g}", fontsize=8)
+        axes.set_title(f"tile {tile}: {value:#.3g}", fontsize=8)
         axes.set_axis_off()
     figure.suptitle(title, x=0.02, ha="left", fontsize=10)
     _save(figure, path)

@@ -22,7 +22,7 @@ from desktop_app.store import (
     Store,
 )
 from sae_backend.cache import disk_errors
-from sae_backend.cells import count_cells, read_cells
+from sae_backend.cells import CellImport, count_cells, read_cells
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CellsError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
@@ -251,9 +251,18 @@ def import_cells(store: Store, slide_id: int, path: Path) -> CellImportRecord:
     ------
     CellsError, SlideError
     """
-    with open_slide(store.slide(slide_id)) as slide:
-        found = read_cells(path, slide.info)
-    return store.add_cells(slide_id, found)
+    return store.add_cells(slide_id, read_cell_file(store.slide(slide_id), path))
+
+
+def read_cell_file(record: SlideRecord, path: Path) -> CellImport:
+    """Read a cell file for a slide; touches no database, so a thread may do it.
+
+    Raises
+    ------
+    CellsError, SlideError
+    """
+    with open_slide(record) as slide:
+        return read_cells(path, slide.info)
 
 
 def features_of(store: Store, analysis: AnalysisRecord) -> FeatureMatrix:
@@ -341,6 +350,8 @@ def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> Corre
                 "feature_dir": str(features.folder),
                 "counts_file": str(counts_file),
                 "analysis_id": record.id,
+                "n_cells_in_tiles": counted.n_in_tiles,
+                "n_cells_elsewhere": counted.n_outside_tiles,
             }
         )
     return CorrelateRequest(tuple(entries), names, str(folder / f"{token}.parquet"), spec or {})
@@ -354,7 +365,13 @@ def record_correlation(store: Store, request: CorrelateRequest, result: dict[str
             sae_digest=result["sae_digest"],
             analysis_ids=tuple(part["analysis_id"] for part in request.parts),
             spec=result["spec"],
-            meta=result["meta"],
+            meta={
+                **result["meta"],
+                **{
+                    key: sum(part[key] for part in request.parts)
+                    for key in ("n_cells_in_tiles", "n_cells_elsewhere")
+                },
+            },
             rows=rows,
         )
     )

@@ -83,11 +83,15 @@ class ProgressPrinter:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._stage = ""
+        self._line = ""
         self._last = 0.0
 
     def __call__(self, event: Progress) -> None:
         """Print an event."""
         line = progress_text(event)
+        if line == self._line:
+            return
+        self._line = line
         if self._live:
             self._stream.write("\r\x1b[K" + line)
             if event.done >= event.total:
