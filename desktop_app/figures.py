@@ -60,7 +60,7 @@ def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opaci
     mpp = info.require_mpp()
     height_um, width_um = info.height_px * mpp, info.width_px * mpp
     backdrop = slide.thumbnail(_BACKDROP_PX)
-    figure = Figure(figsize=(9.5, 8.0 * min(height_um / width_um, 1.6) + 1.2), layout="constrained", dpi=130)
+    figure = Figure(figsize=(9.5, 8.0 * min(height_um / width_um, 1.6) + 1.6), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     # Half a pixel: napari's world puts the centre of the first pixel at 0, its edge at -mpp / 2.
@@ -90,9 +90,9 @@ def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opaci
     if bar.solids is not None:
         bar.solids.set_alpha(opacity)
     _draw_scale_bar(axes, width_um, height_um)
-    axes.set_title("\n".join(textwrap.wrap(caption.title, 90)), loc="left", fontsize=12)
+    figure.suptitle("\n".join(textwrap.wrap(caption.title, 90)), x=0.02, ha="left", fontsize=12)
     words = (
-        f"{caption.source}\nTiles of {length_text(heat.cell_um)}; coloured: the feature fires; pale veil: "
+        f"{caption.source}\nCells of {length_text(heat.cell_um)}; coloured: the feature fires; pale veil: "
         f"analysed, silent; bare: not analysed. Colours lie over the slide at {opacity:.0%}."
     )
     words += f"\n{caption.notice}" if caption.notice else ""
