@@ -14,10 +14,13 @@ from napari.utils.colormaps import Colormap, ensure_colormap
 from desktop_app.slide_levels import ChunkCache, slide_levels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Layer, Points, Shapes
 
     from sae_backend.cells import CellTable
+    from sae_backend.errors import SlideError
     from sae_backend.heatmap import Heatmap
     from sae_backend.slide import Slide, SlideInfo
     from sae_backend.tiles import TileGrid
@@ -49,6 +52,12 @@ class SlideLayers:
         self._threshold = 0.0
         self._limits: tuple[float, float] = (0.0, 1.0)
         self._opacity = 0.65
+        self.on_read_error: Callable[[SlideError], None] | None = None
+        """Told, while the canvas is drawn, that the file can no longer be read."""
+
+    def _report(self, error: SlideError) -> None:
+        if self.on_read_error is not None:
+            self.on_read_error(error)
 
     def layer(self, name: str) -> Layer | None:
         """Return our layer of that name, None where it is not shown."""
@@ -78,7 +87,7 @@ class SlideLayers:
         """Replace everything by a slide; without pixel size one pixel counts as 1 um."""
         self.clear()
         self._mpp = mpp if mpp is not None else 1.0
-        levels = slide_levels(slide, ChunkCache(self._cache_bytes))
+        levels = slide_levels(slide, ChunkCache(self._cache_bytes), self._report)
         layer = self._viewer.add_image(
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from sae_backend.errors import SlideError
 
 if TYPE_CHECKING:
     from sae_backend.slide import Slide
@@ -17,6 +20,9 @@ COARSEST_PX: Final = 1536
 """napari holds the coarsest level whole, so levels are added until one is at most this wide."""
 
 DEFAULT_CACHE_BYTES: Final = 256 << 20
+
+UNREADABLE_GREY: Final = 128
+"""Shown where the file can no longer be read; neither tissue nor glass has it as a flat colour."""
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -29,6 +35,7 @@ class ChunkCache:
         self._chunks: OrderedDict[tuple[int, int, int], Rgb] = OrderedDict()
         self._lock = threading.Lock()
         self.held_bytes = 0
+        self.failures = 0
 
     def get(self, key: tuple[int, int, int]) -> Rgb | None:
         """Return a chunk (level, row, column) and mark it as used, or None."""
@@ -60,8 +67,16 @@ class SlideLevel:
     dtype = np.dtype(np.uint8)
     ndim = 3
 
-    def __init__(self, slide: Slide, index: int, cache: ChunkCache, finer: SlideLevel | None = None) -> None:
+    def __init__(
+        self,
+        slide: Slide,
+        index: int,
+        cache: ChunkCache,
+        finer: SlideLevel | None = None,
+        on_error: Callable[[SlideError], None] | None = None,
+    ) -> None:
         self.shape: tuple[int, int, int]
+        self._on_error = on_error
         self._slide, self._index, self._cache, self._finer = slide, index, cache, finer
         info = slide.info
         if finer is None:
@@ -114,8 +129,19 @@ class SlideLevel:
         if chunk is None:
             y, x = row * CHUNK_PX, col * CHUNK_PX
             h, w = min(CHUNK_PX, self.shape[0] - y), min(CHUNK_PX, self.shape[1] - x)
-            chunk = self._stored(y, x, h, w) if self._finer is None else self._averaged(y, x, h, w)
-            self._cache.put(key, chunk)
+            failures = self._cache.failures
+            try:
+                chunk = self._stored(y, x, h, w) if self._finer is None else self._averaged(y, x, h, w)
+            except SlideError as error:
+                if self._on_error is None:
+                    raise
+                # Drawing goes on, and nothing is kept: the file may come back.
+                self._on_error(error)
+                self._cache.failures += 1
+                return np.full((h, w, 3), UNREADABLE_GREY, np.uint8)
+            # A virtual chunk made of unreadable ones must not outlive the failure either.
+            if self._cache.failures == failures:
+                self._cache.put(key, chunk)
         return chunk
 
     def _stored(self, y: int, x: int, h: int, w: int) -> Rgb:
@@ -145,10 +171,19 @@ def _span(part: Any, length: int) -> tuple[slice, Any]:
     return slice(index, index + 1), 0
 
 
-def slide_levels(slide: Slide, cache: ChunkCache | None = None) -> list[SlideLevel]:
-    """Levels of a slide from fine to coarse, the last at most 1,536 px wide and high."""
+def slide_levels(
+    slide: Slide, cache: ChunkCache | None = None, on_error: Callable[[SlideError], None] | None = None
+) -> list[SlideLevel]:
+    """Levels of a slide from fine to coarse, the last at most 1,536 px wide and high.
+
+    With `on_error` a file that can no longer be read is reported there and drawn grey; without it
+    `SlideError` is raised.
+    """
     cache = cache or ChunkCache()
-    levels = [SlideLevel(slide, index, cache) for index in range(len(slide.info.level_sizes))]
+    levels = [
+        SlideLevel(slide, index, cache, on_error=on_error) for index in range(len(slide.info.level_sizes))
+    ]
     while max(levels[-1].shape[:2]) > COARSEST_PX:
+        # Virtual levels let errors pass down to the stored one, which reports them once.
         levels.append(SlideLevel(slide, len(levels), cache, finer=levels[-1]))
     return levels

@@ -12,6 +12,11 @@ CONTROL_NOTICE: Final = (
     "What its features follow, untrained features follow too."
 )
 
+DEMO_NOTICE: Final = (
+    "A generated slide. J and K step through the features, H hides the map, A shows the cells; "
+    "a click on the slide lists what fires there. F1 opens the guide."
+)
+
 
 def analysis_text(analysis: AnalysisRecord, slide: SlideRecord) -> str:
     """One or two lines that name an analysis: slide, tiles, encoder, SAE."""

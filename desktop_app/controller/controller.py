@@ -44,6 +44,7 @@ class Controller:
         self._closed = True
         self._context.window.annotation.flush()
         self.projects.close()
+        self.correlations.close()
         self._context.tasks.close()
         self._context.layers.clear()
         session = self._context.session

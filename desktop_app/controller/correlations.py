@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from desktop_app import jobs
-from sae_backend.cells import count_cells
+from desktop_app.tasks import LatestRead
+from sae_backend.cells import CellImport, count_cells
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.features import FeatureActions
     from desktop_app.controller.projects import ProjectActions
+    from desktop_app.store import SlideRecord, Store
 
 
 class CorrelationActions:
@@ -23,6 +25,15 @@ class CorrelationActions:
         context.window.menus.import_cells_requested.connect(self.ask_cells)
         context.window.correlations.pair_requested.connect(self.show_pair)
         context.session.analysis_changed.connect(lambda _: self.refresh())
+        # A large cell file takes a minute to read, so it is read beside the window.
+        self._reading: tuple[Store, SlideRecord]
+        self._read = LatestRead()
+        self._read.answered.connect(self._keep_cells)
+        self._read.failed.connect(context.show_error)
+
+    def close(self) -> None:
+        """End the read that may be under way."""
+        self._read.close()
 
     def ask_cells(self) -> None:
         """Ask for a cell file of the open slide and import it."""
@@ -38,7 +49,18 @@ class CorrelationActions:
         store, record = context.session.store, context.session.slide_record
         if path is None or store is None or record is None:
             return
-        done = context.attempt(lambda: jobs.import_cells(store, record.id, path))
+        context.window.say(f"Reading the cells of {path.name} …")
+        self._reading = (store, record)
+        self._read.ask(lambda: jobs.read_cell_file(record, path))
+
+    def _keep_cells(self, found: object) -> None:
+        assert isinstance(found, CellImport)
+        context = self._context
+        store, record = self._reading
+        if store is not context.session.store:
+            context.window.say("The project was closed while cells were read; import them again there.")
+            return
+        done = context.attempt(lambda: store.add_cells(record.id, found))
         if done is None:
             return
         context.window.menus.cells.setChecked(True)

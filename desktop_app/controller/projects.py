@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from PySide6.QtCore import QTimer
+
 from desktop_app import jobs
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
@@ -32,6 +34,8 @@ class ProjectActions:
         self._tissue = LatestRead()
         self._tissue.answered.connect(self._show_tissue)
         self._tissue.failed.connect(context.show_error)
+        # Said after the drawing in which it happened: a banner must not resize the canvas meanwhile.
+        context.layers.on_read_error = lambda error: QTimer.singleShot(0, lambda: context.show_error(error))
         window, session = context.window, context.session
         window.start_page.open_slide_requested.connect(self.ask_slide)
         window.start_page.open_project_requested.connect(self.ask_project)

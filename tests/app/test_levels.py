@@ -3,10 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
-from desktop_app.slide_levels import COARSEST_PX, ChunkCache, slide_levels
-from sae_backend.slide import Slide
+from desktop_app.slide_levels import COARSEST_PX, UNREADABLE_GREY, ChunkCache, slide_levels
+from sae_backend.errors import SlideError
+from sae_backend.slide import RegionRead, Slide
 
 
 def field(path: Path, height: int, width: int) -> np.ndarray:
@@ -43,3 +45,22 @@ def test_the_cache_keeps_within_its_limit_and_drops_the_oldest() -> None:
         cache.put((0, 0, col), np.full((10, 10), col, np.uint8))
     assert cache.held_bytes == 200
     assert cache.get((0, 0, 0)) is None and cache.get((0, 0, 3)) is not None
+
+
+def test_a_file_that_is_gone_is_reported_and_drawn_grey_but_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = field(tmp_path / "a.tif", 300, 400)
+    told: list[SlideError] = []
+    with Slide.open(tmp_path / "a.tif") as slide:
+        level = slide_levels(slide, on_error=told.append)[0]
+        read = slide.read_region
+
+        def gone(*_: int) -> RegionRead:
+            raise SlideError("a.tif is not there any more.", "Put it back.")
+
+        monkeypatch.setattr(slide, "read_region", gone)
+        assert (level[10:20, 10:20] == UNREADABLE_GREY).all()
+        assert [error.hint for error in told] == ["Put it back."]
+        monkeypatch.setattr(slide, "read_region", read)
+        np.testing.assert_array_equal(level[10:20, 10:20], rgb[10:20, 10:20])

@@ -136,11 +136,11 @@ def test_stepping_through_features_swaps_one_layer(parts: Parts, project: Path) 
     assert not layer.visible
 
 
-def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project: Path) -> None:
+def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project: Path, qtbot: QtBot) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = project.parent / "cells.csv"
     parts.window.menus.import_cells_requested.emit()
-    assert "40 cells" in parts.window.notice.text
+    qtbot.waitUntil(lambda: "40 cells" in parts.window.notice.text)
     assert CELLS in parts.layers
     parts.controller.close()
     with Store.open(project) as store:
@@ -230,7 +230,9 @@ def test_a_slide_without_pixel_size_asks_and_remembers(parts: Parts, tmp_path: P
     np.testing.assert_allclose(parts.window.viewer.layers[SLIDE].scale, [0.25, 0.25])
 
 
-def test_bad_input_is_one_sentence_and_loses_nothing(parts: Parts, project: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_loses_nothing(
+    parts: Parts, project: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     (tmp_path / "no.svs").write_text("hello")
     parts.controller.projects.open_slide(tmp_path / "no.svs")
@@ -241,6 +243,8 @@ def test_bad_input_is_one_sentence_and_loses_nothing(parts: Parts, project: Path
     assert parts.layers == [SLIDE, HEATMAP]
     parts.dialogs.file = tmp_path / "no.svs"
     parts.window.menus.import_cells_requested.emit()
+    qtbot.waitUntil(lambda: "Reading" not in parts.window.notice.text)
+    assert "no.svs" in parts.window.notice.text
     assert CELLS not in parts.layers
 
 
