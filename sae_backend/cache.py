@@ -19,6 +19,7 @@ from sae_backend.errors import CacheError
 
 MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
+_TEMPORARY: Final = ".tmp"
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_text_atomic(path: Path, text: str) -> None:
     """Replace a small file as a whole: temporary beside it, flush, rename."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(path.name + _TEMPORARY)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -84,7 +85,9 @@ def commit_folder(partial: Path, final: Path, manifest: dict[str, Any]) -> None:
     with disk_errors(final):
         checksums = {}
         for path in sorted(partial.iterdir()):
-            if path.name != MANIFEST:
+            if path.suffix == _TEMPORARY:
+                path.unlink()  # of a run that was killed while it wrote a small file
+            elif path.name != MANIFEST:
                 sync_file(path)
                 checksums[path.name] = sha256_file(path)
         sealed = {"schema": SCHEMA, **manifest, "checksums": checksums}

@@ -86,10 +86,10 @@ class _Life:
 class WorkerClient:
     """Runs the worker as a child process.
 
-    A worker that dies gives one `Crashed` event for each job it owed, or one without a job; the
-    next `submit` starts a new one. A cancelled job that does not stop within three seconds is ended
-    by killing the worker, which loses nothing that was finished; jobs queued behind it go on in a
-    new worker.
+    A worker that dies gives one `Crashed` event, for the job it was at or for none; the next
+    `submit` starts a new one. A cancelled job that does not stop within three seconds is ended by
+    killing the worker, which loses nothing that was finished. Jobs queued behind a lost one go on
+    in a new worker.
     """
 
     def __init__(self) -> None:
@@ -228,10 +228,10 @@ class WorkerClient:
             hint += f" Its last words: {life.stderr[-1].strip()}"
         if not lost and not life.ended_for_cancel:
             self._events.put(Crashed(None, sentence, hint))
-        for job, request in lost.items():
+        for place, (job, request) in enumerate(lost.items()):
             if job in life.cancelling:
                 self._events.put(Cancelled(job))
-            elif not life.ended_for_cancel:
+            elif place == 0 and not life.ended_for_cancel:
                 self._events.put(Crashed(job, sentence, hint))
             else:
                 try:

@@ -175,7 +175,7 @@ def from_line(line: str) -> Message:
         if "request" in record:
             record["request"] = _build(record["request"])
         message: Message = _build(record)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WorkerError("The worker said something that is not a message.", "Start it again.") from error
     return message
 
