@@ -1,0 +1,88 @@
+"""However often the worker is killed, a resumed run ends with the bytes of an uninterrupted one."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import pytest
+
+from sae_backend.client import WorkerClient
+from sae_backend.compute.inprocess import InProcessBackend
+from sae_backend.messages import Crashed, Done, Progress
+from tests.backend.runs import (
+    ENDS,
+    collect,
+    contents,
+    control_card,
+    request_for,
+    small_sae,
+    small_slide,
+    to_the_end,
+)
+
+N_KILLS = 20
+READY_WORKERS = 3
+
+
+def bytes_of(event: object) -> dict[str, dict[str, bytes]]:
+    assert isinstance(event, Done)
+    return {key: contents(event.result[key]) for key in ("embedding_dir", "feature_dir")}
+
+
+@pytest.mark.slow
+def test_twenty_kills_leave_the_same_bytes(tmp_path: Path) -> None:
+    slide, sae_dir, cache = small_slide(tmp_path / "s.tif", 8, 8), tmp_path / "sae", tmp_path / "killed"
+    small_sae(control_card()).save(sae_dir)
+    twin = InProcessBackend()
+    whole = bytes_of(
+        to_the_end(twin, twin.submit(request_for(slide, tmp_path / "whole", sae_dir, batch=2)))[-1]
+    )
+    twin.close()
+    request = request_for(slide, cache, sae_dir, batch=2)
+    moments = random.Random(20)
+    killed_in: Counter[str] = Counter()
+    resumed_at: list[int] = []
+    # A worker takes seconds to load its libraries, so the next ones load while one is killed.
+    workers: deque[WorkerClient] = deque()
+    try:
+        while sum(killed_in.values()) < N_KILLS:
+            while len(workers) < READY_WORKERS:
+                workers.append(WorkerClient())
+                workers[-1].start()
+            worker = workers.popleft()
+            job = worker.submit(request)
+            events = collect(
+                worker, lambda e: isinstance(e, ENDS) or getattr(e, "stage", "") == "embed tiles"
+            )
+            resumed_at += [e.done for e in events if isinstance(e, Progress) and e.stage == "embed tiles"]
+            time.sleep(moments.uniform(0.0, 0.5))
+            if worker.pid is not None:
+                os.kill(worker.pid, signal.SIGKILL)
+            events += to_the_end(worker, job) if not isinstance(events[-1], ENDS) else []
+            worker.close()
+            last = events[-1]
+            if isinstance(last, Done):  # it was faster than the kill: begin anew
+                assert bytes_of(last) == whole
+                shutil.rmtree(cache)
+            else:
+                assert isinstance(last, Crashed) and last.job == job
+                killed_in[next(e.stage for e in reversed(events) if isinstance(e, Progress))] += 1
+        final = workers.popleft()
+        end = to_the_end(final, final.submit(request))[-1]
+        assert bytes_of(end) == whole
+        # Asked again, it finds what is there and computes nothing.
+        again = to_the_end(final, final.submit(request))
+        steps = [e.done for e in again if isinstance(e, Progress) and e.stage == "embed tiles"]
+        assert steps == [64] and bytes_of(again[-1]) == whole
+        final.close()
+    finally:
+        for worker in workers:
+            worker.close()
+    assert killed_in["embed tiles"] >= N_KILLS // 2
+    assert sum(done > 0 for done in resumed_at) >= N_KILLS // 2  # runs did go on, and not begin again
