@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from sae_backend.cache import commit_folder, disk_errors, read_manifest, write_text_atomic
 from sae_backend.cards import EncoderCard, digest_of
@@ -110,14 +111,27 @@ class EmbeddingWriter:
         self.grid = grid
         self.card = card
         self._partial = final.with_name(final.name + ".partial")
+        # The system lets go of this lock when the process dies, however it dies.
+        self._lock = FileLock(final.with_name(final.name + ".lock"))
         plan = {"key": embedding_key(grid, card), "batch": batch, "n": grid.n_tiles, "width": card.width}
         with disk_errors(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
             self._prepare(plan)
             self.batch = batch
             # Unbuffered: a buffer that the full disk refused would be tried again on closing.
             self._vectors = (self._partial / VECTORS).open("rb+", buffering=0)
             self._status = (self._partial / STATUS).open("rb+", buffering=0)
             self.status = np.fromfile(self._partial / STATUS, np.uint8)
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise CacheError(
+                "Another program is embedding this slide into the same project.",
+                "Wait until it is done; this run then takes its result.",
+            ) from error
 
     def _prepare(self, plan: dict[str, Any]) -> None:
         self._partial.mkdir(parents=True, exist_ok=True)
@@ -158,7 +172,11 @@ class EmbeddingWriter:
         self.status[start : start + status.size] = status
 
     def close(self) -> None:
-        """Release the files; what was written stays for the next run."""
+        """Release the files and the lock; what was written stays for the next run."""
+        self._close_files()
+        self._lock.release()
+
+    def _close_files(self) -> None:
         self._vectors.close()
         self._status.close()
 
@@ -167,7 +185,7 @@ class EmbeddingWriter:
 
         The plan stays in it: a run that dies while sealing finds its finished batches again.
         """
-        self.close()
+        self._close_files()
         key = embedding_key(self.grid, self.card)
         manifest = {
             "kind": "embeddings",

@@ -113,6 +113,6 @@ def embed(
             writer.write(item.start, vectors, item.status)
             done += item.status.size
             watch.progress("embed tiles", done, grid.n_tiles)
+        return writer.commit()
     finally:
         writer.close()
-    return writer.commit()

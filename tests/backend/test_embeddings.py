@@ -96,6 +96,7 @@ def test_sealing_that_fails_keeps_the_batches(tmp_path: Path, monkeypatch: pytes
         patched.setattr("sae_backend.embeddings.commit_folder", refuse)
         with pytest.raises(CacheError):
             writer.commit()
+    writer.close()
     again = EmbeddingWriter(tmp_path / "e", grid(), control_card(), 4)
     assert again.pending_batches() == []
     assert is_committed(again.commit().folder)
@@ -244,3 +245,11 @@ def test_a_slide_that_vanishes_is_told_and_its_batches_are_kept(tmp_path: Path) 
     result, done = steps_of(lambda watch: pipeline.run(request, watch))
     assert done[0] >= 2
     assert result["counts"] == {"ok": 10, "missing": 1, "corrupt": 1}
+
+
+def test_two_programs_cannot_write_the_same_embeddings(tmp_path: Path) -> None:
+    first = EmbeddingWriter(tmp_path / "e", grid(), control_card(), 4)
+    with pytest.raises(CacheError, match="Another program"):
+        EmbeddingWriter(tmp_path / "e", grid(), control_card(), 4)
+    first.close()
+    EmbeddingWriter(tmp_path / "e", grid(), control_card(), 4).close()

@@ -68,6 +68,11 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path) -> None:
         Slide.open(path)
 
 
+def scribble(data: bytearray, start: int, stop: int) -> None:
+    """Overwrite [start, stop) with markers that no JPEG has there, moving nothing behind it."""
+    data[start:stop] = (b"\xff\xd8" * (stop - start))[: stop - start]
+
+
 def jpeg_tiff(path: Path, field: np.ndarray) -> tuple[list[int], list[int]]:
     tifffile.imwrite(path, field, tile=(256, 256), photometric="rgb", compression="jpeg", metadata=None)
     with tifffile.TiffFile(path) as tiff:
@@ -83,7 +88,7 @@ def test_missing_and_corrupt_tiles_are_told_from_white_and_black(tmp_path: Path)
     offsets, counts = jpeg_tiff(path, field)
     data = bytearray(path.read_bytes())
     # Tile 0: its bytes are scribbled over. Tile 1: its byte count becomes zero.
-    data[offsets[0] + 40 : offsets[0] + counts[0] - 2] = b"\xff\xd8" * ((counts[0] - 42) // 2)
+    scribble(data, offsets[0] + 40, offsets[0] + counts[0] - 2)
     with tifffile.TiffFile(path) as tiff:
         tag = tiff.pages[0].tags["TileByteCounts"]
         width = 4 if tag.dtype == tifffile.DATATYPE.LONG else 2
@@ -108,7 +113,7 @@ def test_a_slide_removed_while_open_is_an_error_not_a_corrupt_tile(tmp_path: Pat
     path = tmp_path / "slide.tiff"
     offsets, counts = jpeg_tiff(path, stained_field(512, 512))
     data = bytearray(path.read_bytes())
-    data[offsets[0] + 40 : offsets[0] + counts[0] - 2] = b"\xff\xd8" * ((counts[0] - 42) // 2)
+    scribble(data, offsets[0] + 40, offsets[0] + counts[0] - 2)
     path.write_bytes(data)
     with Slide.open(path, mpp=0.5) as slide:
         path.unlink()
