@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -434,11 +435,18 @@ def test_a_worker_killed_in_the_middle_loses_nothing(run: Commands, tmp_path: Pa
     heard = []
     for line in command.stderr:
         heard.append(line)
-        if line.startswith("embed tiles: ") and not line.startswith("embed tiles: 0 "):
-            children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text(encoding="ascii")
-            for child in children.split():
-                os.kill(int(child), signal.SIGKILL)
+        if line.startswith("embed tiles: "):
             break
+    # Progress is printed seldom; that tiles are done is seen in the folder that is being written.
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        written = [path.read_bytes() for path in project.glob("cache/embeddings/*.partial/status.u8")]
+        if any(status.strip(b"\xff") for status in written):
+            break
+        time.sleep(0.005)
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text(encoding="ascii")
+    for child in children.split():
+        os.kill(int(child), signal.SIGKILL)
     out, rest = command.communicate(timeout=60)
     err = "".join(heard) + rest
     assert command.returncode == 1, err
