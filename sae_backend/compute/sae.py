@@ -152,11 +152,13 @@ class SparseAutoencoder(nn.Module):
                 hint,
             )
         own = self.card
+        same_names = (own.encoder_id, own.layer, own.pooling) == (card.id, card.layer, card.pooling)
         if own.encoder_digest and own.encoder_digest != card.digest:
             raise MismatchError(
                 f"The SAE belongs to {own.encoder_id}, layer {own.layer}, {own.pooling}, and the "
                 f"vectors come from {card.id}, layer {card.layer}, {card.pooling}"
-                + (", with other weights." if own.encoder_id == card.id else "."),
+                # Where all that is named agrees, what is left of the digest differs.
+                + (", with other weights or colour scaling." if same_names else "."),
                 hint,
             )
 

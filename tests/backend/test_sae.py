@@ -28,10 +28,10 @@ from sae_backend.errors import (
 D_IN, N_FEATURES = 12, 40
 
 
-def encoder_card(width: int = D_IN, weights_digest: str = "w") -> EncoderCard:
+def encoder_card(width: int = D_IN, weights_digest: str = "w", layer: int = 3) -> EncoderCard:
     third = (0.5, 0.5, 0.5)
     return EncoderCard(
-        "timm:a", "A", "a", 224, third, third, width, 4, 16, 3, "cls", "", weights_digest, False, ""
+        "timm:a", "A", "a", 224, third, third, width, 4, 16, layer, "cls", "", weights_digest, False, ""
     )
 
 
@@ -227,6 +227,8 @@ def test_what_does_not_belong_together_is_refused(sae: SparseAutoencoder) -> Non
         sae.check_encoder(encoder_card(width=13))
     with pytest.raises(MismatchError, match="other weights"):
         sae.check_encoder(encoder_card(weights_digest="v"))
+    with pytest.raises(MismatchError, match=r"layer 2, cls\.$"):
+        sae.check_encoder(encoder_card(layer=2))
     with pytest.raises(MismatchError, match="width 12"):
         sae.encode(np.zeros((3, 13), np.float32))
     with pytest.raises(CacheError, match="not finite"):
