@@ -297,10 +297,17 @@ def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord
         When there is none.
     """
     analysis = store.current_analysis(slide_id)
-    if analysis is None or analysis.feature_folder is None:
+    if analysis is None:
         raise UserInputError(
             "This project has no analysis with features yet.",
             "Run sparsescope analyze, then sparsescope train.",
+        )
+    if analysis.feature_folder is None:
+        raise UserInputError(
+            f"The current analysis ({analysis.encoder}, block {analysis.layer}, {analysis.pooling}) has "
+            "embeddings and no features yet.",
+            "Train an SAE (sparsescope train), or run sparsescope analyze with the settings of an analysis "
+            "that has features: this makes it the current one again.",
         )
     return analysis
 

@@ -66,8 +66,9 @@ def test_the_chain_without_an_sae_says_what_to_do_next(run: Commands, tmp_path: 
     again = run("analyze", slide, "--project", tmp_path / "p", *TILES)
     assert "sparsescope train --project" in again.out
     assert "random weights: a control" in again.out
-    assert_refused(run("features", "--project", tmp_path / "p"), "no analysis with features", "train")
-    assert_refused(run("correlate", "--project", tmp_path / "p"), "no analysis with features", "train")
+    for command in ("features", "correlate"):
+        refused = run(command, "--project", tmp_path / "p")
+        assert_refused(refused, "control:random-vit, block 4", "embeddings and no features", "train")
 
 
 def test_analyze_takes_the_projects_sae_and_adds_nothing_twice(run: Commands, made: Made) -> None:
