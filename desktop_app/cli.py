@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Without a command the window opens on its start page.",
     )
     parser.add_argument("--version", action="version", version=metadata.version("sparsescope"))
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     parser.set_defaults(run=commands.start_page)
     groups = parser.add_subparsers(metavar="COMMAND", title="commands")
 
@@ -79,7 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = _add(groups, "demo", commands.demo, "the embedded demo, offline")
     command.add_argument(
-        "--headless", action="store_true", help="no window: a folder with report and pictures"
+        "--headless",
+        action="store_true",
+        help="no window, as where there is no display: a folder with report and pictures",
     )
     command.add_argument("--out", type=Path, metavar="DIR", default=Path("sparsescope-demo"),
                          help="where it goes (default: sparsescope-demo)")  # fmt: skip

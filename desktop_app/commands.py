@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from desktop_app import annotation_exchange, export
+from desktop_app.display import display_obstacle, require_display
 from desktop_app.doctor import examine
 from desktop_app.figures import Caption
 from desktop_app.figures import heatmap_png as write_heatmap
@@ -72,6 +73,7 @@ def _slide_of(store: Store, path: Path) -> SlideRecord:
 
 def start_page(_options: Namespace) -> Answer:
     """Open the window on its start page."""
+    require_display()
     from desktop_app.app import WindowStart, run_window
 
     return Answer("", code=run_window(WindowStart()))
@@ -79,10 +81,11 @@ def start_page(_options: Namespace) -> Answer:
 
 def open_window(options: Namespace) -> Answer:
     """Open the window with a slide."""
-    from desktop_app.app import WindowStart, run_window
-
     with Slide.open(options.slide, options.mpp):
         pass
+    require_display()
+    from desktop_app.app import WindowStart, run_window
+
     project = options.project
     return Answer("", code=run_window(WindowStart(project=project, slide=options.slide, mpp=options.mpp)))
 
@@ -91,9 +94,11 @@ def demo(options: Namespace) -> Answer:
     """Make the demo project; with a display, open it."""
     from desktop_app.demo_run import make_demo
 
+    # Asked before the work: Qt would end the process after it.
+    headless = options.headless or display_obstacle() is not None
     with _worker(options) as worker:
         made = make_demo(options.out, worker, ProgressPrinter())
-    if options.headless:
+    if headless:
         return Answer(made.text, made.data)
     from desktop_app.app import WindowStart, run_window
 

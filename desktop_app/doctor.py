@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import openslide
 
+from desktop_app.display import display_obstacle
 from sae_backend.client import WorkerClient
 from sae_backend.errors import WorkerError
 from sae_backend.messages import Crashed, Ready
 
 _PACKAGES = ("sparsescope", "napari", "PySide6", "torch", "timm", "numpy", "scikit-image", "SQLAlchemy")
 _WAL_SAFE = (3, 51, 3)
+_OPENSLIDE_LEAST = (4, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def _packages() -> list[Finding]:
 
 def _openslide() -> Finding:
     version = openslide.__library_version__
-    fine = tuple(int(part) for part in version.split(".")[:2]) >= (4, 0)
+    fine = tuple(int(part) for part in version.split(".")[:3]) >= _OPENSLIDE_LEAST
     return Finding("OpenSlide library", fine, version if fine else f"{version}: 4.0.1 or newer is needed")
 
 
@@ -61,10 +64,13 @@ def _sqlite() -> Finding:
 def _opengl() -> Finding:
     from PySide6.QtGui import QGuiApplication, QOffscreenSurface, QOpenGLContext
 
-    if sys.platform.startswith("linux") and not _has_display():
+    if sys.platform.startswith("linux") and not _names_display():
         return Finding(
             "OpenGL", True, "no display here: the window cannot open, every command without it works"
         )
+    obstacle = display_obstacle()
+    if obstacle is not None:
+        return Finding("OpenGL", False, " ".join(obstacle))
     application = QGuiApplication.instance() or QGuiApplication([])
     context, surface = QOpenGLContext(), QOffscreenSurface()
     surface.create()
@@ -76,9 +82,7 @@ def _opengl() -> Finding:
     return Finding("OpenGL", True, f"version {found[0]}.{found[1]}")
 
 
-def _has_display() -> bool:
-    import os
-
+def _names_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -89,7 +93,10 @@ def _temporary() -> Finding:
     except OSError as error:
         return Finding("Temporary folder", False, f"cannot be written: {error.strerror}")
     here = Path.cwd()
-    return Finding("Folders", True, f"{tempfile.gettempdir()} is writable; you are in {here}")
+    can = "can" if os.access(here, os.W_OK | os.X_OK) else "cannot"
+    return Finding(
+        "Folders", True, f"{tempfile.gettempdir()} is writable; you are in {here}, where you {can} write"
+    )
 
 
 def _device(seconds: float) -> Finding:
