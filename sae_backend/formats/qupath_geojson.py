@@ -180,7 +180,8 @@ def _numbers(values: Any, name: str) -> npt.NDArray[np.float64]:
     """Points (n, 2) of (x, y); a third coordinate is dropped."""
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
+        # Overflow: a whole number of more digits than a float can hold.
         raise _not_numbers(name) from error
     if array.ndim != 2 or array.shape[1] < 2 or not np.isfinite(array).all():
         raise _not_numbers(name)

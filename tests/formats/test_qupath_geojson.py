@@ -118,6 +118,7 @@ def test_offset_of_the_scanned_area():
         (json.dumps(feature("Point", [float("inf"), 1])), "not finite"),
         (json.dumps(feature("Point", ["NaN", 1])), "not finite"),
         (json.dumps(feature("Point", [1e300, 1])).replace("e+300", "e+999"), "not finite"),
+        (json.dumps(feature("Point", [10**400, 1])), "not finite"),
         (json.dumps(feature("Point", None)), "not finite"),
         (json.dumps(feature("Polygon", [[[1, 2], [3]]])), "not finite"),
         (json.dumps(feature("Polygon", [[]])), "not finite"),
