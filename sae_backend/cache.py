@@ -35,7 +35,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise CacheError(
-                f"{folder} cannot be written.", "Choose a project folder that you may write to."
+                f"{folder} cannot be written.", "Choose a folder that you may write to."
             ) from error
         raise CacheError(f"{folder} cannot be used: {error.strerror}.", "Check the disk.") from error
 

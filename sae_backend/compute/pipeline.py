@@ -171,7 +171,7 @@ def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
     source = TrainSource(first.card, first.grid.spec.tile_mpp, first.grid.spec.tile_px)
     out_dir = Path(request.out_dir)
     work_dir = out_dir.with_name(out_dir.name + ".training")
-    with disk_errors(work_dir):
+    with disk_errors(out_dir):
         work_dir.mkdir(parents=True, exist_ok=True)
     run_settings = TrainRun(
         device=pick_device(request.device),
