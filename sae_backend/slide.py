@@ -17,6 +17,7 @@ import openslide
 from PIL import Image, UnidentifiedImageError
 
 from sae_backend.errors import PixelSizeError, SlideError
+from sae_backend.formats.tiff_directories import is_cut_short
 
 MPP_RANGE_UM: Final = (0.02, 50.0)
 """Pixel sizes outside this range (um per px) are taken for mistakes."""
@@ -276,12 +277,18 @@ def _open_source(path: Path) -> _Source:
         raise SlideError(f"{path.name} is empty.", "Copy it again from where it came.")
     try:
         vendor = openslide.OpenSlide.detect_format(str(path))
+        cut_short = vendor is None and path.is_file() and is_cut_short(path)
     except OSError as error:
         raise SlideError(f"{path.name} cannot be read: {error}.", "Check its permissions.") from error
     if vendor is not None:
         return _OpenSlideSource(path)
     if path.is_dir():
         raise SlideError(f"{path.name} is a folder, not a slide.", "Choose the slide file itself.")
+    if cut_short:
+        # Its first image may be whole, but what the rest of the file says of it is gone.
+        raise SlideError(
+            f"{path.name} was cut short.", "The file is incomplete: copy it again from where it came."
+        )
     return _PlainSource(path)
 
 

@@ -106,8 +106,12 @@ def test_what_is_not_a_slide(run: Commands, tmp_path: Path, make: Callable[[Path
 def test_a_truncated_svs(run: Commands, tmp_path: Path, data_dir: Path, project: Path) -> None:
     content = (data_dir / "CMU-1-Small-Region.svs").read_bytes()
     slide = tmp_path / "cut.svs"
-    slide.write_bytes(content[: len(content) // 2])
-    assert_refused(run("analyze", slide, "--project", project), "cut.svs", "copy it again")
+    # The last of these still holds the whole image, but not the pixel size.
+    for kept in (1000, len(content) // 2, len(content) - 1000):
+        slide.write_bytes(content[:kept])
+        assert_refused(run("analyze", slide, "--project", project), "cut.svs was cut short", "copy it again")
+        stated = run("analyze", slide, "--project", project, "--mpp", 0.5)
+        assert_refused(stated, "cut.svs was cut short")
     assert_kept(project)
 
 
