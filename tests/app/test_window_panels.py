@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from desktop_app.app import Desktop, WindowStart, build_window, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
 from desktop_app.store import NewCorrelation, Store
+from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
 from tests.app.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, add_analysis, write_slide
 
 pytestmark = pytest.mark.gl
 MPP = 0.5
+OTHER_SAE = "0b" * 12
 
 
 class Parts:
@@ -104,6 +107,81 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
         assert {entry.field for entry in store.history(SAE_DIGEST, 4)} == {
             "name", "confidence", "tags", "description",
         }  # fmt: skip
+
+
+def test_what_the_project_refuses_is_kept_and_saved_later(
+    parts: Parts, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    form = parts.window.annotation
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("Another program is writing.", "Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "annotate", refuse)
+        patch.setattr(Store, "set_setting", refuse)
+        form.name.setText("Glands")
+        form.flush()
+        assert "Another program" in parts.window.notice.text
+        assert "NOT SAVED" in form.saved_note.text()
+        parts.controller.select_feature(5)
+        assert (form.feature, form.name.text()) == (5, "")
+        parts.controller.select_feature(4)
+        assert form.name.text() == "Glands"
+        assert "NOT SAVED" in form.saved_note.text()
+    parts.controller.select_feature(5)
+    parts.controller.close()
+    with Store.open(project) as store:
+        assert store.annotation(SAE_DIGEST, 4).name == "Glands"
+        assert store.annotation(SAE_DIGEST, 5).revision == 0
+
+
+def test_a_name_being_typed_stays_with_its_autoencoder(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.annotation.description.setPlainText("round lumina")
+    context = parts.controller._context
+    store, slide = context.session.store, context.session.slide
+    assert store is not None and slide is not None
+    # What the end of a job does while someone types.
+    made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+    store.set_current_analysis(made.id)
+    parts.controller.features.load_analysis()
+    assert store.annotation(SAE_DIGEST, 4).description == "round lumina"
+    assert store.annotations(OTHER_SAE) == []
+
+
+def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Path) -> None:
+    with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
+        store.annotate(SAE_DIGEST, 4, name="Glands")
+        add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+    open_start(parts.desktop, WindowStart(project=project))
+    panel = parts.window.features
+    assert [panel.analysis.itemText(i) for i in range(panel.analysis.count())] == [
+        "control:random-vit (control), block 3, autoencoder 1",
+        "timm:test, block 3, autoencoder 2",
+    ]
+    assert panel.analysis.currentIndex() == 1
+    assert panel.model.table.names == {}
+    assert not parts.window.control.text
+    panel.analysis.setCurrentIndex(0)
+    panel.analysis.activated.emit(0)
+    assert panel.model.table.names == {4: "Glands"}
+    assert parts.window.control.text
+    assert panel.analysis.currentIndex() == 0
+
+
+def test_what_is_gone_is_said_with_a_way_back(parts: Parts, project: Path) -> None:
+    shutil.rmtree(project / "cache")
+    open_start(parts.desktop, WindowStart(project=project))
+    assert "Analyse the slide again" in parts.window.notice.text
+    (project.parent / "field.tif").rename(project.parent / "moved.tif")
+    parts.window.slides.slide_requested.emit(1)
+    assert "add it again" in parts.window.notice.text
+    parts.dialogs.file = project.parent / "moved.tif"
+    parts.window.slides.add_requested.emit()
+    assert parts.window.slides.list.count() == 1
+    assert "moved.tif" in parts.window.slides.summary.text()
 
 
 def test_a_click_lists_what_fires_and_outlines_the_tile(parts: Parts, project: Path) -> None:
