@@ -73,6 +73,8 @@ class MainWindow(QObject):
         self.show_napari_layers(False)
         self.viewer.canvas.overlays.scale_bar.visible = True
         self.viewer.mouse_drag_callbacks.append(self._mouse)
+        # napari's line names layers and array indices, which mean nothing to who looks at a slide.
+        self.qt_window.statusBar().hide()
         self.qt_window.installEventFilter(self)
         self.qt_window.resize(1400, 880)
 

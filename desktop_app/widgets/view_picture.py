@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 
 from desktop_app.layers import heatmap_colormap
 from desktop_app.widgets.texts import number
@@ -17,6 +17,8 @@ from sae_backend.errors import CacheError
 
 FOOT_PX: Final = 64
 BAR_PX: Final = 220
+MIN_TEXT_PX: Final = 120
+WRAPPED: Final = Qt.TextFlag.TextWordWrap | Qt.TextFlag.TextWrapAnywhere
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,24 @@ def save_view(rgba: npt.NDArray[np.uint8], path: Path, caption: ViewCaption) -> 
     height, width = rgba.shape[:2]
     pixels = np.ascontiguousarray(rgba, np.uint8)
     shot = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    picture = QImage(width, height + FOOT_PX, QImage.Format.Format_RGB32)
+    plain = QFont()
+    bold = QFont(plain)
+    bold.setBold(True)
+    room = max(width - 16 - (BAR_PX + 16 if caption.limits else 0), MIN_TEXT_PX)
+    lines, below = [], 8
+    # The source names a control, so nothing of it may be cut off.
+    for font, text in ((bold, caption.title), (plain, caption.source)):
+        tall = QFontMetrics(font, shot).boundingRect(QRect(0, 0, room, 4000), WRAPPED, text).height()
+        lines.append((font, text, QRect(8, height + below, room, tall)))
+        below += tall + 6 if text else 0
+    picture = QImage(width, height + max(FOOT_PX, below + 2), QImage.Format.Format_RGB32)
     picture.fill(Qt.GlobalColor.white)
     painter = QPainter(picture)
     painter.drawImage(0, 0, shot)
     painter.setPen(QColor("black"))
-    bold, plain = QFont(painter.font()), QFont(painter.font())
-    bold.setBold(True)
-    room = width - 16 - (BAR_PX + 16 if caption.limits else 0)
-    for font, top, text in ((bold, 8, caption.title), (plain, 32, caption.source)):
+    for font, text, place in lines:
         painter.setFont(font)
-        short = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(QRect(8, height + top, room, 22), Qt.AlignmentFlag.AlignVCenter, short)
+        painter.drawText(place, WRAPPED, text)
     if caption.limits is not None:
         _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption.limits)
     painter.end()
