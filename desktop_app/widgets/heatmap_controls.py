@@ -13,9 +13,11 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -93,11 +95,19 @@ class HeatmapControls(QWidget):
         body.addWidget(self.refusal)
         body.addLayout(form)
         body.addWidget(self.shown)
-        column = QVBoxLayout(self)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.title)
         column.addWidget(self.body)
         column.addWidget(self.cells)
         column.addStretch()
+        # Without a scroll area a long legend squeezes the sliders' labels out of sight.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(page)
+        QVBoxLayout(self).addWidget(scroll)
 
     def show_cell_legend(self, kinds: Sequence[tuple[str, str, int]], drawn: int) -> None:
         """Show (type, colour, count) of the slide's cells; `drawn` is how many points are on the slide."""

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, WindowStart, build_window, open_start
@@ -346,3 +346,23 @@ def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) 
     assert not (tmp_path / "features.doc").exists()
     parts.window.menus.guide_requested.emit("keys")
     assert any(text.startswith("page Help") for text in parts.dialogs.asked)
+
+
+def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project: Path, qtbot: QtBot) -> None:
+    parts.window.qt_window.resize(1280, 800)
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.heatmap.show_cell_legend([(f"cell type {i}", "#ffffff", 1000) for i in range(12)], 12_000)
+    QTest.qWait(100)
+    for label in parts.window.heatmap.body.findChildren(QLabel):
+        if label.isVisible():
+            assert label.height() >= label.fontMetrics().height(), label.text()
+
+
+def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Parts) -> None:
+    parts.window.qt_window.resize(1280, 800)
+    QTest.qWait(100)
+    panel = parts.window.correlations
+    panel.pages.show_content()
+    QTest.qWait(50)
+    needed = sum(panel.view.columnWidth(column) for column in range(6))
+    assert panel.view.viewport().width() >= needed
