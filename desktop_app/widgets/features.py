@@ -83,9 +83,11 @@ class FeaturesPanel(QWidget):
         view.verticalHeader().setDefaultSectionSize(24)
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.horizontalHeader().setStretchLastSection(True)
+        # Wrapped, a name that does not fit would vanish whole instead of being cut.
+        view.setWordWrap(False)
         view.setSortingEnabled(True)
         view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((58, 116, 66, 64)):
+        for column, width in enumerate((56, 104, 64, 62)):
             view.setColumnWidth(column, width)
         view.selectionModel().selectionChanged.connect(self._selected)
 

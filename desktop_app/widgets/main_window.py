@@ -117,7 +117,7 @@ class MainWindow(QObject):
     def _size_docks(self) -> None:
         docks, window = self.docks, self.qt_window
         across = [docks["Slides"], docks["Heat map"]]
-        window.resizeDocks(across, [440, 330], Qt.Orientation.Horizontal)
+        window.resizeDocks(across, [470, 330], Qt.Orientation.Horizontal)
         window.resizeDocks([docks["Slides"], docks["Features"]], [150, 670], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Heat map"], docks["Feature"]], [270, 520], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Results"]], [250], Qt.Orientation.Vertical)
