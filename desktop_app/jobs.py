@@ -184,14 +184,16 @@ def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, An
 
 
 def newest_embeddings(store: Store) -> list[AnalysisRecord]:
-    """The newest analysis of every slide that shares encoder and tiles with the project's newest one."""
+    """The newest analysis of every slide that shares encoder and tiles with the project's current one.
+
+    Ids do not tell which is current: an analysis that is made or chosen again keeps its id.
+    """
     newest: dict[int, AnalysisRecord] = {}
-    records = sorted(store.analyses(), key=lambda record: record.id)
-    if not records:
+    current = store.current_analysis()
+    if current is None:
         return []
-    last = records[-1]
-    for record in records:
-        if (record.encoder_digest, record.tile_spec) == (last.encoder_digest, last.tile_spec):
+    for record in store.analyses():
+        if (record.encoder_digest, record.tile_spec) == (current.encoder_digest, current.tile_spec):
             newest[record.slide_id] = record
     return list(newest.values())
 

@@ -267,7 +267,12 @@ class TrainDialog(QDialog):
         form.addRow("Features per input dimension", self.expansion)
         form.addRow("Epochs", self.epochs)
         form.addRow("Random seed", self.seed)
-        _finish(self, "Trains on the newest embeddings of every slide of this project.", form, "Train")
+        _finish(
+            self,
+            "Trains on every slide of this project that was analysed in the way that is shown now.",
+            form,
+            "Train",
+        )
 
     def options(self) -> TrainOptions:
         """Return what was chosen."""

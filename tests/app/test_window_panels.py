@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import Desktop, WindowStart, build_window, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
-from desktop_app.store import NewCorrelation, Store
+from desktop_app.store import NewAnalysis, NewCorrelation, Store
 from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
@@ -169,6 +170,27 @@ def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Pat
     assert panel.model.table.names == {4: "Glands"}
     assert parts.window.control.text
     assert panel.analysis.currentIndex() == 0
+
+
+def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) -> None:
+    with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
+        first = store.current_analysis()
+        assert first is not None
+        made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+        other = replace(
+            NewAnalysis(**{f.name: getattr(made, f.name) for f in fields(NewAnalysis)}),
+            encoder_digest="d1" * 12,
+            embedding_folder="others",
+            embedding_digest="e2" * 12,
+        )
+        store.add_analysis(other)
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.train = TrainOptions()
+    parts.window.menus.train_requested.emit()
+    parts.window.features.analysis_requested.emit(first.id)
+    parts.window.menus.train_requested.emit()
+    asked = [Path(request.embedding_dirs[0]).name for request in parts.backend.requests.values()]
+    assert asked == ["others", "embeddings"]
 
 
 def test_what_is_gone_is_said_with_a_way_back(parts: Parts, project: Path) -> None:
