@@ -62,6 +62,10 @@ class FeatureActions:
             if analysis is not None and analysis.feature_folder is not None:
                 known = analysis
                 features = self._context.attempt(lambda: jobs.features_of(store, known))
+                # Exports and correlations take the project's current analysis: the one that is seen.
+                newest = store.current_analysis()
+                if newest is None or newest.id != known.id:
+                    self._context.attempt(lambda: store.set_current_analysis(known.id))
         session.set_analysis(analysis, features)
 
     def choose_analysis(self, analysis_id: int) -> None:

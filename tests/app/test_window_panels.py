@@ -193,6 +193,22 @@ def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) 
     assert asked == ["others", "embeddings"]
 
 
+def test_the_feature_table_is_that_of_the_slide_that_is_shown(
+    parts: Parts, project: Path, tmp_path: Path
+) -> None:
+    with (
+        Store.open(project) as store,
+        Slide.open(write_slide(tmp_path / "second.tif", width=1000), MPP) as slide,
+    ):
+        add_analysis(store, store.add_slide(slide.info).id, slide)
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.target = tmp_path / "features.csv"
+    for slide_id, name in ((2, "second.tif"), (1, "field.tif")):
+        parts.window.slides.slide_requested.emit(slide_id)
+        parts.window.menus.export_features_requested.emit()
+        assert name in (tmp_path / "features.csv").read_text()
+
+
 def test_what_is_gone_is_said_with_a_way_back(parts: Parts, project: Path) -> None:
     shutil.rmtree(project / "cache")
     open_start(parts.desktop, WindowStart(project=project))
