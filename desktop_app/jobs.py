@@ -23,7 +23,6 @@ from desktop_app.store import (
 )
 from sae_backend.cache import disk_errors
 from sae_backend.cells import CellImport, count_cells, read_cells
-from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CacheError, CellsError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import AnalyzeRequest, CorrelateRequest, EncodeRequest, TrainRequest
@@ -81,7 +80,7 @@ def open_slide(record: SlideRecord) -> Slide:
     path = Path(record.path)
     if not path.exists():
         raise SlideError(
-            f"The slide {path} is not there any more.",
+            f"There is no file {path} any more.",
             "Put it back; or, where it was moved, add it again from its new place: its analyses are kept.",
         )
     slide = Slide.open(path, stated)
@@ -184,10 +183,7 @@ def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, An
 
 
 def newest_embeddings(store: Store) -> list[AnalysisRecord]:
-    """The newest analysis of every slide that shares encoder and tiles with the project's current one.
-
-    Ids do not tell which is current: an analysis that is made or chosen again keeps its id.
-    """
+    """The newest analysis of every slide that shares encoder and tiles with the project's current one."""
     newest: dict[int, AnalysisRecord] = {}
     current = store.current_analysis()
     if current is None:
@@ -291,15 +287,10 @@ def features_of(store: Store, analysis: AnalysisRecord) -> FeatureMatrix:
     folder = store.cache_dir / analysis.feature_folder
     if not folder.is_dir():
         raise CacheError(
-            "The features of this analysis are no longer in the project's cache.",
-            "Analyse the slide again in the same way; names and grades are kept.",
+            "The features of this analysis were deleted.",
+            "Run the analysis again in the same way; names and grades are kept.",
         )
     return FeatureMatrix.open(folder)
-
-
-def embeddings_of(store: Store, analysis: AnalysisRecord) -> Embeddings:
-    """Open the embeddings of an analysis."""
-    return Embeddings.open(store.cache_dir / analysis.embedding_folder)
 
 
 def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord:

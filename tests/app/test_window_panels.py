@@ -212,7 +212,7 @@ def test_the_feature_table_is_that_of_the_slide_that_is_shown(
 def test_what_is_gone_is_said_with_a_way_back(parts: Parts, project: Path) -> None:
     shutil.rmtree(project / "cache")
     open_start(parts.desktop, WindowStart(project=project))
-    assert "Analyse the slide again" in parts.window.notice.text
+    assert "Run the analysis again" in parts.window.notice.text
     (project.parent / "field.tif").rename(project.parent / "moved.tif")
     parts.window.slides.slide_requested.emit(1)
     assert "add it again" in parts.window.notice.text
