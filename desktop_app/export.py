@@ -99,7 +99,10 @@ def correlation_rows(store: Store) -> list[dict[str, Any]]:
     analysis = require_current(store)
     record = store.latest_correlation(str(analysis.sae_digest))
     if record is None:
-        raise UserInputError("Nothing has been correlated yet.", "Run sparsescope correlate first.")
+        raise UserInputError(
+            "Nothing has been correlated yet.",
+            "Correlate first: in the window's Analysis menu, or with sparsescope correlate.",
+        )
     rows = []
     for row in store.correlation_rows(record.id):
         rows.append(

@@ -23,8 +23,7 @@ from desktop_app.store import (
 )
 from sae_backend.cache import disk_errors
 from sae_backend.cells import CellImport, count_cells, read_cells
-from sae_backend.embeddings import Embeddings
-from sae_backend.errors import CellsError, SlideError, UserInputError
+from sae_backend.errors import CacheError, CellsError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import AnalyzeRequest, CorrelateRequest, EncodeRequest, TrainRequest
 from sae_backend.slide import Slide
@@ -78,7 +77,13 @@ def open_slide(record: SlideRecord) -> Slide:
         When the file is gone or is another one than it was.
     """
     stated = record.mpp if record.mpp_source == "user" else None
-    slide = Slide.open(Path(record.path), stated)
+    path = Path(record.path)
+    if not path.exists():
+        raise SlideError(
+            f"There is no file {path} any more.",
+            "Put it back; or, where it was moved, add it again from its new place: its analyses are kept.",
+        )
+    slide = Slide.open(path, stated)
     if slide.info.fingerprint != record.fingerprint:
         slide.close()
         raise SlideError(
@@ -178,14 +183,13 @@ def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, An
 
 
 def newest_embeddings(store: Store) -> list[AnalysisRecord]:
-    """The newest analysis of every slide that shares encoder and tiles with the project's newest one."""
+    """The newest analysis of every slide that shares encoder and tiles with the project's current one."""
     newest: dict[int, AnalysisRecord] = {}
-    records = sorted(store.analyses(), key=lambda record: record.id)
-    if not records:
+    current = store.current_analysis()
+    if current is None:
         return []
-    last = records[-1]
-    for record in records:
-        if (record.encoder_digest, record.tile_spec) == (last.encoder_digest, last.tile_spec):
+    for record in store.analyses():
+        if (record.encoder_digest, record.tile_spec) == (current.encoder_digest, current.tile_spec):
             newest[record.slide_id] = record
     return list(newest.values())
 
@@ -278,14 +282,15 @@ def features_of(store: Store, analysis: AnalysisRecord) -> FeatureMatrix:
     if analysis.feature_folder is None:
         raise UserInputError(
             "This analysis has embeddings and no features yet.",
-            "Train an SAE (sparsescope train) or name one (--sae), then analyse again.",
+            "Train an SAE (Features > Train in the window, or sparsescope train), or name one (--sae).",
         )
-    return FeatureMatrix.open(store.cache_dir / analysis.feature_folder)
-
-
-def embeddings_of(store: Store, analysis: AnalysisRecord) -> Embeddings:
-    """Open the embeddings of an analysis."""
-    return Embeddings.open(store.cache_dir / analysis.embedding_folder)
+    folder = store.cache_dir / analysis.feature_folder
+    if not folder.is_dir():
+        raise CacheError(
+            "The features of this analysis were deleted.",
+            "Run the analysis again in the same way; names and grades are kept.",
+        )
+    return FeatureMatrix.open(folder)
 
 
 def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord:
@@ -300,7 +305,7 @@ def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord
     if analysis is None:
         raise UserInputError(
             "This project has no analysis with features yet.",
-            "Run sparsescope analyze, then sparsescope train.",
+            "Analyse a slide, then train an SAE: in the menus of the window, or with sparsescope analyze and train.",
         )
     if analysis.feature_folder is None:
         raise UserInputError(
@@ -334,7 +339,7 @@ def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> Corre
     if not parts:
         raise CellsError(
             "No analysed slide of this project has cells.",
-            "Import them: sparsescope cells import SLIDE FILE --project DIR.",
+            "Import them: Slide > Import cells in the window, or sparsescope cells import SLIDE FILE --project DIR.",
         )
     names = tuple(sorted({name for table in tables for name in table.type_names}))
     folder = store.cache_dir / "correlations"

@@ -107,7 +107,8 @@ def progress_text(event: Progress) -> str:
     """Stage, count, rate and time left in words."""
     text = f"{event.stage}: {event.done:,} of {event.total:,}"
     if event.rate_per_s > 0 and event.total > 1:
-        text += f", {event.rate_per_s:.3g} per second"
+        rate = event.rate_per_s
+        text += f", {rate:,.0f} per second" if rate >= 1000 else f", {rate:.3g} per second"
     if event.eta_s is not None and event.done < event.total:
         text += f", {event.eta_s:.0f} s left"
     return text

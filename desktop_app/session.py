@@ -16,7 +16,8 @@ class Session:
     """The open project and slide, the current analysis with its activations, the current feature.
 
     Setting a thing resets what hangs on it: a slide its analysis, an analysis its tile. The feature
-    number survives a change of slide, since it means the same on every slide of one SAE.
+    number survives a change of slide, since it means the same on every slide of one SAE; with another
+    SAE there is no feature yet.
     """
 
     project_changed = Signal(object)
@@ -33,6 +34,7 @@ class Session:
         self.analysis: AnalysisRecord | None = None
         self.features: FeatureMatrix | None = None
         self.feature: int | None = None
+        self._feature_sae = ""
         self.tile = -1
 
     def set_project(self, store: Store | None) -> None:
@@ -60,8 +62,10 @@ class Session:
         """Show another analysis; `features` is None where only embeddings exist."""
         self._drop_analysis()
         self.analysis, self.features = analysis, features
-        if features is not None and self.feature is not None and self.feature >= features.n_features:
-            self.feature = None
+        if features is not None:
+            if features.sae_digest != self._feature_sae:
+                self.feature = None
+            self._feature_sae = features.sae_digest
         self.analysis_changed.emit(analysis)
 
     def set_feature(self, feature: int | None) -> None:

@@ -42,7 +42,7 @@ class Controller:
         if self._closed:
             return
         self._closed = True
-        self._context.window.annotation.flush()
+        self.annotations.close()
         self.projects.close()
         self.correlations.close()
         self._context.tasks.close()

@@ -10,10 +10,12 @@ from desktop_app import jobs
 from desktop_app.export import best_correlates
 from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
 from desktop_app.widgets.feature_model import FeatureTable
-from desktop_app.widgets.texts import percent
+from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from desktop_app.controller.context import Context
     from desktop_app.store import AnalysisRecord, AnnotationRecord
 
@@ -28,6 +30,7 @@ class FeatureActions:
         self._context = context
         window, session = context.window, context.session
         window.features.feature_requested.connect(session.set_feature)
+        window.features.analysis_requested.connect(self.choose_analysis)
         window.fires_here.feature_requested.connect(session.set_feature)
         window.slide_clicked.connect(self.pick)
         window.correlations.tile_requested.connect(self.go_to_tile)
@@ -59,7 +62,31 @@ class FeatureActions:
             if analysis is not None and analysis.feature_folder is not None:
                 known = analysis
                 features = self._context.attempt(lambda: jobs.features_of(store, known))
+                # Exports and correlations take the project's current analysis: the one that is seen.
+                newest = store.current_analysis()
+                if newest is None or newest.id != known.id:
+                    self._context.attempt(lambda: store.set_current_analysis(known.id))
         session.set_analysis(analysis, features)
+
+    def choose_analysis(self, analysis_id: int) -> None:
+        """Make another analysis of the open slide the current one and show it."""
+        store = self._context.session.store
+        if store is None:
+            return
+        self._context.window.annotation.flush()
+        self._context.attempt(lambda: store.set_current_analysis(analysis_id))
+        self.load_analysis()
+
+    def _offer_analyses(self) -> None:
+        session = self._context.session
+        store, slide, shown = session.store, session.slide_record, session.analysis
+        offered: list[tuple[int, str, str]] = []
+        if store is not None and slide is not None:
+            saes = {sae.digest: number for number, sae in enumerate(store.saes(), 1)}
+            for known in store.analyses(slide.id):
+                if known.feature_folder is not None or known == shown:
+                    offered.append((known.id, *_analysis_words(known, saes)))
+        self._context.window.features.show_analyses(offered, shown.id if shown is not None else None)
 
     def fill_table(self) -> None:
         """Show the features of the current analysis with names and best correlates."""
@@ -146,8 +173,9 @@ class FeatureActions:
     def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
         session, window = self._context.session, self._context.window
         window.show_control(analysis is not None and analysis.is_control)
+        self._offer_analyses()
         if session.features is not None and session.feature is None and session.store is not None:
-            last = session.store.setting(LAST_FEATURE)
+            last = session.store.setting(_last_feature_key(session.features.sae_digest))
             if last is not None and last.isdigit() and int(last) < session.features.n_features:
                 session.feature = int(last)
             elif session.features.stats.n_firing.any():
@@ -165,8 +193,9 @@ class FeatureActions:
             return
         window.features.select(feature)
         self._draw()
-        if session.store is not None:
-            session.store.set_setting(LAST_FEATURE, str(feature))
+        store, key = session.store, _last_feature_key(session.features.sae_digest)
+        if store is not None:
+            self._context.attempt(lambda: store.set_setting(key, str(feature)))
 
     def _draw(self) -> None:
         session, layers = self._context.session, self._context.layers
@@ -212,6 +241,21 @@ class FeatureActions:
         self._context.window.show_panel("Features")
         self._context.window.features.search.setFocus()
         self._context.window.features.search.selectAll()
+
+
+def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[str, str]:
+    control = " (control)" if analysis.is_control else ""
+    sae = saes.get(analysis.sae_digest or "")
+    made = f"autoencoder {sae}" if sae is not None else "no features yet"
+    words = f"{analysis.encoder}{control}, block {analysis.layer}, {made}"
+    spec = analysis.tile_spec
+    tiles = f"tiles of {spec['tile_px']} px at {number(spec['tile_mpp'])} µm/px"
+    return words, f"{words}, {analysis.pooling} token, {tiles}, made {analysis.created_at[:10]}"
+
+
+def _last_feature_key(sae_digest: str) -> str:
+    # A number means the same feature within one autoencoder only.
+    return f"{LAST_FEATURE}.{sae_digest}"
 
 
 def _words(note: AnnotationRecord) -> str:

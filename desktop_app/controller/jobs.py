@@ -152,6 +152,8 @@ class JobActions:
         job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
         if job is not None:
             self._answers[job] = (store, keep)
+            # What was said of an earlier job is over.
+            self._context.window.say("")
             self._context.window.show_panel("Jobs")
 
     def _done(self, job: int, result: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import Signal
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 STATUSES: Final = ("unseen", "draft", "reviewed", "rejected")
 CONFIDENCES: Final = ("not given", "1 – a guess", "2", "3", "4", "5 – certain")
 TYPING_PAUSE_MS: Final = 700
+NEVER_SAVED: Final = object()
+"""Unlike any value of a field, None among them."""
+
 FIELD_STYLE: Final = "QPlainTextEdit { background: rgb(66, 74, 84); border: none; border-radius: 2px; }"
 
 
@@ -61,6 +64,7 @@ class AnnotationPanel(QWidget):
         self.history = QListWidget()
         self.history.setWordWrap(True)
         self.saved_note = QLabel("")
+        self.saved_note.setWordWrap(True)
         self.pages = EmptyState(self._form(), "Choose a feature to name it.")
         column = QVBoxLayout(self)
         column.addWidget(self.pages)
@@ -118,10 +122,27 @@ class AnnotationPanel(QWidget):
             self.history.addItem(f"{when}{who}: {entry.field} {_value(entry.before)} → {_value(entry.after)}")
         self.pages.show_content()
 
+    def show_unsaved(self, fields: Mapping[str, Any]) -> None:
+        """Show fields that could not be saved; they are asked to be saved again with the next change."""
+        draft = {**self._draft(), **fields}
+        self._showing = True
+        self._fill_fields(draft["name"], draft["description"], ", ".join(draft["tags"]))
+        self.confidence.setCurrentIndex(draft["confidence"] or 0)
+        self.status.setCurrentText(draft["status"])
+        self._showing = False
+        self._saved = {key: value for key, value in self._saved.items() if key not in fields}
+        self.saved_note.setText("NOT SAVED. It is tried again with your next step or change.")
+
     def _fill(self, record: AnnotationRecord | None) -> None:
-        name = record.name or "" if record else ""
-        description = record.description or "" if record else ""
-        tags = ", ".join(record.tags) if record else ""
+        self._fill_fields(
+            record.name or "" if record else "",
+            record.description or "" if record else "",
+            ", ".join(record.tags) if record else "",
+        )
+        self.confidence.setCurrentIndex((record.confidence or 0) if record else 0)
+        self.status.setCurrentText(record.status if record else "unseen")
+
+    def _fill_fields(self, name: str, description: str, tags: str) -> None:
         # A field that already reads the same is left alone, so that the cursor stays where it is.
         if self.name.text().strip() != name:
             self.name.setText(name)
@@ -129,8 +150,6 @@ class AnnotationPanel(QWidget):
             self.description.setPlainText(description)
         if _tags(self.tags.text()) != _tags(tags):
             self.tags.setText(tags)
-        self.confidence.setCurrentIndex((record.confidence or 0) if record else 0)
-        self.status.setCurrentText(record.status if record else "unseen")
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the form."""
@@ -144,7 +163,7 @@ class AnnotationPanel(QWidget):
         if self._feature is None or self._showing:
             return
         draft = self._draft()
-        changed = {key: value for key, value in draft.items() if value != self._saved.get(key)}
+        changed = {key: value for key, value in draft.items() if value != self._saved.get(key, NEVER_SAVED)}
         if changed:
             self._saved = draft
             self.save_requested.emit(self._feature, changed)

@@ -135,6 +135,7 @@ class CorrelationsPanel(QWidget):
         self.splitter.addWidget(self.scatter)
         self.splitter.setStretchFactor(0, 5)
         self.splitter.setStretchFactor(1, 3)
+        self.splitter.setSizes([560, 240])
         self.pages = EmptyState(
             self.splitter, "Correlations need cells: Slide > Import cells, then Correlate."
         )

@@ -65,8 +65,8 @@ class QtDialogs:
 
     def save_file(self, title: str, kinds: str, suggested: str) -> Path | None:
         """Ask for a file to write."""
-        name, _ = QFileDialog.getSaveFileName(self._parent, title, suggested, kinds)
-        return Path(name) if name else None
+        dialog = SaveDialog(title, kinds, suggested, self._parent)
+        return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
 
     def folder(self, title: str) -> Path | None:
         """Ask for a folder."""
@@ -98,6 +98,35 @@ class QtDialogs:
         dialog.resize(640, 560)
         dialog.show()
         self._pages.append(dialog)
+
+
+class SaveDialog(QFileDialog):
+    """Asks for a file to write; its name ends as the chosen kind says.
+
+    Qt's own function would write a CSV where Parquet was chosen and the suggested name left alone.
+    """
+
+    def __init__(self, title: str, kinds: str, suggested: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, title)
+        self.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        self.setFileMode(QFileDialog.FileMode.AnyFile)
+        self.setNameFilters(kinds.split(";;"))
+        self.selectFile(suggested)
+        self.filterSelected.connect(self.use_kind)
+        self.setDefaultSuffix(_suffix(self.selectedNameFilter()))
+
+    def use_kind(self, kind: str) -> None:
+        """Follow a kind such as `CSV (*.csv)`: in the name that is shown, and for a name without an end."""
+        known = {_suffix(other) for other in self.nameFilters()}
+        for name in self.selectedFiles()[:1]:
+            path = Path(name)
+            if path.suffix.lstrip(".") in known:
+                self.selectFile(path.with_suffix("." + _suffix(kind)).name)
+        self.setDefaultSuffix(_suffix(kind))
+
+
+def _suffix(kind: str) -> str:
+    return kind.rpartition("*.")[2].rstrip(")")
 
 
 def _finish(dialog: QDialog, lead: str, form: QFormLayout, accept: str) -> None:
@@ -157,7 +186,10 @@ class AnalyzeDialog(QDialog):
             "control:random-vit is a scientific control; timm:NAME is any timm vision transformer"
         )
         self.weights = QLineEdit()
-        self.weights.setPlaceholderText("a .safetensors file; empty: your Hugging Face cache")
+        self.weights.setPlaceholderText("a .safetensors file")
+        self.weights.setToolTip("Left empty, the weights are looked for in your Hugging Face cache")
+        self.control = QLabel("A control: its weights are random, so what it shows says nothing of biology.")
+        self.control.setWordWrap(True)
         browse = QPushButton("Choose…")
         browse.clicked.connect(self._choose)
         self.layer = QSpinBox()
@@ -178,6 +210,7 @@ class AnalyzeDialog(QDialog):
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         form = QFormLayout()
         form.addRow("Encoder", self.encoder)
+        form.addRow("", self.control)
         form.addRow("Weights", self.weights)
         form.addRow("", browse)
         form.addRow("Block", self.layer)
@@ -191,6 +224,10 @@ class AnalyzeDialog(QDialog):
             form,
             "Analyse",
         )
+        self.encoder.currentTextChanged.connect(self._encoder_changed)
+
+    def _encoder_changed(self, encoder: str) -> None:
+        self.control.setVisible(encoder.strip().startswith("control:"))
 
     def _choose(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Weights", "", "safetensors (*.safetensors)")
@@ -222,14 +259,20 @@ class TrainDialog(QDialog):
         self.expansion.setPrefix("× ")
         self.epochs = QSpinBox()
         self.epochs.setRange(0, 10_000)
-        self.epochs.setSpecialValueText("chosen by the number of tiles")
+        self.epochs.setSpecialValueText("automatic")
+        self.epochs.setToolTip("Automatic: chosen by the number of tiles")
         self.seed = QSpinBox()
         self.seed.setRange(0, 2_000_000_000)
         form = QFormLayout()
         form.addRow("Features per input dimension", self.expansion)
         form.addRow("Epochs", self.epochs)
         form.addRow("Random seed", self.seed)
-        _finish(self, "Trains on the newest embeddings of every slide of this project.", form, "Train")
+        _finish(
+            self,
+            "Trains on every slide of this project that was analysed in the way that is shown now.",
+            form,
+            "Train",
+        )
 
     def options(self) -> TrainOptions:
         """Return what was chosen."""

@@ -104,7 +104,8 @@ class FeatureModel(QAbstractTableModel):
         if column == MAX:
             return number(float(table.max_value[feature]))
         r = float(table.best_r[feature])
-        return f"{table.best_type[feature]} {r:+.2f}" if np.isfinite(r) else "–"
+        # The number first: it is the name that a narrow column may cut.
+        return f"{r:+.2f} {table.best_type[feature]}" if np.isfinite(r) else "–"
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; features without a value come last in either direction."""

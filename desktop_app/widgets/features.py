@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QItemSelection, QModelIndex, Qt, Signal
@@ -35,9 +36,15 @@ class FeaturesPanel(QWidget):
     """Shows features and asks for the one that is selected."""
 
     feature_requested = Signal(int)
+    analysis_requested = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.analysis = QComboBox()
+        self.analysis.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.analysis.setMinimumContentsLength(12)
+        self.analysis.hide()
+        self.analysis.activated.connect(self._analysis_chosen)
         self.model = FeatureModel()
         self.filter = FeatureFilter(self.model)
         self.search = QLineEdit()
@@ -62,6 +69,7 @@ class FeaturesPanel(QWidget):
         row.addStretch()
         row.addWidget(self.count)
         column = QVBoxLayout(self)
+        column.addWidget(self.analysis)
         column.addWidget(self.search)
         column.addLayout(row)
         column.addWidget(self.pages)
@@ -75,11 +83,29 @@ class FeaturesPanel(QWidget):
         view.verticalHeader().setDefaultSectionSize(24)
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         view.horizontalHeader().setStretchLastSection(True)
+        # Wrapped, a name that does not fit would vanish whole instead of being cut.
+        view.setWordWrap(False)
         view.setSortingEnabled(True)
         view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((58, 116, 66, 64)):
+        for column, width in enumerate((56, 104, 64, 62)):
             view.setColumnWidth(column, width)
         view.selectionModel().selectionChanged.connect(self._selected)
+
+    def show_analyses(self, analyses: Sequence[tuple[int, str, str]], current: int | None) -> None:
+        """Offer the slide's analyses, as (id, words, details), the current one chosen."""
+        self.analysis.clear()
+        for number, words, details in analyses:
+            self.analysis.addItem(words, number)
+            self.analysis.setItemData(self.analysis.count() - 1, details, Qt.ItemDataRole.ToolTipRole)
+            if number == current:
+                self.analysis.setCurrentIndex(self.analysis.count() - 1)
+                self.analysis.setToolTip(
+                    f"What the features come from; names belong to one autoencoder.\n{details}"
+                )
+        self.analysis.setVisible(bool(analyses))
+
+    def _analysis_chosen(self, index: int) -> None:
+        self.analysis_requested.emit(int(self.analysis.itemData(index)))
 
     def show_features(self, table: FeatureTable) -> None:
         """Replace the table."""
@@ -107,6 +133,12 @@ class FeaturesPanel(QWidget):
             self.view.viewport().update()
         if index.isValid():
             self.view.scrollTo(index)
+        else:
+            # A row that stayed marked could not be chosen with a click.
+            blocked = self.view.selectionModel().blockSignals(True)
+            self.view.clearSelection()
+            self.view.selectionModel().blockSignals(blocked)
+            self.view.viewport().update()
 
     def selected(self) -> int | None:
         """Return the feature whose row is marked."""

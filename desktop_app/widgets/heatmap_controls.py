@@ -13,9 +13,11 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -49,6 +51,10 @@ class HeatmapControls(QWidget):
         self.reset.setToolTip("Limits from 0 to this feature's maximum on the slide")
         self.shown = QCheckBox("Show heat map")
         self.shown.setChecked(True)
+        self.refusal = QLabel("The right end has to be larger than the left; the map keeps its colours.")
+        self.refusal.setWordWrap(True)
+        self.refusal.setStyleSheet("color: #ffb4a8;")
+        self.refusal.hide()
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, STEPS)
         self.threshold_value = _value_box("Tiles at or below this value are not drawn")
@@ -86,13 +92,22 @@ class HeatmapControls(QWidget):
         body.setContentsMargins(0, 0, 0, 0)
         body.addWidget(self.bar)
         body.addLayout(ends)
+        body.addWidget(self.refusal)
         body.addLayout(form)
         body.addWidget(self.shown)
-        column = QVBoxLayout(self)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.title)
         column.addWidget(self.body)
         column.addWidget(self.cells)
         column.addStretch()
+        # Without a scroll area a long legend squeezes the sliders' labels out of sight.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(page)
+        QVBoxLayout(self).addWidget(scroll)
 
     def show_cell_legend(self, kinds: Sequence[tuple[str, str, int]], drawn: int) -> None:
         """Show (type, colour, count) of the slide's cells; `drawn` is how many points are on the slide."""
@@ -144,6 +159,7 @@ class HeatmapControls(QWidget):
 
     def _mark_hidden(self) -> None:
         low, high = self.low.value(), self.high.value()
+        self.refusal.setVisible(not self._showing and high <= low)
         self.bar.set_hidden_share((self.threshold_value.value() - low) / (high - low) if high > low else 0.0)
 
 

@@ -59,7 +59,7 @@ class JobRow(QWidget):
         if progress.rate_per_s > 0:
             parts.append(f"{number(progress.rate_per_s)} per s")
         left = duration(progress.eta_s)
-        if left:
+        if left and progress.done < progress.total:
             parts.append(f"{left} left")
         self.state.setText(", ".join(parts))
 

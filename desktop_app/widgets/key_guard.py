@@ -51,7 +51,7 @@ class KeyGuard(QObject):
             return False
         if not isinstance(event, QKeyEvent) or not self._is_ours(watched):
             return False
-        text = QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText)
+        text = _portable(event)
         action = self._keys.get(text)
         in_list = isinstance(watched, QAbstractItemView)
         if action is None and (in_list or text not in BLOCKED):
@@ -67,3 +67,10 @@ class KeyGuard(QObject):
         if watched is self._window or watched is self._canvas or self._canvas.isAncestorOf(watched):
             return True
         return isinstance(watched, QAbstractItemView) and watched.window() is self._window
+
+
+def _portable(event: QKeyEvent) -> str:
+    text = QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText)
+    sign = text.removeprefix("Shift+")
+    # Which signs need Shift depends on the keyboard: "?" nearly always, "/" on many.
+    return sign if len(sign) == 1 and not sign.isalnum() else text

@@ -73,6 +73,8 @@ class MainWindow(QObject):
         self.show_napari_layers(False)
         self.viewer.canvas.overlays.scale_bar.visible = True
         self.viewer.mouse_drag_callbacks.append(self._mouse)
+        # napari's line names layers and array indices, which mean nothing to who looks at a slide.
+        self.qt_window.statusBar().hide()
         self.qt_window.installEventFilter(self)
         self.qt_window.resize(1400, 880)
 
@@ -92,7 +94,8 @@ class MainWindow(QObject):
         self.qt_window.setCentralWidget(centre)
 
     def _build_docks(self) -> None:
-        self.qt_window.setCorner(Qt.Corner.BottomLeftCorner, LEFT)
+        # Below the left panels too, or the correlations have no room for intervals and p.
+        self.qt_window.setCorner(Qt.Corner.BottomLeftCorner, BOTTOM)
         self.qt_window.setCorner(Qt.Corner.BottomRightCorner, RIGHT)
         self._dock("Slides", self.slides, LEFT)
         self._dock("Features", self.features, LEFT)
@@ -115,8 +118,8 @@ class MainWindow(QObject):
         docks, window = self.docks, self.qt_window
         across = [docks["Slides"], docks["Heat map"]]
         window.resizeDocks(across, [470, 330], Qt.Orientation.Horizontal)
-        window.resizeDocks([docks["Slides"], docks["Features"]], [170, 650], Qt.Orientation.Vertical)
-        window.resizeDocks([docks["Heat map"], docks["Feature"]], [230, 560], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Slides"], docks["Features"]], [150, 670], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Heat map"], docks["Feature"]], [270, 520], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Results"]], [250], Qt.Orientation.Vertical)
 
     def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:

@@ -6,9 +6,11 @@ import math
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a value with some significant digits; a dash where there is none."""
+    """Return a value with some significant digits, large ones in full; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
+    if 10**digits <= abs(value) < 1e9:
+        return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter
+from PySide6.QtCore import QPointF, QRect, Qt
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QTextLayout, QTextOption
 
 from desktop_app.layers import heatmap_colormap
 from desktop_app.widgets.texts import number
@@ -17,6 +17,7 @@ from sae_backend.errors import CacheError
 
 FOOT_PX: Final = 64
 BAR_PX: Final = 220
+MIN_TEXT_PX: Final = 120
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,24 @@ def save_view(rgba: npt.NDArray[np.uint8], path: Path, caption: ViewCaption) -> 
     height, width = rgba.shape[:2]
     pixels = np.ascontiguousarray(rgba, np.uint8)
     shot = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    picture = QImage(width, height + FOOT_PX, QImage.Format.Format_RGB32)
+    plain = QFont()
+    bold = QFont(plain)
+    bold.setBold(True)
+    room = max(width - 16 - (BAR_PX + 16 if caption.limits else 0), MIN_TEXT_PX)
+    lines, below = [], 8
+    # The source names a control, so nothing of it may be cut off.
+    for font, text in ((bold, caption.title), (plain, caption.source)):
+        laid = _lay_out(text, font, room)
+        lines.append((laid, QPointF(8, height + below)))
+        below += round(laid.boundingRect().height()) + 6 if text else 0
+    picture = QImage(width, height + max(FOOT_PX, below + 2), QImage.Format.Format_RGB32)
     picture.fill(Qt.GlobalColor.white)
     painter = QPainter(picture)
     painter.drawImage(0, 0, shot)
     painter.setPen(QColor("black"))
-    bold, plain = QFont(painter.font()), QFont(painter.font())
-    bold.setBold(True)
-    room = width - 16 - (BAR_PX + 16 if caption.limits else 0)
-    for font, top, text in ((bold, 8, caption.title), (plain, 32, caption.source)):
-        painter.setFont(font)
-        short = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(QRect(8, height + top, room, 22), Qt.AlignmentFlag.AlignVCenter, short)
+    for laid, place in lines:
+        laid.draw(painter, place)
+    painter.setFont(plain)
     if caption.limits is not None:
         _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption.limits)
     painter.end()
@@ -58,6 +65,22 @@ def save_view(rgba: npt.NDArray[np.uint8], path: Path, caption: ViewCaption) -> 
     if not picture.save(str(temporary)):
         raise CacheError(f"{path.name} cannot be written.", "Choose another folder, or free some space.")
     temporary.replace(path)
+
+
+def _lay_out(text: str, font: QFont, width_px: int) -> QTextLayout:
+    """Break a text into lines between words, or within one that is too long for a line."""
+    layout = QTextLayout(text, font)
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    layout.setTextOption(option)
+    layout.beginLayout()
+    top = 0.0
+    while (line := layout.createLine()).isValid():
+        line.setLineWidth(width_px)
+        line.setPosition(QPointF(0, top))
+        top += line.height()
+    layout.endLayout()
+    return layout
 
 
 def _draw_bar(painter: QPainter, place: QRect, limits: tuple[float, float]) -> None:

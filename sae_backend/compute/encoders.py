@@ -154,7 +154,7 @@ def load_encoder(
         if weights is not None:
             raise UserInputError(
                 "The control encoder has random weights and takes no weights file.",
-                "Leave --weights away, or name the encoder the file belongs to.",
+                "Name no weights, or name the encoder the file belongs to.",
             )
         return _control(layer, kind)
     if not encoder_id.startswith(_TIMM):
@@ -233,7 +233,7 @@ def _cached_weights(name: str) -> Path:
             return Path(found)
     raise WeightsError(
         f"No weights of {name} are on this computer.",
-        "Pass --weights FILE.safetensors"
+        "Name a safetensors file as its weights (--weights on the command line)"
         + (f", or download {hub_id} to the Hugging Face cache first." if hub_id else "."),
     )
 

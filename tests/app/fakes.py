@@ -115,22 +115,27 @@ def small_grid(slide: Slide, tile_px: int = 100) -> TileGrid:
     )
 
 
-def small_features(folder: Path, grid: TileGrid, seed: int = 0) -> FeatureMatrix:
+def small_features(
+    folder: Path, grid: TileGrid, seed: int = 0, sae_digest: str = SAE_DIGEST
+) -> FeatureMatrix:
     """Random sparse activations (N, 12); feature 0 never fires, feature 1 fires in tile 0 alone with 5."""
     rng = np.random.default_rng(seed)
     dense = rng.random((grid.n_tiles, N_FEATURES)) * (rng.random((grid.n_tiles, N_FEATURES)) < 0.4)
     dense[:, 0] = dense[:, 1] = 0
     dense[0, 1] = 5
     rows = csr_array(dense.astype(np.float32))
-    digests = {"sae_digest": SAE_DIGEST, "embedding_digest": "e1" * 12}
+    digests = {"sae_digest": sae_digest, "embedding_digest": "e1" * 12}
     return write_features(folder, [rows], np.ones(grid.n_tiles, bool), grid, digests)
 
 
-def add_analysis(store: Store, slide_id: int, slide: Slide, *, is_control: bool = False) -> AnalysisRecord:
+def add_analysis(
+    store: Store, slide_id: int, slide: Slide, *, is_control: bool = False, sae_digest: str = SAE_DIGEST
+) -> AnalysisRecord:
     """Put a small analysis with features into a project."""
     grid = small_grid(slide)
-    features = small_features(store.cache_dir / f"features-{slide_id}-{is_control}", grid)
-    store.add_sae(SAE_DIGEST, store.folder / "sae", {"d_sae": N_FEATURES})
+    folder = store.cache_dir / f"features-{slide_id}-{is_control}-{sae_digest}"
+    features = small_features(folder, grid, sae_digest=sae_digest)
+    store.add_sae(sae_digest, store.folder / "sae", {"d_sae": N_FEATURES})
     return store.add_analysis(
         NewAnalysis(
             slide_id=slide_id,

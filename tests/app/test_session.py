@@ -48,3 +48,15 @@ def test_a_feature_that_does_not_exist_is_not_chosen(project: tuple[Store, Slide
     assert session.feature is None
     session.set_feature(N_FEATURES - 1)
     assert session.feature == N_FEATURES - 1
+
+
+def test_a_feature_number_does_not_pass_to_another_autoencoder(
+    project: tuple[Store, Slide], tmp_path: Path
+) -> None:
+    _, slide = project
+    session = Session()
+    grid = small_grid(slide)
+    session.set_analysis(None, small_features(tmp_path / "f", grid))
+    session.set_feature(4)
+    session.set_analysis(None, small_features(tmp_path / "g", grid, sae_digest="0b" * 12))
+    assert session.feature is None

@@ -100,6 +100,15 @@ def test_our_keys_act_from_canvas_window_and_table(desktop: Desktop) -> None:
     assert not window.viewer.layers[CELLS].visible
 
 
+def test_signs_act_with_shift_or_without(desktop: Desktop) -> None:
+    dialogs = desktop.controller._context.dialogs
+    canvas = desktop.window.viewer.window._qt_viewer.canvas.native
+    for key, modifier in ((KEY.Key_Question, SHIFT), (KEY.Key_Question, NO)):
+        before = len(dialogs.asked)
+        QTest.keyClick(canvas, key, modifier)
+        assert len(dialogs.asked) == before + 1
+
+
 def test_letters_typed_into_a_field_stay_letters(desktop: Desktop) -> None:
     window = desktop.window
     before = window.features.selected()

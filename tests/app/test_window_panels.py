@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +12,21 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, WindowStart, build_window, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
-from desktop_app.store import NewCorrelation, Store
+from desktop_app.store import NewAnalysis, NewCorrelation, Store
+from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
 from tests.app.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, add_analysis, write_slide
 
 pytestmark = pytest.mark.gl
 MPP = 0.5
+OTHER_SAE = "0b" * 12
 
 
 class Parts:
@@ -106,6 +110,118 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
         }  # fmt: skip
 
 
+def test_what_the_project_refuses_is_kept_and_saved_later(
+    parts: Parts, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    form = parts.window.annotation
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("Another program is writing.", "Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "annotate", refuse)
+        patch.setattr(Store, "set_setting", refuse)
+        form.name.setText("Glands")
+        form.flush()
+        assert "Another program" in parts.window.notice.text
+        assert "NOT SAVED" in form.saved_note.text()
+        parts.controller.select_feature(5)
+        assert (form.feature, form.name.text()) == (5, "")
+        parts.controller.select_feature(4)
+        assert form.name.text() == "Glands"
+        assert "NOT SAVED" in form.saved_note.text()
+    parts.controller.select_feature(5)
+    parts.controller.close()
+    with Store.open(project) as store:
+        assert store.annotation(SAE_DIGEST, 4).name == "Glands"
+        assert store.annotation(SAE_DIGEST, 5).revision == 0
+
+
+def test_a_name_being_typed_stays_with_its_autoencoder(parts: Parts, project: Path) -> None:
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.annotation.description.setPlainText("round lumina")
+    context = parts.controller._context
+    store, slide = context.session.store, context.session.slide
+    assert store is not None and slide is not None
+    # What the end of a job does while someone types.
+    made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+    store.set_current_analysis(made.id)
+    parts.controller.features.load_analysis()
+    assert store.annotation(SAE_DIGEST, 4).description == "round lumina"
+    assert store.annotations(OTHER_SAE) == []
+
+
+def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Path) -> None:
+    with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
+        store.annotate(SAE_DIGEST, 4, name="Glands")
+        add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+    open_start(parts.desktop, WindowStart(project=project))
+    panel = parts.window.features
+    assert [panel.analysis.itemText(i) for i in range(panel.analysis.count())] == [
+        "control:random-vit (control), block 3, autoencoder 1",
+        "timm:test, block 3, autoencoder 2",
+    ]
+    assert panel.analysis.currentIndex() == 1
+    assert panel.model.table.names == {}
+    assert not parts.window.control.text
+    panel.analysis.setCurrentIndex(0)
+    panel.analysis.activated.emit(0)
+    assert panel.model.table.names == {4: "Glands"}
+    assert parts.window.control.text
+    assert panel.analysis.currentIndex() == 0
+
+
+def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) -> None:
+    with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
+        first = store.current_analysis()
+        assert first is not None
+        made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
+        other = replace(
+            NewAnalysis(**{f.name: getattr(made, f.name) for f in fields(NewAnalysis)}),
+            encoder_digest="d1" * 12,
+            embedding_folder="others",
+            embedding_digest="e2" * 12,
+        )
+        store.add_analysis(other)
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.train = TrainOptions()
+    parts.window.menus.train_requested.emit()
+    parts.window.features.analysis_requested.emit(first.id)
+    parts.window.menus.train_requested.emit()
+    asked = [Path(request.embedding_dirs[0]).name for request in parts.backend.requests.values()]
+    assert asked == ["others", "embeddings"]
+
+
+def test_the_feature_table_is_that_of_the_slide_that_is_shown(
+    parts: Parts, project: Path, tmp_path: Path
+) -> None:
+    with (
+        Store.open(project) as store,
+        Slide.open(write_slide(tmp_path / "second.tif", width=1000), MPP) as slide,
+    ):
+        add_analysis(store, store.add_slide(slide.info).id, slide)
+    open_start(parts.desktop, WindowStart(project=project))
+    parts.dialogs.target = tmp_path / "features.csv"
+    for slide_id, name in ((2, "second.tif"), (1, "field.tif")):
+        parts.window.slides.slide_requested.emit(slide_id)
+        parts.window.menus.export_features_requested.emit()
+        assert name in (tmp_path / "features.csv").read_text()
+
+
+def test_what_is_gone_is_said_with_a_way_back(parts: Parts, project: Path) -> None:
+    shutil.rmtree(project / "cache")
+    open_start(parts.desktop, WindowStart(project=project))
+    assert "Run the analysis again" in parts.window.notice.text
+    (project.parent / "field.tif").rename(project.parent / "moved.tif")
+    parts.window.slides.slide_requested.emit(1)
+    assert "add it again" in parts.window.notice.text
+    parts.dialogs.file = project.parent / "moved.tif"
+    parts.window.slides.add_requested.emit()
+    assert parts.window.slides.list.count() == 1
+    assert "moved.tif" in parts.window.slides.summary.text()
+
+
 def test_a_click_lists_what_fires_and_outlines_the_tile(parts: Parts, project: Path) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.window.slide_clicked.emit(30 * MPP, 40 * MPP)
@@ -178,7 +294,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
     assert TILE in again.layers
     text = again.window.features.model.index(again.window.features.model.row_of(4), 4).data()
-    assert text == "a +0.60"
+    assert text == "+0.60 a"
     again.window.qt_window.close()
 
 
@@ -268,3 +384,23 @@ def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) 
     assert not (tmp_path / "features.doc").exists()
     parts.window.menus.guide_requested.emit("keys")
     assert any(text.startswith("page Help") for text in parts.dialogs.asked)
+
+
+def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project: Path, qtbot: QtBot) -> None:
+    parts.window.qt_window.resize(1280, 800)
+    open_start(parts.desktop, WindowStart(project=project, feature=4))
+    parts.window.heatmap.show_cell_legend([(f"cell type {i}", "#ffffff", 1000) for i in range(12)], 12_000)
+    QTest.qWait(100)
+    for label in parts.window.heatmap.body.findChildren(QLabel):
+        if label.isVisible():
+            assert label.height() >= label.fontMetrics().height(), label.text()
+
+
+def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Parts) -> None:
+    parts.window.qt_window.resize(1280, 800)
+    QTest.qWait(100)
+    panel = parts.window.correlations
+    panel.pages.show_content()
+    QTest.qWait(50)
+    needed = sum(panel.view.columnWidth(column) for column in range(6))
+    assert panel.view.viewport().width() >= needed

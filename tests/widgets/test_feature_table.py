@@ -76,3 +76,14 @@ def test_selection_follows_its_feature_through_a_sort(panel: FeaturesPanel, qtbo
     assert asked == [1]
     panel.show_words(1, "Plasma cells", "Plasma cells", "draft")
     assert panel.model.index(panel.model.row_of(1), NAME).data() == "Plasma cells"
+
+
+def test_a_feature_that_the_filter_hides_leaves_no_row_marked(panel: FeaturesPanel) -> None:
+    panel.select(3)
+    panel.search.setText("glands")
+    panel.select(1)
+    assert panel.selected() is None
+    asked: list[int] = []
+    panel.feature_requested.connect(asked.append)
+    panel.view.selectRow(0)
+    assert asked == [3]
