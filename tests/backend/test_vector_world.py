@@ -114,6 +114,8 @@ def test_a_vector_is_the_sum_of_its_parts():
         assert np.linalg.norm(slide.nuisance.scanner) == pytest.approx(1.0)
         assert np.linalg.norm(slide.nuisance.stain) == pytest.approx(0.5 * abs(slide.stain))
     assert np.std(np.concatenate([slide.noise for slide in world.slides])) == pytest.approx(0.05, rel=0.05)
+    together = np.corrcoef([slide.noise[:20].ravel() for slide in world.slides])
+    assert np.abs(together - np.eye(5)).max() < 0.25
     bare = make_world(replace(SMALL, nuisance=NuisanceSpec(noise_sigma=0.0)))
     for slide in bare.slides:
         np.testing.assert_allclose(slide.vectors, slide.activations @ bare.dictionary, atol=1e-6)
@@ -208,6 +210,16 @@ def test_random_factors_correlate_all_and_keep_the_rates():
     measured = np.corrcoef(fires.T)[pairs]
     assert np.corrcoef(measured, latent[pairs])[0, 1] > 0.9
     assert measured.max() > 0.2 and measured.min() < -0.05
+
+
+def test_children_take_no_part_in_random_factors_and_keep_their_rates():
+    spec = FeatureSpec(
+        n_features=40, rate_low=0.05, n_factors=1, factor_share=0.9, hierarchy=Hierarchy(4, 2, 2)
+    )
+    world, x = tissue(spec, n_slides=20)
+    plan = world.plan
+    assert not plan.loadings[plan.parent >= 0].any() and plan.loadings[plan.parent < 0].all()
+    assert_rates(x.count_nonzero(axis=0), plan.rates, x.shape[0])
 
 
 def test_patchy_features_are_on_in_some_slides_and_keep_their_rates():

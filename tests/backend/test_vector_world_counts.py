@@ -180,3 +180,11 @@ def test_null_counts_keep_the_law_of_the_driven_ones():
     np.testing.assert_allclose(null, driven, rtol=0.3)
     assert driven[3].min() > 0.15  # neighbours are alike
     assert found.min() > 0.4 and none.max() < 0.1
+
+
+def test_null_counts_do_not_know_the_scanner():
+    features = replace(FEATURES, scanner_features=(4, 10))
+    spec = replace(WORLD, features=features, slides=SlideSpec(n_slides=400, tiles=(50, 50)))
+    driven, null = (make_world(replace(spec, null=null)).true_correlation()[:, 0] for null in (False, True))
+    assert driven[4] > 0.6 and driven[10] > 0.08  # number 10 fires on the scanner of the driver
+    assert abs(null[4]) < 0.05 and abs(null[10]) < 0.05
