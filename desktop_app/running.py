@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from desktop_app.correlation_jobs import correlate_request, record_correlation
 from desktop_app.jobs import (
     AnalyzeOptions,
     TrainOptions,
     analyze_request,
-    correlate_request,
     encode_request,
     newest_embeddings,
     record_analysis,
-    record_correlation,
     record_encoding,
     record_training,
     train_request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from desktop_app import jobs
+from desktop_app import correlation_jobs, jobs
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ class JobActions:
         if store is None:
             self._context.window.say("Correlations need a project with an analysed slide and cells.")
             return
-        request = self._context.attempt(lambda: jobs.correlate_request(store))
+        request = self._context.attempt(lambda: correlation_jobs.correlate_request(store))
         if request is None:
             return
 
         def keep(result: dict[str, Any]) -> None:
-            jobs.record_correlation(store, request, result)
+            correlation_jobs.record_correlation(store, request, result)
             self._correlations.refresh()
             self._features.fill_table()
             self._context.window.show_panel("Correlations")
