@@ -91,13 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("slide", type=Path, metavar="SLIDE", help="a slide, or a plain JPEG, PNG or TIFF")
     _project(command)
     command.add_argument("--encoder", default="control:random-vit", metavar="ID",
-                         help="timm:<architecture>, or control:random-vit (random weights, a control; default)")  # fmt: skip
+                         help="timm:<architecture>, sparsescope:small-vit (ships with the program), or "
+                         "control:random-vit (random weights, a control; default)")  # fmt: skip
     command.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file with the weights")
     command.add_argument(
         "--layer", type=_whole, metavar="N", help="block to read after, 1 is the first (default: last)"
     )
-    command.add_argument("--pooling", choices=("cls", "mean"), default="cls",
-                         help="CLS token or mean of the patch tokens (default: cls)")  # fmt: skip
+    command.add_argument("--pooling", choices=("cls", "mean"),
+                         help="CLS token or mean of the patch tokens (default: cls where there is one)")  # fmt: skip
     command.add_argument(
         "--sae", type=Path, metavar="DIR", help="SAE folder (default: the project's own that fits)"
     )

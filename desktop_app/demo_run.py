@@ -122,7 +122,7 @@ def _write_report(store: Store, out: Path) -> DemoMade:
     metrics = {} if sae is None else sae.card["metrics"]
     page = _page(source, correlation, rows, metrics, sections)
     write_text_atomic(out / "report.html", page)
-    first = shown.get("Inflammatory") or next(iter(shown.values()))
+    first = shown.get("lymphocyte") or next(iter(shown.values()))
     summary = top_correlations_text(correlation, rows)
     text = f"{source}\n{CONTROL_NOTICE}\n{summary}\nReport, pictures and tables are in {out.absolute()}."
     data = {

@@ -20,6 +20,7 @@ from sae_backend.cells import CellImport, read_cells
 from sae_backend.errors import CacheError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import AnalyzeRequest, EncodeRequest, TrainRequest
+from sae_backend.shipped import default_pooling
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec
 
@@ -28,12 +29,12 @@ CONTROL_ENCODER = "control:random-vit"
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """What the user chose for an analysis; None stands for "the last block" and "the project's SAE"."""
+    """What the user chose; None stands for the last block, the encoder's own pooling, the project's SAE."""
 
     encoder: str = CONTROL_ENCODER
     weights: Path | None = None
     layer: int | None = None
-    pooling: str = "cls"
+    pooling: str | None = None
     spec: TileSpec = field(default_factory=TileSpec)
     sae_dir: Path | None = None
     device: str = "auto"
@@ -98,7 +99,7 @@ def analyze_request(store: Store, slide_id: int, options: AnalyzeOptions) -> Ana
         tile_spec=asdict(options.spec),
         weights=None if options.weights is None else str(options.weights.absolute()),
         layer=options.layer,
-        pooling=options.pooling,
+        pooling=options.pooling or default_pooling(options.encoder),
         sae_dir=None if options.sae_dir is None else str(options.sae_dir.absolute()),
         device=options.device,
     )

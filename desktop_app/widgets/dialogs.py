@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
+from sae_backend.shipped import SHIPPED_ENCODER
 from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
 
@@ -181,9 +182,12 @@ class AnalyzeDialog(QDialog):
         self.setWindowTitle("Analyse slide")
         self.encoder = QComboBox()
         self.encoder.setEditable(True)
-        self.encoder.addItems([CONTROL_ENCODER, "timm:vit_small_patch16_224", "timm:vit_base_patch16_224"])
+        self.encoder.addItems(
+            [CONTROL_ENCODER, SHIPPED_ENCODER, "timm:vit_small_patch16_224", "timm:vit_base_patch16_224"]
+        )
         self.encoder.setToolTip(
-            "control:random-vit is a scientific control; timm:NAME is any timm vision transformer"
+            "control:random-vit is a scientific control; sparsescope:small-vit ships with the program; "
+            "timm:NAME is any timm vision transformer"
         )
         self.weights = QLineEdit()
         self.weights.setPlaceholderText("a .safetensors file")
@@ -197,7 +201,7 @@ class AnalyzeDialog(QDialog):
         self.layer.setValue(-1)
         self.layer.setSpecialValueText("last")
         self.pooling = QComboBox()
-        self.pooling.addItems(["cls", "mean"])
+        self.pooling.addItems(["automatic", "cls", "mean"])
         self.tile_px = QSpinBox()
         self.tile_px.setRange(16, 4096)
         self.tile_px.setValue(224)
@@ -241,7 +245,7 @@ class AnalyzeDialog(QDialog):
             encoder=self.encoder.currentText().strip(),
             weights=Path(weights) if weights else None,
             layer=None if self.layer.value() < 0 else self.layer.value(),
-            pooling=self.pooling.currentText(),
+            pooling=None if self.pooling.currentIndex() == 0 else self.pooling.currentText(),
             spec=TileSpec(tile_px=self.tile_px.value(), tile_mpp=self.tile_mpp.value()),
             device=self.device.currentText(),
         )

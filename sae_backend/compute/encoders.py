@@ -17,8 +17,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional
 
 from sae_backend.cards import EncoderCard, Pooling, as_pooling
+from sae_backend.compute import small_vit
 from sae_backend.compute.weights import read_tensors
 from sae_backend.errors import MismatchError, UserInputError, WeightsError
+from sae_backend.shipped import SHIPPED_CONTROL, SHIPPED_ENCODER, encoder_folder
 
 CONTROL_ID = "control:random-vit"
 _TIMM = "timm:"
@@ -118,9 +120,9 @@ class TileEncoder:
 
 
 def available_encoders() -> tuple[str, ...]:
-    """Every id that :func:`load_encoder` knows: the control, then timm's vision transformers."""
+    """Every id that :func:`load_encoder` knows: the shipped ones, the controls, then timm's transformers."""
     names = timm.list_models(module="vision_transformer") + timm.list_models(module="eva")
-    return (CONTROL_ID, *(_TIMM + name for name in names))
+    return (SHIPPED_ENCODER, SHIPPED_CONTROL, CONTROL_ID, *(_TIMM + name for name in names))
 
 
 def load_encoder(
@@ -134,9 +136,10 @@ def load_encoder(
     Parameters
     ----------
     encoder_id
-        `timm:<architecture>` or `control:random-vit`.
+        `sparsescope:small-vit`, `timm:<architecture>`, `control:random-vit` or `control:random-small-vit`.
     weights
-        A safetensors file. None takes the user's Hugging Face cache. The control takes none.
+        A safetensors file. None takes the user's Hugging Face cache. The shipped encoder and the
+        controls take none.
     layer
         The block to read after, 1 is the first; None is the last.
     pooling
@@ -160,7 +163,7 @@ def load_encoder(
     if not encoder_id.startswith(_TIMM):
         raise UserInputError(
             f"The encoder {encoder_id!r} does not exist.",
-            f"Use {CONTROL_ID} or timm:<architecture>, such as timm:vit_small_patch16_224.",
+            f"Use {SHIPPED_ENCODER}, {CONTROL_ID} or timm:<architecture>, such as timm:vit_small_patch16_224.",
         )
     return _from_timm(encoder_id, weights, layer, kind)
 
@@ -304,3 +307,48 @@ def _control(layer: int | None, pooling: Pooling) -> TileEncoder:
         "What it also shows is no evidence about a trained model.",
     )
     return TileEncoder(model, card)
+
+
+def _small_vit(layer: int | None, pooling: Pooling) -> TileEncoder:
+    path = encoder_folder() / "model.safetensors"
+    tensors, digest = read_tensors(path)
+    model = small_vit.SmallVit()
+    _load(model, tensors, path, SHIPPED_ENCODER)
+    return TileEncoder(model, _small_card(SHIPPED_ENCODER, digest, layer, pooling))
+
+
+def _random_small_vit(layer: int | None, pooling: Pooling) -> TileEncoder:
+    model = small_vit.SmallVit()
+    state = small_vit.random_state(_CONTROL_SEED)
+    model.load_state_dict(state)
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(f"{key}{tuple(state[key].shape)}".encode() + state[key].numpy().astype("<f4").tobytes())
+    return TileEncoder(model, _small_card(SHIPPED_CONTROL, digest.hexdigest(), layer, pooling))
+
+
+def _small_card(encoder_id: str, digest: str, layer: int | None, pooling: Pooling) -> EncoderCard:
+    if pooling == "cls":
+        raise UserInputError(f"{encoder_id} has no CLS token.", "Use the pooling mean or patch.")
+    is_control = encoder_id == SHIPPED_CONTROL
+    return EncoderCard(
+        id=encoder_id,
+        title="Random small ViT (control)" if is_control else "Small ViT, trained on generated slides",
+        architecture="small ViT, width 160, 12 blocks, patches of 28 px by convolutions",
+        input_px=small_vit.INPUT_PX,
+        mean=small_vit.MEAN,
+        std=small_vit.STD,
+        width=small_vit.WIDTH,
+        n_blocks=small_vit.N_BLOCKS,
+        patch_px=small_vit.PATCH_PX,
+        layer=_layer(layer, small_vit.N_BLOCKS),
+        pooling=pooling,
+        licence="BSD-3-Clause",
+        weights_digest=digest,
+        is_control=is_control,
+        note="A scientific control: its weights are random, so it has learned nothing. "
+        "What it also shows is no evidence about a trained model."
+        if is_control
+        else "Trained on generated slides only, without labels: it shows how the program works, and what it "
+        "finds on real tissue is no evidence.",
+    )

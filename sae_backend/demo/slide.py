@@ -1,140 +1,169 @@
-"""Write a small generated H&E-like slide and the cells drawn on it, the same for the same seed."""
+"""Write a generated slide: a pyramidal TIFF that OpenSlide opens, and all that is known about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import tifffile
 
-from sae_backend.demo.drawing import CELL_TYPES, DEMO_MPP, Cells, lay_out, place_cells, stain, to_rgb
-from sae_backend.errors import CacheError, UserInputError
+from sae_backend.demo.scanners import SCANNERS
+from sae_backend.demo.specs import SlideSpec
+from sae_backend.demo.truth import TruthFiles, write_truth
+from sae_backend.demo.world import DEMO_MPP, Drawing
+from sae_backend.errors import CacheError
 
 _TILE_PX: Final = 256
-_STRIP_PX: Final = 512
 _LEVEL_STEP: Final = 4
-_N_LEVELS: Final = 3
-_JPEG_QUALITY: Final = 88
-_OUTLINE_POINTS: Final = 16
-_COLORS: Final = ((200, 0, 0), (112, 56, 188), (40, 150, 60))
+_SMALLEST_PX: Final = 96
+
+Pixels = npt.NDArray[np.uint8]
+Watch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class DemoSlide:
-    """The two files of a generated slide: a pyramidal TIFF and the QuPath GeoJSON of its cells."""
+    """Files of a generated slide: the pyramidal TIFF and what is known about it."""
 
     slide_path: Path
-    cells_path: Path
+    truth: TruthFiles
+
+    @property
+    def cells_path(self) -> Path:
+        """QuPath GeoJSON of the cells."""
+        return self.truth.cells_geojson
 
 
-def write_demo_slide(folder: Path, seed: int = 0, size_px: tuple[int, int] = (3000, 4000)) -> DemoSlide:
-    """Draw a slide with tumour nests, stroma and lymphoid aggregates at 0.5 um per px, and write it.
+def draw_slide(folder: Path, spec: SlideSpec, watch: Watch | None = None) -> DemoSlide:
+    """Draw a slide and write it, with its cells, regions and artefacts.
 
     Parameters
     ----------
     folder
-        Where `demo.tiff` and `demo.geojson` go; made if absent, files of these names are replaced.
-    seed
-        The same seed and size give the same pixels and cells.
-    size_px
-        (height, width) in px, each at least 512.
+        Where the files go; made if absent, files of these names are replaced.
+    spec
+        What to draw. The same spec gives the same bytes.
+    watch
+        Called with (rows of px done, rows in all); what it raises ends the drawing.
 
     Returns
     -------
     DemoSlide
-        Paths of the slide (tiled JPEG, levels 1, 4 and 16) and of its cells (polygons in level-0 px, with type).
+        `<name>.tiff` (tiled JPEG; levels 1, 4, 16, ...) and the files of :func:`write_truth`.
 
     Raises
     ------
     UserInputError
-        If the slide is too small to hold tissue.
+        If the spec makes no sense.
     CacheError
         If the folder cannot be written.
     """
-    if min(size_px) < 512:
-        raise UserInputError(
-            f"A generated slide of {size_px[0]} x {size_px[1]} px is too small.",
-            "Give at least 512 x 512 px.",
-        )
-    rng = np.random.default_rng(seed)
-    tissue = lay_out(rng, size_px)
-    cells = place_cells(rng, size_px, tissue)
-    haematoxylin, eosin = stain(rng, size_px, tissue, cells)
-    rgb = np.empty((*size_px, 3), dtype=np.uint8)
-    for top in range(0, size_px[0], _STRIP_PX):
-        rows = slice(top, top + _STRIP_PX)
-        rgb[rows] = to_rgb(haematoxylin[rows], eosin[rows])
-    demo = DemoSlide(folder / "demo.tiff", folder / "demo.geojson")
+    drawing = Drawing(spec)
+    path = folder / f"{spec.name}.tiff"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_pyramid(demo.slide_path, rgb)
-        _replace(demo.cells_path, _geojson(cells))
+        _write_pyramid(path, drawing, watch or (lambda _done, _total: None))
+        truth = write_truth(folder, drawing)
     except OSError as error:
         raise CacheError(
             f"The demo slide cannot be written to {folder}: {error.strerror}.",
             "Choose another folder with --out.",
         ) from error
-    return demo
+    return DemoSlide(path, truth)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(content)
-    beside.replace(path)
+def write_demo_slide(folder: Path, seed: int = 0, size_px: tuple[int, int] = (3000, 4000)) -> DemoSlide:
+    """Draw the slide `demo` of a seed: the first domain, typical stains, no artefacts.
+
+    Raises
+    ------
+    UserInputError, CacheError
+        As :func:`draw_slide`.
+    """
+    return draw_slide(folder, replace(SlideSpec("demo", seed), size_px=size_px))
 
 
-def _shrink(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _level_sizes(size_px: tuple[int, int]) -> list[tuple[int, int]]:
+    sizes = [size_px]
+    while min(sizes[-1]) // _LEVEL_STEP >= _SMALLEST_PX and max(sizes[-1]) > 512:
+        sizes.append((sizes[-1][0] // _LEVEL_STEP, sizes[-1][1] // _LEVEL_STEP))
+    return sizes
+
+
+def _shrink(rgb: Pixels) -> Pixels:
     """Average blocks of 4 x 4 px; a remainder at the lower and right edge is cut off."""
     h, w = rgb.shape[0] // _LEVEL_STEP, rgb.shape[1] // _LEVEL_STEP
     blocks = rgb[: h * _LEVEL_STEP, : w * _LEVEL_STEP].reshape(h, _LEVEL_STEP, w, _LEVEL_STEP, 3)
-    return np.asarray(np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)), dtype=np.uint8)
+    total = blocks.sum(axis=(1, 3), dtype=np.uint16)
+    return np.asarray((total + _LEVEL_STEP**2 // 2) // _LEVEL_STEP**2, np.uint8)
 
 
-def _write_pyramid(path: Path, rgb: npt.NDArray[np.uint8]) -> None:
-    beside = path.with_name(path.name + ".part")
+def _tiles(bands: Iterator[Pixels]) -> Iterator[Pixels]:
+    """Cut bands (heights are multiples of the tile but for the last) into tiles, row by row."""
+    for band in bands:
+        for top in range(0, band.shape[0], _TILE_PX):
+            for left in range(0, band.shape[1], _TILE_PX):
+                tile = band[top : top + _TILE_PX, left : left + _TILE_PX]
+                lacks = (_TILE_PX - tile.shape[0], _TILE_PX - tile.shape[1])
+                yield (
+                    np.pad(tile, ((0, lacks[0]), (0, lacks[1]), (0, 0)), mode="edge") if any(lacks) else tile
+                )
+
+
+def _write_pyramid(path: Path, drawing: Drawing, watch: Watch) -> None:
+    sizes = _level_sizes(drawing.spec.size_px)
+    beside, store = path.with_name(path.name + ".part"), path.with_name(path.name + ".level")
+    quality = SCANNERS[drawing.spec.scanner].jpeg_quality
     pixels_per_cm = 10_000.0 / DEMO_MPP
-    with tifffile.TiffWriter(beside) as writer:
-        for level in range(_N_LEVELS):
-            per_cm = pixels_per_cm / _LEVEL_STEP**level
-            writer.write(
-                rgb,
-                tile=(_TILE_PX, _TILE_PX),
-                photometric="rgb",
-                compression="jpeg",
-                compressionargs={"level": _JPEG_QUALITY},
-                subfiletype=int(level > 0),
-                resolution=(per_cm, per_cm),
-                resolutionunit="CENTIMETER",
-                description="Generated H&E-like demo slide" if level == 0 else None,
-                metadata=None,
-            )
-            rgb = _shrink(rgb)
-    beside.replace(path)
+    try:
+        # The next level is a sixteenth of this one; it waits on the disk, so memory holds one band.
+        shrunk: Pixels = (
+            np.memmap(store, np.uint8, "w+", shape=(*sizes[1], 3))
+            if len(sizes) > 1
+            else np.empty((0, 0, 3), np.uint8)
+        )
+        with tifffile.TiffWriter(beside, bigtiff=sizes[0][0] * sizes[0][1] > 4_000_000_000) as writer:
+            for level, size in enumerate(sizes):
+                bands = _first_level(drawing, shrunk, watch) if level == 0 else iter((shrunk,))
+                per_cm = pixels_per_cm / _LEVEL_STEP**level
+                writer.write(
+                    _tiles(bands),
+                    shape=(*size, 3),
+                    dtype=np.uint8,
+                    tile=(_TILE_PX, _TILE_PX),
+                    photometric="rgb",
+                    compression="jpeg",
+                    compressionargs={"level": quality},
+                    subfiletype=int(level > 0),
+                    resolution=(per_cm, per_cm),
+                    resolutionunit="CENTIMETER",
+                    description="Generated H&E-like slide" if level == 0 else None,
+                    metadata=None,
+                    maxworkers=1,
+                )
+                if 0 < level < len(sizes) - 1:
+                    shrunk = _shrink(shrunk)
+        del shrunk
+        beside.replace(path)
+    finally:
+        for left_over in (beside, store):
+            with contextlib.suppress(FileNotFoundError):
+                left_over.unlink()
 
 
-def _geojson(cells: Cells) -> bytes:
-    turn = np.linspace(0, 2 * np.pi, _OUTLINE_POINTS, endpoint=False)
-    cos, sin = np.cos(cells.angle)[:, None], np.sin(cells.angle)[:, None]
-    along, across = cells.major_px[:, None] * np.cos(turn), cells.minor_px[:, None] * np.sin(turn)
-    x = cells.x_l0[:, None] + along * cos - across * sin
-    y = cells.y_l0[:, None] + along * sin + across * cos
-    rings = np.round(np.stack([x, y], axis=2), 2)
-    rings = np.concatenate([rings, rings[:, :1]], axis=1)
-    features = [
-        {
-            "type": "Feature",
-            "id": str(UUID(int=i)),
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-            "properties": {
-                "objectType": "detection",
-                "classification": {"name": CELL_TYPES[kind], "color": _COLORS[kind]},
-            },
-        }
-        for i, (ring, kind) in enumerate(zip(rings.tolist(), cells.type_index.tolist(), strict=True))
-    ]
-    return orjson.dumps({"type": "FeatureCollection", "features": features})
+def _first_level(drawing: Drawing, shrunk: Pixels, watch: Watch) -> Iterator[Pixels]:
+    height = drawing.spec.size_px[0]
+    done = 0
+    for band in drawing.bands():
+        # Before the band is given away: the writer does not come back after the last tile.
+        if shrunk.size:
+            small = _shrink(band)[: shrunk.shape[0] - done // _LEVEL_STEP]
+            shrunk[done // _LEVEL_STEP : done // _LEVEL_STEP + small.shape[0]] = small
+        done += band.shape[0]
+        watch(done, height)
+        yield band

@@ -1,0 +1,1 @@
+"""Self-supervised training of the small encoder that ships with the program, from scratch and without labels."""

@@ -1,0 +1,1 @@
+"""Studies: questions asked of a model on slides of several patients."""
