@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export QT_API := pyside6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system run test lint clean
+.PHONY: help setup system run test lint models scoreboard clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -33,6 +33,15 @@ lint: setup ## ruff, mypy and the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+models: setup ## make the shipped encoder and autoencoders anew: about two hours on two cores; goes on after a stop
+	$(BIN)/python -m sae_backend.compute.pretrain --work build/models --resources resources
+
+scoreboard: setup ## score the shipped models on generated slides and keep the result in resources/scoreboard
+	$(BIN)/sparsescope demo --scoreboard --out build/scoreboard
+	mkdir -p resources/scoreboard
+	cp build/scoreboard/scoreboard.csv build/scoreboard/scoreboard.png build/scoreboard/scoreboard.txt resources/scoreboard/
+	$(BIN)/python -m sae_backend.compute.pretrain.cards --resources resources
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)

@@ -19,13 +19,14 @@ os.environ["QT_API"] = "pyside6"
 
 @dataclass(frozen=True)
 class WindowStart:
-    """What the window opens with; `mpp` is the slide's um per px as stated by the user."""
+    """What the window opens with; `mpp` is the slide's um per px as stated by the user, `demo` the demo's folder."""
 
     project: Path | None = None
     slide: Path | None = None
     feature: int | None = None
     mpp: float | None = None
     notice: str = ""
+    demo: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def build_window(backend: Backend, dialogs: Dialogs | None = None) -> Desktop:
 def open_start(desktop: Desktop, start: WindowStart) -> None:
     """Open what the window was started with."""
     controller = desktop.controller
+    if start.demo is not None:
+        controller.demo.begin(start.demo)
     if start.project is not None:
         controller.projects.open_project(start.project)
     if start.slide is not None:

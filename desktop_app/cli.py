@@ -86,6 +86,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--out", type=Path, metavar="DIR", default=Path("sparsescope-demo"),
                          help="where it goes (default: sparsescope-demo)")  # fmt: skip
+    command.add_argument("--scoreboard", action="store_true",
+                         help="no demo: does the tool find what is there, and only that? Some minutes")  # fmt: skip
+    command.add_argument("--field", type=Path, metavar="IMAGE", help="also score this real field")
+    command.add_argument("--field-cells", type=Path, metavar="FILE", help="the cells of the real field")
+    command.add_argument(
+        "--field-mpp", type=_number, metavar="X", help="its um per px, where the file lacks it"
+    )
 
     command = _add(groups, "analyze", commands.analyze, "embed a slide's tiles and encode them with an SAE")
     command.add_argument("slide", type=Path, metavar="SLIDE", help="a slide, or a plain JPEG, PNG or TIFF")
@@ -137,6 +144,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--epochs", type=_whole, metavar="N", help="passes over the tiles (default: about 3,000 steps)"
     )
     _seed(command)
+    command.add_argument("--whiten", action="store_true",
+                         help="give all directions of the vectors the same weight, for rare and faint things")  # fmt: skip
     command.add_argument("--out", type=Path, required=True, metavar="SAE_DIR", help="new folder for the SAE")
     _device(command)
 

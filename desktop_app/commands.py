@@ -27,7 +27,7 @@ from desktop_app.jobs import (
 from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.running import ProgressPrinter, analyze_slide, correlate_project, train_project
 from desktop_app.store import AnalysisRecord, SlideRecord, Store
-from desktop_app.words import CONTROL_NOTICE, DEMO_NOTICE, analysis_text, top_correlations_text
+from desktop_app.words import CONTROL_NOTICE, analysis_text, top_correlations_text
 from sae_backend.client import Backend
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.heatmap import heatmap
@@ -91,22 +91,38 @@ def open_window(options: Namespace) -> Answer:
 
 
 def demo(options: Namespace) -> Answer:
-    """Make the demo project; with a display, open it."""
-    from desktop_app.demo_run import make_demo
+    """The demo: in the window, or headless with a report; or the scoreboard."""
+    if options.scoreboard:
+        return _scoreboard(options)
+    if options.headless or display_obstacle() is not None:
+        from desktop_app.demo_run import make_demo
 
-    # Asked before the work: Qt would end the process after it.
-    headless = options.headless or display_obstacle() is not None
-    with _worker(options) as worker:
-        made = make_demo(options.out, worker, ProgressPrinter())
-    if headless:
+        with _worker(options) as worker:
+            made = make_demo(options.out, worker, ProgressPrinter())
         return Answer(made.text, made.data)
     from desktop_app.app import WindowStart, run_window
 
-    # Before the window, which stays until it is closed.
-    if not options.json:
-        print(made.text, flush=True)
-    start = WindowStart(project=made.project, feature=made.feature, notice=DEMO_NOTICE)
-    return Answer("", made.data, run_window(start))
+    out = options.out.absolute()
+    return Answer("", {"out": str(out)}, run_window(WindowStart(demo=out)))
+
+
+def _scoreboard(options: Namespace) -> Answer:
+    from desktop_app.scoreboard_field import RealField, field_words
+    from desktop_app.scoreboard_report import write_scoreboard
+    from desktop_app.scoreboard_run import ScoreboardSpec, run_scoreboard
+
+    if (options.field is None) != (options.field_cells is None):
+        raise UserInputError("A real field is scored with its cells.", "Give both --field and --field-cells.")
+    with _worker(options) as worker:
+        report = ProgressPrinter()
+        board = run_scoreboard(options.out, worker, report, ScoreboardSpec())
+        words = write_scoreboard(board, options.out)
+        if options.field is not None:
+            field = RealField(options.field, options.field_cells, options.field_mpp)
+            words += "\n\n" + field_words(options.out, worker, field)
+    out = str(options.out.absolute())
+    data = {"out": out, "null": board.null.to_json(), "scores": [asdict(row) for row in board.scores]}
+    return Answer(f"{words}\nTables and picture are in {out}.", data)
 
 
 def analyze(options: Namespace) -> Answer:
@@ -140,7 +156,13 @@ def train(options: Namespace) -> Answer:
     """Train an SAE and encode the slides it was trained on."""
     check_new_folder(options.out)
     chosen = TrainOptions(
-        options.out, options.expansion, options.l1, options.epochs, options.seed, options.device
+        options.out,
+        options.expansion,
+        options.l1,
+        options.epochs,
+        options.seed,
+        options.device,
+        options.whiten,
     )
     with _project(options.project) as store, _worker(options) as worker:
         sae = train_project(store, worker, chosen, ProgressPrinter())

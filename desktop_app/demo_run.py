@@ -11,32 +11,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from desktop_app import export
+from desktop_app import demo_steps, export
 from desktop_app.figures import Caption, gallery_png, heatmap_png
-from desktop_app.jobs import (
-    AnalyzeOptions,
-    TrainOptions,
-    add_slide,
-    features_of,
-    import_cells,
-    open_slide,
-    require_current,
-)
+from desktop_app.jobs import add_slide, features_of, open_slide, require_current
 from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
-from desktop_app.running import analyze_slide, correlate_project, train_project
+from desktop_app.running import analyze_slide, correlate_project
 from desktop_app.store import CorrelationRecord, CorrelationRow, Store
-from desktop_app.words import CONTROL_NOTICE, analysis_text, interval_text, top_correlations_text
+from desktop_app.words import GENERATED_NOTICE, analysis_text, interval_text, top_correlations_text
 from sae_backend.cache import write_text_atomic
-from sae_backend.client import Backend
-from sae_backend.demo.slide import write_demo_slide
+from sae_backend.client import Backend, wait_for
 from sae_backend.features import FeatureMatrix
 from sae_backend.heatmap import heatmap
-from sae_backend.messages import Progress
+from sae_backend.messages import DrawRequest, Progress
+from sae_backend.paths import resource
+from sae_backend.shipped import scoreboard_followers
 from sae_backend.slide import Slide
 
 _N_TILES_SHOWN: Final = 12
-_SETTING: Final = "demo"
-_VERSION: Final = "1"
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class DemoMade:
 
 
 def make_demo(out: Path, backend: Backend, report: Callable[[Progress], None]) -> DemoMade:
-    """Make the demo in a folder, or what of it is not there yet.
+    """Make the demo in a folder, or what of it is not there yet, and write its report.
 
     Raises
     ------
@@ -58,30 +49,24 @@ def make_demo(out: Path, backend: Backend, report: Callable[[Progress], None]) -
         When any link of the chain fails.
     """
     out.mkdir(parents=True, exist_ok=True)
-    project = out / "project"
-    slide_path, cells_path = out / "demo.tiff", out / "demo.geojson"
-    if not (slide_path.exists() and cells_path.exists()):
-        made = write_demo_slide(out)
-        slide_path, cells_path = made.slide_path, made.cells_path
-    known = (project / "project.sqlite").exists()
-    with Store.open(project) if known else Store.create(project) as store:
-        if store.setting(_SETTING) != _VERSION:
-            _work(store, backend, (slide_path, cells_path), report)
-            store.set_setting(_SETTING, _VERSION)
+    slide_path, _ = demo_steps.demo_paths(out)
+    if not demo_steps.is_drawn(out):
+        request = DrawRequest(str(out.absolute()), demo_steps.DEMO_SLIDE.to_json())
+        wait_for(backend, backend.submit(request), report)
+    with demo_steps.open_project(out) as store:
+        slide = add_slide(store, slide_path)
+        demo_steps.give_cells(store, slide.id, out)
+        analysis = store.current_analysis(slide.id)
+        if analysis is None or analysis.feature_folder is None:
+            analysis = analyze_slide(store, backend, slide.id, demo_steps.demo_options(), report)
+        features = features_of(store, analysis)
+        demo_steps.name_followers(store, features.sae_digest)
+        if store.latest_correlation(features.sae_digest) is None:
+            correlate_project(store, backend, None, report)
         return _write_report(store, out)
 
 
-def _work(
-    store: Store, backend: Backend, files: tuple[Path, Path], report: Callable[[Progress], None]
-) -> None:
-    slide = add_slide(store, files[0])
-    analyze_slide(store, backend, slide.id, AnalyzeOptions(), report)
-    train_project(store, backend, TrainOptions(), report)
-    import_cells(store, slide.id, files[1])
-    correlate_project(store, backend, None, report)
-
-
-def _shown_features(rows: list[CorrelationRow]) -> dict[str, CorrelationRow]:
+def _best_features(rows: list[CorrelationRow]) -> dict[str, CorrelationRow]:
     """For every cell type the feature with the largest positive Pearson r."""
     best: dict[str, CorrelationRow] = {}
     for row in rows:
@@ -90,6 +75,17 @@ def _shown_features(rows: list[CorrelationRow]) -> dict[str, CorrelationRow]:
             if known is None or row.value > (known.value or 0.0):
                 best[row.cell_type] = row
     return best
+
+
+def _shown_features(rows: list[CorrelationRow]) -> dict[str, CorrelationRow]:
+    """For every cell type the feature that was chosen on other slides, and how it does on this one."""
+    by = {(row.cell_type, row.feature): row for row in rows if row.statistic == "pearson"}
+    shown = {}
+    for cell_type, found in scoreboard_followers().items():
+        row = by.get((cell_type, found.feature))
+        if row is not None:
+            shown[cell_type] = row
+    return shown
 
 
 def _write_report(store: Store, out: Path) -> DemoMade:
@@ -106,32 +102,33 @@ def _write_report(store: Store, out: Path) -> DemoMade:
     with open_slide(record) as slide:
         for cell_type, row in sorted(shown.items()):
             stem = f"feature-{row.feature}-{cell_type.lower().replace(' ', '-')}"
-            p = "" if row.p is None else f", family-wise p {row.p:.2g}"
             title = (
-                f"Feature {row.feature}, largest positive r with {cell_type}: "
-                f"{interval_text(row)}{p}; n = {row.n_tiles:,} tiles"
+                f"Feature {row.feature}, chosen on other slides to follow {cell_type}s: here {interval_text(row)}; "
+                f"n = {row.n_tiles:,} tiles"
             )
-            caption = Caption(title, source, CONTROL_NOTICE if analysis.is_control else "")
+            caption = Caption(title, source, GENERATED_NOTICE)
             heatmap_png(slide, heatmap(features, row.feature), out / f"{stem}.png", caption)
             _write_gallery(slide, features, row.feature, out / f"{stem}-tiles.png")
             sections.append((title, [out / f"{stem}.png", out / f"{stem}-tiles.png"]))
     export.feature_table(store, out / "features.csv")
     export.correlation_table(store, out / "correlations.csv")
     export.correlation_table(store, out / "correlations.parquet")
-    sae = store.sae(features.sae_digest)
-    metrics = {} if sae is None else sae.card["metrics"]
-    page = _page(source, correlation, rows, metrics, sections)
+    page = _page(store, source, correlation, rows, sections)
     write_text_atomic(out / "report.html", page)
-    first = shown.get("lymphocyte") or next(iter(shown.values()))
     summary = top_correlations_text(correlation, rows)
-    text = f"{source}\n{CONTROL_NOTICE}\n{summary}\nReport, pictures and tables are in {out.absolute()}."
+    text = f"{source}\n{GENERATED_NOTICE}\n{summary}\nReport, pictures and tables are in {out.absolute()}."
     data = {
         "out": str(out.absolute()),
         "report": str((out / "report.html").absolute()),
-        "best": {
+        "shown": {
             k: {"feature": r.feature, "r": r.value, "ci": [r.ci_low, r.ci_high]} for k, r in shown.items()
         },
+        "best": {
+            k: {"feature": r.feature, "r": r.value, "ci": [r.ci_low, r.ci_high]}
+            for k, r in _best_features(rows).items()
+        },
     }
+    first = shown.get(demo_steps.FIRST_TYPE) or next(iter(shown.values()))
     return DemoMade(store.folder, first.feature, text, data)
 
 
@@ -155,47 +152,79 @@ def _tested_text(rows: list[CorrelationRow]) -> str:
     )
 
 
+def _truth_table(store: Store, rows: list[CorrelationRow]) -> str:
+    """The types with the cells drawn, the feature chosen elsewhere, its r here and there, and the best here."""
+    analysis = require_current(store)
+    table = store.cells(analysis.slide_id)
+    drawn = (
+        {}
+        if table is None
+        else dict(zip(table.type_names, np.bincount(table.type_index).tolist(), strict=True))
+    )
+    shown, best = _shown_features(rows), _best_features(rows)
+    cells = []
+    for cell_type, found in scoreboard_followers().items():
+        here, top = shown.get(cell_type), best.get(cell_type)
+        cells.append(
+            "<tr>"
+            f"<td>{html.escape(cell_type)}</td><td>{drawn.get(cell_type, 0):,}</td><td>{found.feature}</td>"
+            f"<td>{html.escape(interval_text(here)) if here else 'it does not fire here'}</td>"
+            f"<td>{html.escape(found.text)}, {found.n_slides} slides, {found.n_tiles:,} tiles</td>"
+            f"<td>{'' if top is None else f'{top.feature}: {html.escape(interval_text(top))}'}</td></tr>"
+        )
+    head = (
+        "<tr><th>cell type</th><th>cells drawn</th><th>feature chosen on other slides</th>"
+        "<th>its Pearson r on this slide</th><th>its r on held-out slides (scoreboard)</th>"
+        "<th>largest r on this slide (chosen here, so too favourable)</th></tr>"
+    )
+    return f"<table>{head}{''.join(cells)}</table>"
+
+
 def _page(
+    store: Store,
     source: str,
     correlation: CorrelationRecord,
     rows: list[CorrelationRow],
-    metrics: dict[str, Any],
     sections: list[tuple[str, list[Path]]],
 ) -> str:
     meta = correlation.meta
     escape = html.escape
-    measured = (
-        f"<p>SAE: explained variance {metrics['explained_variance']:.3f} and {metrics['l0']:.1f} active features "
-        f"a tile on {metrics['n_held_out_tiles']} held-out tiles ({escape(metrics['held_out_unit'])}); "
-        f"{metrics['explained_variance_train']:.3f} and {metrics['l0_train']:.1f} on the "
-        f"{metrics['n_train_tiles']} training tiles.</p>"
-        if metrics
-        else ""
-    )
+    board = resource("scoreboard/scoreboard.png")
+    words = resource("scoreboard/scoreboard.txt").read_text(encoding="utf-8")
     body = [
         "<h1>Sparsescope demo</h1>",
         f"<p>{escape(source)}</p>",
-        f"<p class='notice'>{escape(CONTROL_NOTICE)}</p>",
+        f"<p class='notice'>{escape(GENERATED_NOTICE)}</p>",
         "<p>The slide is generated; its cells are the generator's own, so the counts are true.</p>",
-        measured,
-        "<h2>Correlation of features with cell counts</h2>",
+        "<h2>What follows the cells</h2>",
+        _truth_table(store, rows),
         f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide(s); "
         f"unit: {escape(meta['unit'])}, {meta['n_clusters']} of them.</p>",
         f"<p>{escape(counted_cells_text(correlation))} {_tested_text(rows)}</p>",
-        f"<p class='notice'>{escape(CHOSEN_NOTICE)}</p>",
-        f"<pre>{escape(top_correlations_text(correlation, rows))}</pre>",
     ]
     for title, pictures in sections:
         body.append(f"<h2>{escape(title)}</h2>")
-        for picture in pictures:
-            data = base64.b64encode(picture.read_bytes()).decode()
-            body.append(f"<img alt='{escape(picture.stem)}' src='data:image/png;base64,{data}'>")
+        body += [_picture(picture) for picture in pictures]
+    body += [
+        "<h2>All features against all cell types</h2>",
+        f"<p class='notice'>{escape(CHOSEN_NOTICE)}</p>",
+        f"<pre>{escape(top_correlations_text(correlation, rows))}</pre>",
+        "<h2>Scoreboard: does the tool find what is there, and only that?</h2>",
+        _picture(board),
+        f"<pre>{escape(words)}</pre>",
+    ]
     style = (
         "body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
         "img{max-width:100%}pre{background:#f3f3f3;padding:1rem;overflow:auto}"
+        "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
         ".notice{background:#fff3cd;padding:.6rem 1rem;border-left:4px solid #b8860b}"
     )
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Sparsescope demo</title>"
         f"<style>{style}</style><body>{''.join(body)}</body></html>"
     )
+
+
+def _picture(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f"<img alt='{html.escape(path.stem)}' src='data:image/png;base64,{data}'>"

@@ -20,7 +20,7 @@ from sae_backend.cells import CellImport, read_cells
 from sae_backend.errors import CacheError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import AnalyzeRequest, EncodeRequest, TrainRequest
-from sae_backend.shipped import default_pooling
+from sae_backend.shipped import default_pooling, fitting_sae
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec
 
@@ -50,6 +50,7 @@ class TrainOptions:
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
+    whiten: bool = False
 
 
 def add_slide(store: Store, path: Path, mpp: float | None = None) -> SlideRecord:
@@ -136,7 +137,8 @@ def encode_request(
 ) -> EncodeRequest | None:
     """What to ask of the worker to encode an analysis with the project's newest SAE that fits it.
 
-    Returns None where no SAE of the project belongs to this encoder, layer and tile size.
+    The autoencoder that ships stands in where the project has none. Returns None where none belongs to
+    this encoder, layer and tile size.
     """
     spec = analysis.tile_spec
     fitting = [
@@ -147,11 +149,19 @@ def encode_request(
         and known.card["tile_px"] in (None, spec["tile_px"])
         and Path(known.folder).is_dir()
     ]
-    if not fitting:
-        return None
-    newest = max(fitting, key=lambda known: known.added_at)
+    if fitting:
+        folder = Path(max(fitting, key=lambda known: known.added_at).folder)
+    else:
+        shipped = None
+        if sae is None:
+            shipped = fitting_sae(
+                analysis.encoder, analysis.encoder_digest, spec["tile_px"], spec["tile_mpp"]
+            )
+        if shipped is None:
+            return None
+        folder = shipped
     return EncodeRequest(
-        str(store.cache_dir / analysis.embedding_folder), str(newest.folder), str(store.cache_dir), device
+        str(store.cache_dir / analysis.embedding_folder), str(folder), str(store.cache_dir), device
     )
 
 
@@ -209,6 +219,7 @@ def train_request(store: Store, options: TrainOptions) -> TrainRequest:
         epochs=options.epochs,
         seed=options.seed,
         device=options.device,
+        whiten=options.whiten,
     )
 
 

@@ -17,10 +17,10 @@ from desktop_app.scoreboard_run import (
     CONTROL_NAME,
     PCA_NAME,
     RAW_NAME,
-    SAE_NAME,
     Scoreboard,
 )
 from sae_backend.cache import disk_errors, write_text_atomic
+from sae_backend.shipped import SAE_NAME
 from sae_backend.studies.scoreboard import Score, margins, table
 
 _COLOURS: Final = {

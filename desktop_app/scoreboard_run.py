@@ -18,15 +18,14 @@ from sae_backend.correlate import SlidePart
 from sae_backend.demo.artefacts import ARTEFACTS
 from sae_backend.demo.regions import COARSE_PX
 from sae_backend.demo.scanners import SCANNERS
-from sae_backend.demo.slide import draw_slide
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort
 from sae_backend.demo.truth import truth_files
 from sae_backend.demo.world import CELL_TYPES, Drawing
 from sae_backend.embeddings import Embeddings
 from sae_backend.features import FeatureMatrix
-from sae_backend.messages import AnalyzeRequest, Progress
+from sae_backend.messages import AnalyzeRequest, DrawRequest, Progress
 from sae_backend.pyramid import read_box
-from sae_backend.shipped import SHIPPED_CONTROL, SHIPPED_ENCODER, sae_folder
+from sae_backend.shipped import SAE_NAME, SHIPPED_CONTROL, SHIPPED_ENCODER, sae_folder
 from sae_backend.slide import Slide
 from sae_backend.studies.null_world import NullRate, null_rate
 from sae_backend.studies.scoreboard import Representation, Score, Tiles, principal_components, score
@@ -34,7 +33,6 @@ from sae_backend.tiles import TileGrid
 
 Report = Callable[[Progress], None]
 
-SAE_NAME: Final = "SAE feature"
 RAW_NAME: Final = "raw dimension"
 PCA_NAME: Final = "principal component"
 CONTROL_NAME: Final = "random weights, SAE feature"
@@ -101,7 +99,7 @@ def run_scoreboard(out: Path, backend: Backend, report: Report, spec: Scoreboard
     for number, slide in enumerate(slides):
         report(Progress(0, "draw slides", number, len(slides), 0.0, None))
         if not truth_files(folder, slide.name).settings.exists():
-            draw_slide(folder, slide)
+            wait_for(backend, backend.submit(DrawRequest(str(folder), slide.to_json())), None)
     report(Progress(0, "draw slides", len(slides), len(slides), 0.0, None))
     data = []
     for number, slide in enumerate(slides):
@@ -109,20 +107,20 @@ def run_scoreboard(out: Path, backend: Backend, report: Report, spec: Scoreboard
         data.append(_slide_data(folder, out / "cache", slide, backend))
     report(Progress(0, "embed and encode slides", len(slides), len(slides), 0.0, None))
     tiles = _tiles(data, spec.n_choosing)
-    scores = [row for found in _representations(data, tiles) for row in score(tiles, found)]
+    scores = [row for found in _all_representations(data, tiles) for row in score(tiles, found)]
     null = _null(slides, data, spec, report)
     return Scoreboard(tuple(scores), null, len(tiles.slide), len(slides))
 
 
 def _slide_data(folder: Path, cache: Path, slide: SlideSpec, backend: Backend) -> _SlideData:
     path = folder / f"{slide.name}.tiff"
-    results = [_analyse(path, cache, encoder, backend) for encoder in (SHIPPED_ENCODER, SHIPPED_CONTROL)]
+    results = [analyse(path, cache, encoder, backend) for encoder in (SHIPPED_ENCODER, SHIPPED_CONTROL)]
     embeddings = Embeddings.open(Path(results[0]["embedding_dir"]))
     features, control = (FeatureMatrix.open(Path(result["feature_dir"])) for result in results)
     grid = features.grid
     with Slide.open(path) as opened:
         cells = read_cells(truth_files(folder, slide.name).cells_table, opened.info).table
-        colours = _colours(opened, grid, cache / f"{slide.name}-{grid.digest}.npy")
+        colours = colours_of(opened, grid, cache / f"{slide.name}-{grid.digest}.npy")
     return _SlideData(
         embeddings=np.asarray(embeddings.vectors),
         features=features,
@@ -134,10 +132,14 @@ def _slide_data(folder: Path, cache: Path, slide: SlideSpec, backend: Backend) -
     )
 
 
-def _analyse(path: Path, cache: Path, encoder: str, backend: Backend) -> dict[str, Any]:
+def analyse(
+    path: Path, cache: Path, encoder: str, backend: Backend, mpp: float | None = None
+) -> dict[str, Any]:
+    """Embed a slide and encode it with the autoencoder that ships for the encoder; the worker's answer."""
     request = AnalyzeRequest(
-        slide=str(path),
-        cache_dir=str(cache),
+        slide=str(path.absolute()),
+        mpp=mpp,
+        cache_dir=str(cache.absolute()),
         encoder=encoder,
         pooling="mean",
         sae_dir=str(sae_folder(encoder)),
@@ -175,7 +177,8 @@ def _scanner(slide: SlideSpec, grid: TileGrid) -> npt.NDArray[np.float64]:
     return np.tile(np.array([float(slide.scanner == name) for name in SCANNERS]), (grid.n_tiles, 1))
 
 
-def _colours(slide: Slide, grid: TileGrid, kept: Path) -> npt.NDArray[np.float32]:
+def colours_of(slide: Slide, grid: TileGrid, kept: Path) -> npt.NDArray[np.float32]:
+    """Colour statistics (N, 15) of all tiles, kept in a file."""
     if kept.exists():
         found: npt.NDArray[np.float32] = np.load(kept)
         return found
@@ -203,21 +206,50 @@ def _tiles(data: Sequence[_SlideData], n_choosing: int) -> Tiles:
     )
 
 
-def _representations(data: Sequence[_SlideData], tiles: Tiles) -> list[Representation]:
+def _all_representations(data: Sequence[_SlideData], tiles: Tiles) -> list[Representation]:
     def dense(matrices: Sequence[FeatureMatrix]) -> npt.NDArray[np.float32]:
-        return np.concatenate(
-            [m.csc().toarray()[d.valid] for m, d in zip(matrices, data, strict=True)], dtype=np.float32
-        )
+        return np.concatenate([m.csc().toarray()[d.valid] for m, d in zip(matrices, data, strict=True)])
 
-    raw = np.concatenate([d.embeddings[d.valid] for d in data])
-    features, control = dense([d.features for d in data]), dense([d.control for d in data])
-    components = principal_components(raw, tiles.choosing, raw.shape[1])
-    colours = np.concatenate([d.colours[d.valid] for d in data])
+    return representations(
+        np.concatenate([d.embeddings[d.valid] for d in data]),
+        dense([d.features for d in data]),
+        dense([d.control for d in data]),
+        np.concatenate([d.colours[d.valid] for d in data]),
+        tiles,
+    )
+
+
+def representations(
+    vectors: npt.NDArray[np.float32],
+    features: npt.NDArray[np.float32],
+    control: npt.NDArray[np.float32],
+    colours: npt.NDArray[np.float32],
+    tiles: Tiles,
+) -> list[Representation]:
+    """What is compared: the SAE's features, raw dimensions, their components, the control's features, colours.
+
+    Parameters
+    ----------
+    vectors
+        (N, d) embeddings.
+    features, control
+        (N, F) activations of the encoder's and of the random encoder's autoencoder.
+    colours
+        (N, 15) colour statistics.
+    tiles
+        Which tiles choose, for the components.
+    """
+    choosing = int(tiles.choosing.sum())
+    components = principal_components(vectors, tiles.choosing, min(vectors.shape[1], max(1, choosing - 1)))
+
+    def numbered(values: npt.NDArray[np.float32], first: int = 0) -> list[str]:
+        return [str(k + first) for k in range(values.shape[1])]
+
     return [
-        Representation(SAE_NAME, features, [str(k) for k in range(features.shape[1])]),
-        Representation(RAW_NAME, raw, [str(k) for k in range(raw.shape[1])]),
-        Representation(PCA_NAME, components, [str(k + 1) for k in range(components.shape[1])]),
-        Representation(CONTROL_NAME, control, [str(k) for k in range(control.shape[1])]),
+        Representation(SAE_NAME, features, numbered(features)),
+        Representation(RAW_NAME, vectors, numbered(vectors)),
+        Representation(PCA_NAME, components, numbered(components, 1)),
+        Representation(CONTROL_NAME, control, numbered(control)),
         Representation(COLOUR_NAME, colours, COLOUR_STATISTICS),
     ]
 

@@ -12,9 +12,15 @@ CONTROL_NOTICE: Final = (
     "What its features follow, untrained features follow too."
 )
 
+GENERATED_NOTICE: Final = (
+    "Generated: the slide is drawn, and the encoder has learned from drawn slides only. It shows how the program works; "
+    "nothing here is evidence about real tissue."
+)
+
 DEMO_NOTICE: Final = (
-    "A generated slide. J and K step through the features, H hides the map, A shows the cells; "
-    "a click on the slide lists what fires there. F1 opens the guide."
+    "A generated slide, analysed with an encoder that has seen generated slides only: nothing here is biology. Its "
+    "cells are known, so the counts are the truth. J and K step through the features, H hides the map, A shows the "
+    "cells; a click on the slide lists what fires there. F1 opens the guide."
 )
 
 

@@ -53,6 +53,7 @@ class TrainRequest:
     learning_rate: float = 1e-3
     batch_size: int = 1024
     device: str = "auto"
+    whiten: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,15 @@ class CorrelateRequest:
     spec: dict[str, Any] = field(default_factory=dict)
 
 
-Request = AnalyzeRequest | EncodeRequest | TrainRequest | CorrelateRequest
+@dataclass(frozen=True)
+class DrawRequest:
+    """Draw a generated slide into a folder; `spec` is the dict of a SlideSpec."""
+
+    folder: str
+    spec: dict[str, Any]
+
+
+Request = AnalyzeRequest | EncodeRequest | TrainRequest | CorrelateRequest | DrawRequest
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     cls.__name__: cls
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
-        AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest,
+        AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest, DrawRequest,
     )
 }  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,9 @@ SHIPPED_ENCODER: Final = "sparsescope:small-vit"
 
 SHIPPED_CONTROL: Final = "control:random-small-vit"
 """The same architecture with random weights."""
+
+SAE_NAME: Final = "SAE feature"
+"""What the scoreboard calls the shipped autoencoder's features."""
 
 _FOLDERS: Final = {SHIPPED_ENCODER: "small-vit", SHIPPED_CONTROL: "random-small-vit"}
 
@@ -49,3 +54,66 @@ def sae_folder(encoder: str) -> Path | None:
     """
     name = _FOLDERS.get(encoder)
     return None if name is None else resource(f"saes/{name}")
+
+
+def fitting_sae(encoder: str, encoder_digest: str, tile_px: int, tile_mpp: float) -> Path | None:
+    """The shipped autoencoder, where it was trained on just such vectors and tiles; None otherwise.
+
+    Parameters
+    ----------
+    encoder, encoder_digest
+        Id and digest of the encoder's card, which holds block and pooling.
+    tile_px, tile_mpp
+        Side of the tiles in px, and um per px.
+
+    Raises
+    ------
+    CacheError
+        If the installation lacks it.
+    """
+    folder = sae_folder(encoder)
+    if folder is None:
+        return None
+    config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+    card = config["metadata"]["pathology"]
+    trained = (card["encoder_digest"], card["tile_px"], card["mpp"])
+    return folder if trained == (encoder_digest, tile_px, tile_mpp) else None
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A feature that the shipped scoreboard found to follow a cell type, with its held-out r and interval."""
+
+    feature: int
+    r: float
+    ci_low: float | None
+    ci_high: float | None
+    n_slides: int
+    n_tiles: int
+
+    @property
+    def text(self) -> str:
+        """The r with its interval, in words."""
+        if self.ci_low is None or self.ci_high is None:
+            return f"{self.r:+.2f}"
+        return f"{self.r:+.2f} (95 % interval {self.ci_low:+.2f} to {self.ci_high:+.2f})"
+
+
+def scoreboard_followers() -> dict[str, Follower]:
+    """The best feature of the shipped autoencoder for each cell type, from the shipped scoreboard.
+
+    Raises
+    ------
+    CacheError
+        If the installation lacks it.
+    """
+    found = {}
+    with resource("scoreboard/scoreboard.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["kind"] == "cell type" and row["representation"] == SAE_NAME and row["r"]:
+                ends = [float(row[key]) if row[key] else None for key in ("ci_low", "ci_high")]
+                found[row["target"]] = Follower(
+                    int(row["column"]), float(row["r"]), ends[0], ends[1],
+                    int(row["n_slides"]), int(row["n_tiles"]),
+                )  # fmt: skip
+    return found

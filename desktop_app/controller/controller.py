@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from desktop_app.controller.annotations import AnnotationActions
 from desktop_app.controller.correlations import CorrelationActions
+from desktop_app.controller.demo import DemoActions
 from desktop_app.controller.exports import ExportActions
 from desktop_app.controller.features import FeatureActions
+from desktop_app.controller.gallery import GalleryActions
 from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.projects import ProjectActions
 
@@ -25,6 +27,8 @@ class Controller:
         self.annotations = AnnotationActions(context)
         self.correlations = CorrelationActions(context, self.projects, self.features)
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
+        self.gallery = GalleryActions(context, self.features)
+        self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.exports = ExportActions(context)
         self._closed = False
         context.window.closing.connect(self.close)
@@ -45,6 +49,7 @@ class Controller:
         self.annotations.close()
         self.projects.close()
         self.correlations.close()
+        self.gallery.close()
         self._context.tasks.close()
         self._context.layers.clear()
         session = self._context.session

@@ -76,14 +76,14 @@ class JobActions:
         def keep(result: dict[str, Any]) -> None:
             analysis = jobs.record_analysis(store, record.id, request, result)
             if analysis.feature_folder is not None:
-                self._show_new(store, analysis)
+                self.show_new(store, analysis)
             elif not self._encode(store, analysis, options.device):
-                self._show_new(store, analysis)
+                self.show_new(store, analysis)
                 self._context.window.say(
                     "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
                 )
 
-        self._submit(store, f"Analyse {record.name}", request, keep)
+        self.submit(store, f"Analyse {record.name}", request, keep)
 
     def ask_train(self) -> None:
         """Ask how to train, and begin."""
@@ -108,7 +108,7 @@ class JobActions:
             for analysis in analyses:
                 self._encode(store, analysis, options.device, sae)
 
-        self._submit(store, "Train a sparse autoencoder", request, keep)
+        self.submit(store, "Train a sparse autoencoder", request, keep)
 
     def correlate(self) -> None:
         """Correlate the current SAE's features with the cells."""
@@ -126,7 +126,7 @@ class JobActions:
             self._features.fill_table()
             self._context.window.show_panel("Correlations")
 
-        self._submit(store, "Correlate features with cells", request, keep)
+        self.submit(store, "Correlate features with cells", request, keep)
 
     def _encode(
         self, store: Store, analysis: AnalysisRecord, device: str, sae: SaeRecord | None = None
@@ -136,19 +136,21 @@ class JobActions:
             return False
 
         def keep(result: dict[str, Any]) -> None:
-            self._show_new(store, jobs.record_encoding(store, analysis, result))
+            self.show_new(store, jobs.record_encoding(store, analysis, result))
 
-        self._submit(store, f"Features of {store.slide(analysis.slide_id).name}", request, keep)
+        self.submit(store, f"Features of {store.slide(analysis.slide_id).name}", request, keep)
         return True
 
-    def _show_new(self, store: Store, analysis: AnalysisRecord) -> None:
+    def show_new(self, store: Store, analysis: AnalysisRecord) -> None:
+        """Make an analysis the current one, and show it where its slide is open."""
         session = self._context.session
         store.set_current_analysis(analysis.id)
         if session.slide_record is not None and session.slide_record.id == analysis.slide_id:
             self._context.window.say("")
             self._features.load_analysis()
 
-    def _submit(self, store: Store, title: str, request: Request, keep: Answer) -> None:
+    def submit(self, store: Store, title: str, request: Request, keep: Answer) -> None:
+        """Hand a job to the worker; `keep` takes its answer while the project is open."""
         job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
         if job is not None:
             self._answers[job] = (store, keep)

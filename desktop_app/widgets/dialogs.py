@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
+from sae_backend.paths import resource
 from sae_backend.shipped import SHIPPED_ENCODER
 from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
@@ -94,6 +95,8 @@ class QtDialogs:
         dialog = QDialog(self._parent)
         dialog.setWindowTitle(title)
         browser = QTextBrowser()
+        # Pictures are named as from the page's own folder.
+        browser.setSearchPaths([str(resource("help"))])
         browser.setMarkdown(markdown)
         QVBoxLayout(dialog).addWidget(browser)
         dialog.resize(640, 560)

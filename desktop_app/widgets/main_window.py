@@ -15,6 +15,7 @@ from desktop_app.widgets.banners import CONTROL_TEXT, Banner
 from desktop_app.widgets.correlations import CorrelationsPanel
 from desktop_app.widgets.features import FeaturesPanel
 from desktop_app.widgets.fires_here import FiresHerePanel
+from desktop_app.widgets.gallery import GalleryPanel
 from desktop_app.widgets.heatmap_controls import HeatmapControls
 from desktop_app.widgets.jobs import JobsPanel
 from desktop_app.widgets.key_guard import KeyGuard
@@ -30,7 +31,7 @@ LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.RightDockWidgetArea,
     Qt.DockWidgetArea.BottomDockWidgetArea,
 )
-FEATURE_TABS = ("Annotation", "Fires here")
+FEATURE_TABS = ("Annotation", "Gallery", "Fires here")
 INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 
 
@@ -55,6 +56,7 @@ class MainWindow(QObject):
         self.annotation = AnnotationPanel()
         self.heatmap = HeatmapControls((heatmap_colormap().colors[:, :3] * 255).round().astype(np.uint8))
         self.fires_here = FiresHerePanel()
+        self.gallery = GalleryPanel()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
         self.control = Banner("#f2c21a", "#141414", closable=False)
@@ -101,9 +103,8 @@ class MainWindow(QObject):
         self._dock("Features", self.features, LEFT)
         self._dock("Heat map", self.heatmap, RIGHT)
         # Tabs of our own: docks that Qt tabs before they are seen leave stale tab bars behind.
-        self._dock(
-            "Feature", self._tabs({"Annotation": self.annotation, "Fires here": self.fires_here}), RIGHT
-        )
+        about = {"Annotation": self.annotation, "Gallery": self.gallery, "Fires here": self.fires_here}
+        self._dock("Feature", self._tabs(about), RIGHT)
         self._dock("Results", self._tabs({"Correlations": self.correlations, "Jobs": self.jobs}), BOTTOM)
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:

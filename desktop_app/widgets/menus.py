@@ -99,6 +99,7 @@ class Menus(QObject):
         for text, page, key in (
             ("Getting started", "getting_started", "F1"),
             ("What the numbers mean", "what_numbers_mean", ""),
+            ("Scoreboard: is it true?", "scoreboard", ""),
             ("Keys and mouse", "keys", "?"),
         ):
             action = menu.addAction(text)

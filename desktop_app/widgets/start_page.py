@@ -7,8 +7,9 @@ from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 
 class StartPage(QWidget):
-    """Three ways in: a slide, a project that exists, a new project."""
+    """Four ways in: the demo, a slide, a project that exists, a new project."""
 
+    demo_requested = Signal()
     open_slide_requested = Signal()
     open_project_requested = Signal()
     new_project_requested = Signal()
@@ -30,6 +31,11 @@ class StartPage(QWidget):
         column.addWidget(title, alignment=Qt.AlignmentFlag.AlignCenter)
         column.addWidget(lead)
         for text, hint, signal in (
+            (
+                "Open the demo",
+                "A generated slide with known cells; no download, ready in half a minute",
+                self.demo_requested,
+            ),
             (
                 "Open a slide…",
                 "Look at any slide; nothing is saved until there is a project",

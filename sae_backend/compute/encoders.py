@@ -153,13 +153,15 @@ def load_encoder(
         When the weights are missing, a pickle, damaged or of another architecture.
     """
     kind = as_pooling(pooling)
-    if encoder_id == CONTROL_ID:
+    own = {CONTROL_ID: _control, SHIPPED_CONTROL: _random_small_vit, SHIPPED_ENCODER: _small_vit}
+    if encoder_id in own:
         if weights is not None:
+            kept = "its own weights" if encoder_id == SHIPPED_ENCODER else "random weights"
             raise UserInputError(
-                "The control encoder has random weights and takes no weights file.",
+                f"The encoder {encoder_id} has {kept} and takes no weights file.",
                 "Name no weights, or name the encoder the file belongs to.",
             )
-        return _control(layer, kind)
+        return own[encoder_id](layer, kind)
     if not encoder_id.startswith(_TIMM):
         raise UserInputError(
             f"The encoder {encoder_id!r} does not exist.",

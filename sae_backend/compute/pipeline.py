@@ -17,10 +17,19 @@ from sae_backend.compute.sae import SparseAutoencoder
 from sae_backend.compute.split import TrainPart
 from sae_backend.compute.train import TrainRun, TrainSource, TrainSpec, train_sae
 from sae_backend.correlate_job import run_correlation
+from sae_backend.demo.slide import draw_slide
+from sae_backend.demo.specs import SlideSpec
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.features import FeatureMatrix, feature_key, write_features
-from sae_backend.messages import AnalyzeRequest, CorrelateRequest, EncodeRequest, Request, TrainRequest
+from sae_backend.messages import (
+    AnalyzeRequest,
+    CorrelateRequest,
+    DrawRequest,
+    EncodeRequest,
+    Request,
+    TrainRequest,
+)
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec, resolve_grid
 from sae_backend.tissue import find_tissue
@@ -45,6 +54,8 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return encode(embeddings, request.sae_dir, Path(request.cache_dir), request.device, watch)
         case TrainRequest():
             return train(request, watch)
+        case DrawRequest():
+            return draw(request, watch)
         case CorrelateRequest():
 
             def step(stage: str, done: int, total: int) -> None:
@@ -52,6 +63,17 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
                 watch.progress(stage, done, total)
 
             return run_correlation(request, step)
+
+
+def draw(request: DrawRequest, watch: Watch) -> dict[str, Any]:
+    """Draw a generated slide with all that is known about it."""
+
+    def step(done: int, total: int) -> None:
+        watch.check()
+        watch.progress("draw rows of the slide", done, total)
+
+    made = draw_slide(Path(request.folder), SlideSpec.from_json(request.spec), step)
+    return {"slide": str(made.slide_path), "cells": str(made.truth.cells_table)}
 
 
 def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:
@@ -167,6 +189,7 @@ def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
         seed=request.seed,
         learning_rate=request.learning_rate,
         batch_size=request.batch_size,
+        whiten=request.whiten,
     )
     source = TrainSource(first.card, first.grid.spec.tile_mpp, first.grid.spec.tile_px)
     out_dir = Path(request.out_dir)

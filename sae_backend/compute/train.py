@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sae_backend.cards import EncoderCard, SaeCard, digest_of
-from sae_backend.compute.centring import centre_of
+from sae_backend.compute.centring import centre_of, whitening_of
 from sae_backend.compute.checkpoint import read_checkpoint, write_checkpoint
 from sae_backend.compute.metrics import dead_shares, measure
 from sae_backend.compute.sae import SparseAutoencoder
@@ -55,6 +55,9 @@ class TrainSpec:
         Most tiles per step; fewer where there are fewer than eight such batches (at least 32).
     holdout_share
         Share of the tiles that is held out for the metrics.
+    whiten
+        Give all directions of the vectors the same weight first, so that rare and faint things are not lost
+        beside loud ones. The loss is then not the paper's, which weighs directions by their spread.
     """
 
     expansion: int = 8
@@ -64,6 +67,7 @@ class TrainSpec:
     learning_rate: float = 1e-3
     batch_size: int = 1024
     holdout_share: float = 0.1
+    whiten: bool = False
 
     def check(self) -> None:
         """Raise `UserInputError` when a value makes no sense."""
@@ -179,7 +183,9 @@ class _Training:
         self.n_features = self.width * spec.expansion
         self.target_l0 = min(TARGET_L0, max(1.0, self.width / 4))
         self.median, self.mean_norm = centre_of(split.train, spec.seed)
-        self.scale = float(np.sqrt(self.width)) / self.mean_norm
+        self.whitening = whitening_of(split.train, spec.seed, self.median) if spec.whiten else None
+        length = self.mean_norm if self.whitening is None else self.whitening.mean_norm
+        self.scale = float(np.sqrt(self.width)) / length
         self.l1 = _L1_START if spec.l1 is None else spec.l1
         self.step = 0
         self._start()
@@ -221,6 +227,9 @@ class _Training:
     def run_all(self) -> None:
         """Take all steps that are left."""
         centre = torch.from_numpy(self.median.astype(np.float32)).to(self.device)
+        mix = None
+        if self.whitening is not None:
+            mix = torch.from_numpy(self.whitening.mix.astype(np.float32)).to(self.device)
         saved = time.monotonic()
         order: NDArray[np.int64] = np.zeros(0, np.int64)
         order_of = -1
@@ -238,7 +247,8 @@ class _Training:
                 x = torch.from_numpy(self.split.train.gather(chosen)).to(self.device)
             else:
                 x = self.data[torch.from_numpy(chosen).to(self.device)]
-            self._take_step((x - centre) * self.scale)
+            centred = x - centre if mix is None else (x - centre) @ mix
+            self._take_step(centred * self.scale)
             self.step += 1
             if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
                 self._save()
@@ -281,9 +291,7 @@ class _Training:
                 "The training diverged: the weights are not finite.",
                 "Train again with a lower learning rate.",
             )
-        # relu(s * z) = s * relu(z), so activations divided by the scale need only biases changed.
-        b_dec = torch.from_numpy(self.median) + p["b_dec"].double() / self.scale
-        tensors = (p["W_enc"], p["b_enc"] / self.scale, p["W_dec"], b_dec.float())
+        tensors = self._folded(p)
         draft = SparseAutoencoder(*tensors, self._card({})).to(self.device)
         train = measure(draft, self.split.train.batches())
         held = measure(draft, self.split.held_out.batches())
@@ -300,6 +308,22 @@ class _Training:
         }
         sae = SparseAutoencoder(*tensors, self._card(metrics)).to(self.device)
         return sae, sae.card
+
+    def _folded(
+        self, p: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Weights that take embeddings as they are, with decoder rows of unit length."""
+        if self.whitening is None:
+            # relu(s * z) = s * relu(z), so activations divided by the scale need only biases changed.
+            b_dec = torch.from_numpy(self.median) + p["b_dec"].double() / self.scale
+            return p["W_enc"], p["b_enc"] / self.scale, p["W_dec"], b_dec.float()
+        mix, unmix = torch.from_numpy(self.whitening.mix), torch.from_numpy(self.whitening.unmix)
+        rows = p["W_dec"].double() @ unmix / self.scale
+        lengths = rows.norm(dim=1)
+        w_enc = self.scale * (mix @ p["W_enc"].double()) * lengths
+        b_dec = torch.from_numpy(self.median) + p["b_dec"].double() @ unmix / self.scale
+        b_enc = p["b_enc"].double() * lengths
+        return w_enc.float(), b_enc.float(), (rows / lengths[:, None]).float(), b_dec.float()
 
     def _card(self, metrics: dict[str, Any]) -> SaeCard:
         encoder = self.source.encoder
@@ -325,7 +349,7 @@ class _Training:
             mpp=self.source.mpp,
             tile_px=self.source.tile_px,
             normalisation={
-                "kind": "mean_norm",
+                "kind": "mean_norm" if self.whitening is None else "whitened",
                 "centre": "geometric median",
                 "mean_norm": self.mean_norm,
                 "scale": self.scale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -86,6 +87,29 @@ class SlideSpec:
     def to_json(self) -> dict[str, Any]:
         """The values as JSON can hold them."""
         return {**asdict(self), "world_version": WORLD_VERSION}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> SlideSpec:
+        """Rebuild a spec from :meth:`to_json`; lists become tuples again.
+
+        Raises
+        ------
+        UserInputError
+            When the record is of another version of the world, which draws other pixels.
+        """
+        values = _with_tuples(record)
+        version = values.pop("world_version", WORLD_VERSION)
+        if version != WORLD_VERSION:
+            raise UserInputError(
+                f"The slide was drawn by version {version} of the generator, and this is {WORLD_VERSION}.",
+                "Draw it anew.",
+            )
+        stain = Stain(**_with_tuples(values.pop("stain")))
+        return cls(**values, stain=stain)
+
+
+def _with_tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
 
 
 @dataclass(frozen=True)

@@ -6,48 +6,46 @@ import base64
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from desktop_app import demo_run
-from desktop_app.jobs import TrainOptions
-from desktop_app.words import CONTROL_NOTICE
-from sae_backend.demo.slide import DemoSlide, write_demo_slide
+from desktop_app import demo_steps
+from desktop_app.store import Store
+from desktop_app.words import GENERATED_NOTICE
+from sae_backend.demo.world import CELL_TYPES
+from sae_backend.shipped import scoreboard_followers
 from tests.app.command_line import Commands
 from tests.app.inline_backend import InlineBackend
 
 
-def _small_slide(folder: Path) -> DemoSlide:
-    return write_demo_slide(folder, size_px=(1700, 2200))
-
-
-def _short_training() -> TrainOptions:
-    return TrainOptions(expansion=2, epochs=40, device="cpu")
-
-
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Commands:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    monkeypatch.setattr(demo_steps, "DEMO_SLIDE", replace(demo_steps.DEMO_SLIDE, size_px=(2000, 2400)))
     return Commands(capsys)
 
 
-def test_the_demo_makes_a_report_with_n_unit_method_and_control_notice(
+def test_the_demo_makes_a_report_with_truth_n_unit_and_method(
     run: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_run, "write_demo_slide", _small_slide)
-    monkeypatch.setattr(demo_run, "TrainOptions", _short_training)
     out = tmp_path / "out"
     backends = [InlineBackend(), InlineBackend()]
     said = run("demo", "--headless", "--out", out, "--json", backend=lambda: backends[0])
     assert said.code == 0, said.err
     assert Path(said.data["report"]).samefile(out / "report.html")
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in (CONTROL_NOTICE, "The slide is generated", "n = ", "unit: block of", "Benjamini-Hochberg",
-                  "held-out tiles", "were counted, each once", "too favourable", "family-wise p"):  # fmt: skip
+    for words in (GENERATED_NOTICE, "The slide is generated", "n = ", "unit: block of", "Benjamini-Hochberg",
+                  "were counted, each once", "too favourable", "family-wise p", "chosen on other slides",
+                  "Scoreboard", *CELL_TYPES):  # fmt: skip
         assert words in page, words
+    followers = scoreboard_followers()
+    assert {k: v["feature"] for k, v in said.data["shown"].items()} == {
+        k: f.feature for k, f in followers.items()
+    }
     pictures = re.findall(r"data:image/png;base64,([^']+)'", page)
-    assert len(pictures) == 2 * len(said.data["best"]) > 0
+    assert len(pictures) == 2 * len(said.data["shown"]) + 1
     for picture in pictures:
         with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
             assert image.format == "PNG" and image.size[0] > 800
@@ -60,12 +58,40 @@ def test_the_demo_makes_a_report_with_n_unit_method_and_control_notice(
         }
     for cell_type, best in said.data["best"].items():
         assert float(rows[str(best["feature"]), cell_type]["value"]) == pytest.approx(best["r"])
+    with Store.open(out / "project") as store:
+        analysis = store.current_analysis()
+        assert analysis is not None and analysis.sae_digest is not None and not analysis.is_control
+        names = {note.feature: note.name for note in store.annotations(analysis.sae_digest)}
+        assert set(names) == {follower.feature for follower in followers.values()}
 
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
     again = run("demo", "--out", out, backend=lambda: backends[1])
     assert again.code == 0 and backends[1].requests == [], "all of it was there already"
     assert str(out) in again.out
+
+
+def test_a_name_that_the_user_changed_is_left_alone(tmp_path: Path) -> None:
+    feature = scoreboard_followers()["lymphocyte"].feature
+    with Store.create(tmp_path / "project", author="user") as store:
+        store.annotate("5ae", feature, name="mine")
+        demo_steps.name_followers(store, "5ae")
+        demo_steps.name_followers(store, "5ae")
+        notes = {note.feature: note for note in store.annotations("5ae")}
+        assert notes[feature].name == "mine" and notes[feature].author == "user"
+        others = [note for note in notes.values() if note.feature != feature]
+        assert others and all(note.author == demo_steps.AUTHOR and note.revision == 1 for note in others)
+        assert store.author == "user"
+
+
+def test_a_slide_of_another_version_or_half_drawn_is_drawn_anew(tmp_path: Path) -> None:
+    assert not demo_steps.is_drawn(tmp_path)
+    slide, truth = demo_steps.demo_paths(tmp_path)
+    slide.write_bytes(b"x")
+    truth.settings.write_text('{"spec": {"name": "demo", "world_version": 0}}')
+    assert not demo_steps.is_drawn(tmp_path)
+    truth.settings.write_text("{")
+    assert not demo_steps.is_drawn(tmp_path)
 
 
 def test_a_demo_that_cannot_be_written_says_so(run: Commands, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from sae_backend.messages import (
     CorrelateRequest,
     Crashed,
     Done,
+    DrawRequest,
     EncodeRequest,
     Event,
     Failed,
@@ -46,6 +47,9 @@ MESSAGES: list[Message] = [
     Submit(2, EncodeRequest("e", "s", "c")),
     Submit(3, TrainRequest(("e", "f"), "o", l1=1e-3)),
     Submit(4, CorrelateRequest(({"slide": "a", "feature_dir": "f"},), ("tumour", "Übergang"), "o.parquet")),
+    Submit(
+        5, DrawRequest("folder", {"name": "one", "size_px": [600, 700], "stain": {"eosin": [0.1, 0.9, 0.3]}})
+    ),
     Cancel(5),
     Ready("CPU", {"torch": "2"}),
     Progress(1, "embed tiles", 3, 10, 1.5, None),

@@ -1,0 +1,101 @@
+"""The demo in the window: drawn, analysed and correlated step by step, with a map, a gallery and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QStandardPaths
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from desktop_app import demo_steps
+from desktop_app.app import Desktop, WindowStart, build_window, open_start
+from desktop_app.layers import CELLS, HEATMAP, SLIDE
+from desktop_app.words import DEMO_NOTICE
+from sae_backend.shipped import scoreboard_followers
+from tests.app.fakes import FakeDialogs
+from tests.app.inline_backend import InlineBackend
+
+pytestmark = pytest.mark.gl
+
+
+@pytest.fixture
+def desktop(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
+    monkeypatch.setattr(demo_steps, "DEMO_SLIDE", replace(demo_steps.DEMO_SLIDE, size_px=(1600, 1800)))
+    built = build_window(InlineBackend(), FakeDialogs())
+    built.window.show()
+    built.controller.start()
+    yield built
+    built.window.qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()
+
+
+def kinds(desktop: Desktop) -> list[str]:
+    backend = desktop.controller._context.tasks._backend
+    assert isinstance(backend, InlineBackend)
+    return [type(request).__name__ for request in backend.requests]
+
+
+def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Path, qtbot: QtBot) -> None:
+    open_start(desktop, WindowStart(demo=tmp_path / "demo"))
+    tasks, session, window = (
+        desktop.controller._context.tasks,
+        desktop.controller._context.session,
+        desktop.window,
+    )
+    for _ in range(6):
+        tasks.poll()
+    assert kinds(desktop) == ["DrawRequest", "AnalyzeRequest", "CorrelateRequest"]
+    followers = scoreboard_followers()
+    assert session.feature == followers["lymphocyte"].feature
+    layers = [layer.name for layer in window.viewer.layers]
+    assert {SLIDE, HEATMAP, CELLS} <= set(layers)
+    assert DEMO_NOTICE in window.notice.text
+    assert not window.control.isVisible()
+    names = window.features.model.table.names
+    assert names[followers["lymphocyte"].feature].startswith("follows ")
+    qtbot.waitUntil(lambda: window.gallery.list.count() == 12, timeout=10_000)
+    assert f"Feature {session.feature}" in window.gallery.title.text()
+    assert session.store is not None and session.features is not None
+    assert session.store.latest_correlation(session.features.sae_digest) is not None
+    window.gallery.list.itemClicked.emit(window.gallery.list.item(0))
+    tiles, values = session.features.column(session.feature)
+    assert session.tile == int(tiles[values.argmax()])
+
+    # Opened again, everything is there and nothing is asked of the worker.
+    open_start(desktop, WindowStart(demo=tmp_path / "demo"))
+    tasks.poll()
+    assert len(kinds(desktop)) == 3
+    assert session.feature is not None and HEATMAP in [layer.name for layer in window.viewer.layers]
+
+
+def test_the_start_page_offers_the_demo(
+    desktop: Desktop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QStandardPaths, "writableLocation", staticmethod(lambda _place: str(tmp_path)))
+    desktop.window.start_page.demo_requested.emit()
+    assert kinds(desktop)[0] == "DrawRequest"
+    assert (tmp_path / "sparsescope" / "demo" / "project" / "project.sqlite").exists()
+
+
+def test_the_gallery_forgets_an_older_feature(desktop: Desktop, tmp_path: Path, qtbot: QtBot) -> None:
+    open_start(desktop, WindowStart(demo=tmp_path / "demo"))
+    tasks, session, window = (
+        desktop.controller._context.tasks,
+        desktop.controller._context.session,
+        desktop.window,
+    )
+    for _ in range(6):
+        tasks.poll()
+    assert session.features is not None
+    firing = session.features.stats.n_firing.argsort()[::-1][:3]
+    for feature in firing:
+        session.set_feature(int(feature))
+    wanted = f"Feature {session.feature}:"
+    qtbot.waitUntil(lambda: wanted in window.gallery.title.text(), timeout=10_000)
+    session.set_analysis(None, None)
+    assert window.gallery.list.count() == 0 and "Choose a feature" in window.gallery.pages.sentence
