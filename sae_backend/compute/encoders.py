@@ -122,7 +122,7 @@ class TileEncoder:
 def available_encoders() -> tuple[str, ...]:
     """Every id that :func:`load_encoder` knows: the shipped ones, the controls, then timm's transformers."""
     names = timm.list_models(module="vision_transformer") + timm.list_models(module="eva")
-    return (SHIPPED_ENCODER, SHIPPED_CONTROL, CONTROL_ID, *(_TIMM + name for name in names))
+    return (CONTROL_ID, SHIPPED_ENCODER, SHIPPED_CONTROL, *(_TIMM + name for name in names))
 
 
 def load_encoder(

@@ -25,7 +25,7 @@ _CHUNK: Final = 20_000
 _CELL_COLORS: Final = ((112, 56, 188), (20, 120, 180), (40, 150, 60), (200, 0, 0), (210, 130, 20))
 _REGION_COLORS: Final = ((230, 180, 200), (80, 160, 200), (200, 60, 60), (170, 80, 30), (120, 60, 60),
                          (90, 60, 170), (220, 200, 120))  # fmt: skip
-_MIN_REGION_PX2: Final = 60_000
+_MIN_REGION_PX2: Final = 4_096
 
 
 @dataclass(frozen=True)
