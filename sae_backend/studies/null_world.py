@@ -87,8 +87,9 @@ def null_rate(
 ) -> NullRate:
     """Correlate real features with counts of strangers.
 
-    Every world gives each slide the counts of another, unrelated tissue, turned or mirrored, so that counts
-    keep the smoothness and the differences between slides that real ones have.
+    Every world gives each slide the counts of another, unrelated tissue, mirrored and shifted (what leaves on one
+    side enters on the other), so that counts keep the smoothness and the differences between slides that real
+    ones have. Without the shift the edges of both sections would lie on each other, which is something to find.
 
     Parameters
     ----------
@@ -121,8 +122,7 @@ def null_rate(
     for world in range(n_worlds):
         chosen = rng.choice(len(maps), len(parts), replace=False)
         dressed = [
-            replace(part, counts=_laid(maps[k], part, int(rng.integers(4))))
-            for part, k in zip(parts, chosen, strict=True)
+            replace(part, counts=_laid(maps[k], part, rng)) for part, k in zip(parts, chosen, strict=True)
         ]
         spec = CorrelationSpec(n_bootstrap=1, n_permutations=n_permutations, seed=world)
         found = correlate(dressed, type_names, spec)
@@ -136,9 +136,12 @@ def null_rate(
     return NullRate(n_worlds, n_claimed, claims, len(parts), n_features, n_permutations)
 
 
-def _laid(counts: npt.NDArray[np.int32], part: SlidePart, turn: int) -> npt.NDArray[np.int32]:
-    """Counts (N, C) of the part's tiles from a map that is mirrored in one of four ways."""
+def _laid(counts: npt.NDArray[np.int32], part: SlidePart, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """Counts (N, C) of the part's tiles from a map that is mirrored in one of four ways and shifted."""
+    turn = int(rng.integers(4))
     placed = counts[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+    shift = (int(rng.integers(placed.shape[0])), int(rng.integers(placed.shape[1])))
+    placed = np.roll(placed, shift, axis=(0, 1))
     rows = np.minimum(part.rows, placed.shape[0] - 1)
     cols = np.minimum(part.cols, placed.shape[1] - 1)
     return np.ascontiguousarray(placed[rows, cols])
