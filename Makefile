@@ -34,13 +34,18 @@ lint: setup ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# One real field with cells, scored beside the drawn slides where the test data are at hand.
+FIELD := $(or $(SPARSESCOPE_TEST_DATA),../shared/data)/hgsc_nest
+REAL_FIELD := $(if $(wildcard $(FIELD).jpg),--field $(FIELD).jpg --field-cells $(FIELD).geojson --field-mpp 0.5)
+
 models: setup ## make the shipped encoder and autoencoders anew: about two hours on two cores; goes on after a stop
 	$(BIN)/python -m sae_backend.compute.pretrain --work build/models --resources resources
 
 scoreboard: setup ## score the shipped models on generated slides and keep the result in resources/scoreboard
-	$(BIN)/sparsescope demo --scoreboard --out build/scoreboard
+	$(BIN)/sparsescope demo --scoreboard --out build/scoreboard $(REAL_FIELD)
 	mkdir -p resources/scoreboard
 	cp build/scoreboard/scoreboard.csv build/scoreboard/scoreboard.png build/scoreboard/scoreboard.txt resources/scoreboard/
+	$(if $(REAL_FIELD),cp build/scoreboard/real_field.txt resources/scoreboard/)
 	$(BIN)/python -m sae_backend.compute.pretrain.cards --resources resources
 
 clean: ## remove the virtual environment

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from desktop_app.scoreboard_run import analyse, colours_of, representations
+from sae_backend.cache import write_text_atomic
 from sae_backend.cells import count_cells, read_cells
 from sae_backend.client import Backend
 from sae_backend.embeddings import Embeddings
@@ -31,6 +32,8 @@ class RealField:
 
 def field_words(out: Path, backend: Backend, field: RealField) -> str:
     """Score encoder and control on a real field, choosing on its left half and reporting on its right.
+
+    The words are also written to `real_field.txt` in the folder.
 
     Raises
     ------
@@ -58,18 +61,22 @@ def field_words(out: Path, backend: Backend, field: RealField) -> str:
         target_kinds=("cell type",) * len(counts.type_names),
     )
     vectors = np.asarray(embeddings.vectors)[valid]
+    size = "" if field.mpp is None else f" Its pixel size of {field.mpp:g} µm was given by hand."
     found = representations(
         vectors, features.csc().toarray()[valid], control.csc().toarray()[valid], colours[valid], tiles
     )
     lines = [
         f"The real field {field.path.name}: columns chosen on the {int(left.sum())} tiles of its left half, Pearson r on "
         f"the {int((~left).sum())} of its right. One field of one patient: no interval can be given, nothing is shown "
-        "about other tissue, and a model made these cell outlines.",
+        f"about other tissue, and a model made these cell outlines.{size} "
+        f"({SAE_NAME}: the shipped encoder, which has seen generated slides only.)",
+        "",
     ]
     for representation in found:
         for row in score(tiles, representation):
             r = "not measurable" if row.r is None else f"{row.r:+.2f}"
             name = representation.name
             lines.append(f"  {row.target:<16}{name:<{_NAME}}{r:<16}column {row.column} of {row.n_columns:,}")
-    lines.append(f"({SAE_NAME}: the shipped encoder, which has seen generated slides only.)")
-    return "\n".join(lines)
+    words = "\n".join(lines)
+    write_text_atomic(out / "real_field.txt", words + "\n")
+    return words

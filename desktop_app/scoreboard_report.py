@@ -31,6 +31,8 @@ _COLOURS: Final = {
     COLOUR_NAME: "#999999",
 }
 _WANTED_R: Final = 0.7
+_R_AXIS: Final = (-0.4, 1.0)
+_HEADING: Final = 0.55
 _WANTED_MARGIN: Final = 0.10
 
 
@@ -123,30 +125,37 @@ def scoreboard_png(board: Scoreboard) -> bytes:
     """The scoreboard as bars with intervals, PNG."""
     targets = list(dict.fromkeys((row.kind, row.target) for row in board.scores))
     by = {(row.target, row.representation): row for row in board.scores}
-    figure = Figure(figsize=(9.5, 0.62 * len(targets) + 1.9), layout="constrained", dpi=130)
+    kinds = list(dict.fromkeys(kind for kind, _ in targets))
+    # Each kind has a line of its own above its targets.
+    place = np.array([k + _HEADING * (1 + kinds.index(kind)) for k, (kind, _) in enumerate(targets)])
+    figure = Figure(figsize=(8.4, 0.44 * (place[-1] + 1) + 1.2), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     height = 0.8 / len(_COLOURS)
     for k, (name, colour) in enumerate(_COLOURS.items()):
         rows = [by.get((target, name)) for _, target in targets]
-        at = np.arange(len(targets)) - 0.4 + (k + 0.5) * height
+        at = place - 0.4 + (k + 0.5) * height
         values = [0.0 if row is None or row.r is None else row.r for row in rows]
         axes.barh(at, values, height * 0.92, color=colour, label=name)
         for y, row in zip(at, rows, strict=True):
             if row is not None and row.ci_low is not None and row.ci_high is not None:
                 axes.plot([row.ci_low, row.ci_high], [y, y], color="black", linewidth=1)
+    for kind in kinds:
+        first = min(y for y, (own, _) in zip(place, targets, strict=True) if own == kind)
+        axes.text(_R_AXIS[0] + 0.01, first - 0.62, kind, fontsize=8, fontweight="bold", va="center")
     axes.axvline(0, color="black", linewidth=0.8)
     axes.axvline(_WANTED_R, color="black", linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(targets)), [f"{target}\n({kind})" for kind, target in targets], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlim(-0.4, 1.0)
-    first = board.scores[0]
+    axes.set_yticks(place, [target for _, target in targets], fontsize=8)
+    axes.set_ylim(place[-1] + 0.6, place[0] - 1.0)
+    axes.set_xlim(*_R_AXIS)
+    scored = board.scores[0]
     axes.set_xlabel(
-        f"Pearson r, best single column, {first.n_slides} held-out slides, {first.n_tiles:,} tiles; "
-        "lines: 95 % interval over slides"
+        f"Pearson r of the best single column on {scored.n_slides} held-out slides, {scored.n_tiles:,} tiles; "
+        "lines: 95 % interval over slides",
+        fontsize=8,
     )
-    axes.legend(fontsize=8, loc="lower right")
-    axes.set_title("Does one feature follow what was drawn? Generated slides", loc="left", fontsize=11)
+    axes.set_title("Does one feature follow what was drawn? Generated slides", loc="left", fontsize=10)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=3, frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -20,7 +20,7 @@ from sae_backend.demo.regions import COARSE_PX
 from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort
 from sae_backend.demo.truth import truth_files
-from sae_backend.demo.world import CELL_TYPES, Drawing
+from sae_backend.demo.world import CELL_TYPES, RECORDED_TYPES, Drawing
 from sae_backend.embeddings import Embeddings
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import AnalyzeRequest, DrawRequest, Progress
@@ -149,11 +149,11 @@ def analyse(
 
 
 def counts_by_type(cells: CellTable, grid: TileGrid) -> npt.NDArray[np.int32]:
-    """Cells of each of `CELL_TYPES` per tile, (N, 5); zero for types that the table lacks."""
+    """Cells of each of `RECORDED_TYPES` per tile, (N, 6); zero for types that the table lacks."""
     counted = count_cells(cells, grid)
-    out = np.zeros((grid.n_tiles, len(CELL_TYPES)), np.int32)
+    out = np.zeros((grid.n_tiles, len(RECORDED_TYPES)), np.int32)
     for column, name in enumerate(counted.type_names):
-        out[:, CELL_TYPES.index(name)] = counted.counts[:, column]
+        out[:, RECORDED_TYPES.index(name)] = counted.counts[:, column]
     return out
 
 
@@ -199,8 +199,9 @@ def _tiles(data: Sequence[_SlideData], n_choosing: int) -> Tiles:
         slide=number,
         choosing=number < n_choosing,
         targets=np.concatenate([d.targets[d.valid] for d in data]),
-        target_names=(*CELL_TYPES, *ARTEFACTS, *SCANNERS),
+        target_names=(*RECORDED_TYPES, *ARTEFACTS, *SCANNERS),
         target_kinds=("cell type",) * len(CELL_TYPES)
+        + ("other cell",) * (len(RECORDED_TYPES) - len(CELL_TYPES))
         + ("artefact",) * len(ARTEFACTS)
         + ("scanner",) * len(SCANNERS),
     )
@@ -266,7 +267,8 @@ def _null(
         if number % 8 == 0:
             report(Progress(0, "draw null tissues", number, len(strangers), 0.0, None))
         cells = Drawing(stranger).cells
-        maps.append(_grid_counts(cells.y_l0, cells.x_l0, cells.type_index, edge, shape))
+        named = cells.type_index < len(CELL_TYPES)
+        maps.append(_grid_counts(cells.y_l0[named], cells.x_l0[named], cells.type_index[named], edge, shape))
     parts = [
         SlidePart(
             features=d.features.csc(),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from desktop_app import annotation_exchange, export
+from desktop_app.help_pages import help_page
 from desktop_app.widgets.view_picture import ViewCaption, save_view
 from sae_backend.errors import UserInputError
-from sae_backend.paths import resource
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -116,7 +116,7 @@ class ExportActions:
 
     def show_guide(self, page: str) -> None:
         """Show a help page."""
-        text = self._context.attempt(lambda: resource(f"help/{page}.md").read_text(encoding="utf-8"))
+        text = self._context.attempt(lambda: help_page(page))
         if text is not None:
             self._context.dialogs.show_page("Help", text)
 

@@ -16,13 +16,12 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
-    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
-from sae_backend.paths import resource
+from desktop_app.widgets.help_browser import PAGE_PX, HelpBrowser
 from sae_backend.shipped import SHIPPED_ENCODER
 from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
@@ -94,12 +93,8 @@ class QtDialogs:
         """Show a help page beside the window."""
         dialog = QDialog(self._parent)
         dialog.setWindowTitle(title)
-        browser = QTextBrowser()
-        # Pictures are named as from the page's own folder.
-        browser.setSearchPaths([str(resource("help"))])
-        browser.setMarkdown(markdown)
-        QVBoxLayout(dialog).addWidget(browser)
-        dialog.resize(640, 560)
+        QVBoxLayout(dialog).addWidget(HelpBrowser(markdown))
+        dialog.resize(*PAGE_PX)
         dialog.show()
         self._pages.append(dialog)
 

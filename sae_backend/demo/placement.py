@@ -19,7 +19,7 @@ NO_TYPE: Final = 255
 SPRITE_KINDS: Final = (*CELL_TYPES, "columnar", "debris", "erythrocyte")
 """Kinds of picture; `Objects.kind` is an index into it."""
 
-_TYPE_OF_KIND: Final = np.array([0, 1, 2, 3, 4, CELL_TYPES.index("cancer cell"), NO_TYPE, NO_TYPE], np.uint8)
+_TYPE_OF_KIND: Final = np.array([0, 1, 2, 3, 4, 5, NO_TYPE, NO_TYPE], np.uint8)
 _COLUMNAR, _DEBRIS, _ERYTHROCYTE = 5, 6, 7
 _BAND_PX: Final = 1024
 _EDGE_PX: Final = 24
@@ -55,7 +55,7 @@ class Objects:
 
     @property
     def cell_type(self) -> npt.NDArray[np.uint8]:
-        """Index (M,) into `CELL_TYPES`, or `NO_TYPE`."""
+        """Index (M,) into `RECORDED_TYPES`, or `NO_TYPE`."""
         return np.asarray(_TYPE_OF_KIND[self.kind])
 
     def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Objects:

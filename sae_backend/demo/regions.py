@@ -24,22 +24,22 @@ _STROMA, _PLASMA, _TUMOUR, _GLAND, _NECROSIS, _AGGREGATE, _FAT = range(len(REGIO
 # Cells per mm2 of each region (rows as REGIONS) and type (columns as CELL_TYPES), before they vary.
 _PER_MM2: Final = np.array(
     [
-        [130.0, 60.0, 950.0, 8.0, 35.0],
+        [130.0, 60.0, 1600.0, 8.0, 35.0],
         [420.0, 2600.0, 420.0, 8.0, 60.0],
         [170.0, 50.0, 120.0, 3900.0, 60.0],
-        [160.0, 90.0, 420.0, 60.0, 50.0],
+        [160.0, 90.0, 600.0, 60.0, 50.0],
         [60.0, 15.0, 25.0, 60.0, 260.0],
         [7600.0, 260.0, 150.0, 8.0, 90.0],
         [40.0, 15.0, 90.0, 3.0, 70.0],
     ]
 )
 # Natural logarithm's standard deviation of each type's own density field.
-_VARIES: Final = (0.45, 0.45, 0.60, 0.20, 0.70)
+_VARIES: Final = (0.45, 0.45, 0.85, 0.20, 0.70)
 _VARIES_UM: Final = (190.0, 160.0, 210.0, 150.0, 130.0)
 # Macrophages also gather in foci, whatever the region: cells per mm2 there, and their size in um.
-_FOCUS_PER_MM2: Final = 950.0
+_FOCUS_PER_MM2: Final = 2200.0
 _FOCUS_UM: Final = 120.0
-_FOCUS_LEVEL: Final = 1.35
+_FOCUS_LEVEL: Final = 1.20
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.stains import Stain
 from sae_backend.errors import UserInputError
 
-WORLD_VERSION: Final = 1
+WORLD_VERSION: Final = 2
 """Raised when the same seed would no longer give the same pixels."""
 
 MIN_SIZE_PX: Final = 512

@@ -12,7 +12,10 @@ from scipy import ndimage
 from sae_backend.demo.stains import Field
 
 CELL_TYPES: Final = ("lymphocyte", "plasma cell", "fibroblast", "cancer cell", "macrophage")
-"""The five types whose numbers are known; cells carry an index into it."""
+"""The five types that the paper names, strewn over the tissue."""
+
+RECORDED_TYPES: Final = (*CELL_TYPES, "gland epithelium")
+"""All types on record; cells carry an index into it. The columnar cells that line glands are benign."""
 
 N_DIRECTIONS: Final = 16
 """Directions (over half a turn) that long cells are drawn in; four pictures each."""
@@ -52,7 +55,7 @@ class Sprite:
 class SpriteBank:
     """Pictures by kind: `kinds[name][focus][variant]`.
 
-    The kinds are the five cell types, `columnar` (cancer cells of glands), `debris` and `erythrocyte`.
+    The kinds are the five cell types, `columnar` (the benign cells that line glands), `debris` and `erythrocyte`.
     Long kinds hold `N_DIRECTIONS` directions with four pictures each, direction by direction.
     """
 

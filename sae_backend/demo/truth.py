@@ -18,11 +18,12 @@ from skimage.measure import approximate_polygon, find_contours
 
 from sae_backend.demo.domains import REGIONS
 from sae_backend.demo.regions import COARSE_PX
-from sae_backend.demo.world import CELL_TYPES, Cells, Drawing
+from sae_backend.demo.world import RECORDED_TYPES, Cells, Drawing
 
 _OUTLINE_POINTS: Final = 12
 _CHUNK: Final = 20_000
-_CELL_COLORS: Final = ((112, 56, 188), (20, 120, 180), (40, 150, 60), (200, 0, 0), (210, 130, 20))
+_CELL_COLORS: Final = ((112, 56, 188), (20, 120, 180), (40, 150, 60), (200, 0, 0), (210, 130, 20),
+                       (150, 90, 60))  # fmt: skip
 _REGION_COLORS: Final = ((230, 180, 200), (80, 160, 200), (200, 60, 60), (170, 80, 30), (120, 60, 60),
                          (90, 60, 170), (220, 200, 120))  # fmt: skip
 _MIN_REGION_PX2: Final = 4_096
@@ -71,8 +72,8 @@ def write_truth(folder: Path, drawing: Drawing) -> TruthFiles:
     _replace(paths.cells_table, lambda path: pq.write_table(_table(cells), path))
     _replace(paths.cells_geojson, lambda path: _write_features(path, _cell_features(cells)))
     _replace(paths.regions_geojson, lambda path: _write_features(path, _region_features(drawing)))
-    counts = np.bincount(cells.type_index, minlength=len(CELL_TYPES)).tolist()
-    record = {"spec": drawing.spec.to_json(), "cells": dict(zip(CELL_TYPES, counts, strict=True))}
+    counts = np.bincount(cells.type_index, minlength=len(RECORDED_TYPES)).tolist()
+    record = {"spec": drawing.spec.to_json(), "cells": dict(zip(RECORDED_TYPES, counts, strict=True))}
     text = json.dumps(record, indent=1, sort_keys=True)
     _replace(paths.settings, lambda path: path.write_text(text, encoding="utf-8"))
     return paths
@@ -85,7 +86,7 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _table(cells: Cells) -> pa.Table:
-    names = pa.DictionaryArray.from_arrays(pa.array(cells.type_index.astype(np.int32)), list(CELL_TYPES))
+    names = pa.DictionaryArray.from_arrays(pa.array(cells.type_index.astype(np.int32)), list(RECORDED_TYPES))
     return pa.table({"x": cells.x_l0, "y": cells.y_l0, "type": names.cast(pa.string())})
 
 
@@ -111,7 +112,7 @@ def _cell_features(cells: Cells) -> Iterator[dict[str, object]]:
         rings = np.round(np.stack([x, y], axis=2), 2)
         rings = np.concatenate([rings, rings[:, :1]], axis=1)
         for i, (ring, kind) in enumerate(zip(rings.tolist(), cells.type_index[part].tolist(), strict=True)):
-            named = {"name": CELL_TYPES[kind], "color": _CELL_COLORS[kind]}
+            named = {"name": RECORDED_TYPES[kind], "color": _CELL_COLORS[kind]}
             yield _feature(start + i, [ring], "detection", named)
 
 

@@ -18,11 +18,11 @@ from sae_backend.demo.placement import NO_TYPE, Objects, nuclei_of, place_holes,
 from sae_backend.demo.regions import DEMO_MPP, lay_out
 from sae_backend.demo.scanners import REACH_PX, SCANNERS
 from sae_backend.demo.specs import SlideSpec
-from sae_backend.demo.sprites import CELL_TYPES, sprite_bank
+from sae_backend.demo.sprites import CELL_TYPES, RECORDED_TYPES, sprite_bank
 from sae_backend.demo.stains import transmit
 from sae_backend.demo.textures import cut, textures
 
-__all__ = ["CELL_TYPES", "DEMO_MPP", "Cells", "Drawing"]
+__all__ = ["CELL_TYPES", "DEMO_MPP", "RECORDED_TYPES", "Cells", "Drawing"]
 
 BAND_PX: Final = 512
 _BLOCK_PX: Final = 1024
@@ -34,7 +34,7 @@ class Cells:
     """M cells on record: centres of the nuclei and their ellipses in level-0 px, types, region.
 
     `y_l0`, `x_l0`, `major_px`, `minor_px` and `angle` (radians from the x axis) are float64 (M,);
-    `type_index` is uint16 (M,) into `CELL_TYPES`; sorted by y.
+    `type_index` is uint16 (M,) into `RECORDED_TYPES`; sorted by y.
     """
 
     y_l0: npt.NDArray[np.float64]

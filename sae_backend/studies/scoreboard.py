@@ -34,7 +34,7 @@ class Tiles:
     target_names
         Names of the T targets.
     target_kinds
-        `cell type`, `artefact` or `scanner`, one a target.
+        `cell type`, `other cell`, `artefact` or `scanner`, one a target.
     """
 
     slide: npt.NDArray[np.int64]
@@ -65,7 +65,7 @@ class Score:
     n_tiles, n_slides
         Held out.
     confused_with, confused_r
-        The other target of the same kind that the column follows most on the held-out slides.
+        The other target of the same kind (any cell, for a cell) that the column follows most on the held-out slides.
     """
 
     target: str
@@ -160,9 +160,16 @@ def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def _family(kind: str) -> str:
+    """What can be mistaken for each other: cells for cells, artefacts for artefacts."""
+    return "cell" if kind in ("cell type", "other cell") else kind
+
+
 def _most_confused(r: Floats, target: int, tiles: Tiles) -> tuple[str, float | None]:
     same = [
-        k for k, kind in enumerate(tiles.target_kinds) if kind == tiles.target_kinds[target] and k != target
+        k
+        for k, kind in enumerate(tiles.target_kinds)
+        if _family(kind) == _family(tiles.target_kinds[target]) and k != target
     ]
     same = [k for k in same if np.isfinite(r[k])]
     if not same:

@@ -15,7 +15,7 @@ from desktop_app.scoreboard_run import Scoreboard, ScoreboardSpec, run_scoreboar
 from sae_backend.demo.artefacts import ARTEFACTS
 from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.specs import CohortSpec
-from sae_backend.demo.world import CELL_TYPES
+from sae_backend.demo.world import RECORDED_TYPES
 from sae_backend.studies.null_world import NullRate
 from sae_backend.studies.scoreboard import Score
 from tests.app.command_line import Commands
@@ -43,7 +43,7 @@ def test_the_command_scores_every_target_in_every_representation(
     assert said.code == 0, said.err
     with (tmp_path / "scoreboard.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    targets = (*CELL_TYPES, *ARTEFACTS, *SCANNERS)
+    targets = (*RECORDED_TYPES, *ARTEFACTS, *SCANNERS)
     assert len(rows) == 5 * len(targets) == len(said.data["scores"])
     assert {row["target"] for row in rows} == set(targets)
     by = {(row["target"], row["representation"]): row for row in rows}

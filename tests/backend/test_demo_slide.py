@@ -22,7 +22,7 @@ from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.slide import DemoSlide, draw_slide, write_demo_slide
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort, paired_scans
 from sae_backend.demo.stains import Stain
-from sae_backend.demo.world import CELL_TYPES, Drawing
+from sae_backend.demo.world import RECORDED_TYPES, Drawing
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec, resolve_grid
@@ -153,7 +153,7 @@ def test_nothing_unrecorded_looks_like_a_cell(demo: DemoSlide, drawing: Drawing)
 def test_counts_types_and_regions_agree_with_the_layout(demo: DemoSlide, drawing: Drawing) -> None:
     record = json.loads(demo.truth.settings.read_text())
     table = pq.read_table(demo.truth.cells_table).to_pydict()
-    assert record["cells"] == {name: table["type"].count(name) for name in CELL_TYPES}
+    assert record["cells"] == {name: table["type"].count(name) for name in RECORDED_TYPES}
     assert all(number > 20 for number in record["cells"].values())
     weights = drawing.section.layout.weights()
     rows = (np.array(table["y"]) // COARSE_PX).astype(int)
@@ -165,6 +165,7 @@ def test_counts_types_and_regions_agree_with_the_layout(demo: DemoSlide, drawing
         ("plasma cell", "plasma stroma", 900),
         ("cancer cell", "tumour", 1800),
         ("fibroblast", "stroma", 300),
+        ("gland epithelium", "gland", 1000),
     ):
         here = weights[:, rows[kinds == kind], cols[kinds == kind]].sum(axis=1)
         density = here / np.maximum(area_mm2, 0.02)

@@ -64,7 +64,7 @@ class Recipe:
     cohort: CohortSpec = field(
         default_factory=lambda: CohortSpec(seed=1000, n_slides=60, size_px=(3000, 4000))
     )
-    n_steps: int = 5000
+    n_steps: int = 4000
     batch: int = 64
     n_slides_a_step: int = 6
     look_px: int = 112
