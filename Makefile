@@ -38,7 +38,7 @@ lint: setup ## ruff, mypy and the import contracts
 FIELD := $(or $(SPARSESCOPE_TEST_DATA),../shared/data)/hgsc_nest
 REAL_FIELD := $(if $(wildcard $(FIELD).jpg),--field $(FIELD).jpg --field-cells $(FIELD).geojson --field-mpp 0.5)
 
-models: setup ## make the shipped encoder and autoencoders anew: about two hours on two cores; goes on after a stop
+models: setup ## make the shipped encoder and autoencoders anew: about an hour on two cores; goes on after a stop
 	$(BIN)/python -m sae_backend.compute.pretrain --work build/models --resources resources
 
 scoreboard: setup ## score the shipped models on generated slides and keep the result in resources/scoreboard

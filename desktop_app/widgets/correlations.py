@@ -117,7 +117,7 @@ class CorrelationsPanel(QWidget):
         self.view.horizontalHeader().setStretchLastSection(True)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((62, 100, 62, 112, 78, 70)):
+        for column, width in enumerate((62, 132, 62, 112, 78, 70)):
             self.view.setColumnWidth(column, width)
         self.view.selectionModel().selectionChanged.connect(self._selected)
         self.statistic = QComboBox()
