@@ -35,6 +35,7 @@ CELL_COLOURS: Final = (
 
 MAX_DRAWN_CELLS: Final = 200_000
 HEATMAP_COLOURS: Final = "viridis"
+_OUTLINE_PX: Final = 2.5
 
 
 class SlideLayers:
@@ -52,6 +53,7 @@ class SlideLayers:
         self._threshold = 0.0
         self._limits: tuple[float, float] = (0.0, 1.0)
         self._opacity = 0.65
+        self._um_per_px = self._tile_um = 1.0
         self.on_read_error: Callable[[SlideError], None] | None = None
         """Told, while the canvas is drawn, that the file can no longer be read."""
 
@@ -211,12 +213,23 @@ class SlideLayers:
         self._place(layer)
         return len(points)
 
+    def follow_view(self, um_per_px: float) -> None:
+        """Keep the outline of the picked tile wide enough to be seen at this many um in a screen px."""
+        self._um_per_px = um_per_px
+        layer = self.layer(TILE)
+        if layer is not None:
+            layer.edge_width = self._outline_um()
+
+    def _outline_um(self) -> float:
+        return max(self._tile_um / 40, _OUTLINE_PX * self._um_per_px)
+
     def show_tile(self, grid: TileGrid, tile: int) -> None:
         """Outline one tile; -1 takes the outline away."""
         if tile < 0:
             self.remove(TILE)
             return
         corners = tile_corners_um(grid, tile)
+        self._tile_um = grid.tile_l0 * grid.mpp
         layer = self.layer(TILE)
         if layer is None:
             layer = self._viewer.add_shapes(
@@ -224,7 +237,7 @@ class SlideLayers:
                 shape_type="polygon",
                 edge_color="#ff00c8",
                 face_color="transparent",
-                edge_width=grid.tile_l0 * grid.mpp / 20,
+                edge_width=self._outline_um(),
                 name=TILE,
                 units=UNITS,
             )

@@ -76,6 +76,7 @@ def scoreboard_words(board: Scoreboard) -> str:
         "Best single column for each target: Pearson r over tiles of held-out slides, 95 % interval from drawing slides.",
         f"Columns were chosen on {board.n_slides - first.n_slides} slides; these are the other {first.n_slides} "
         f"({first.n_tiles:,} tiles of 112 µm), each of another patient. All slides are generated.",
+        "After “next”: the other target of the same kind that the column follows most, and its r.",
         "",
     ]
     names = list(_COLOURS)
@@ -90,7 +91,7 @@ def scoreboard_words(board: Scoreboard) -> str:
                 if row is not None and row.column:
                     extra = f"   column {row.column} of {row.n_columns:,}"
                     if name == SAE_NAME and row.confused_r is not None:
-                        extra += f"; also follows {row.confused_with} (r {row.confused_r:+.2f})"
+                        extra += f"; next {row.confused_with} ({row.confused_r:+.2f})"
                 lines.append(f"    {name:<{width}}{_cell(row):<24}{extra}")
         lines.append("")
     return "\n".join([*lines, *_verdict(board), "", null_words(board)])

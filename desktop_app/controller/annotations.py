@@ -33,8 +33,11 @@ class AnnotationActions:
         project, sae = self._form_of
         fields = self._unsaved.setdefault((project, sae, feature), {})
         fields.update(cast("dict[str, Any]", changed))
-        if self._write(project, sae, feature):
+        written = self._write(project, sae, feature)
+        if written:
             self._save_rest()
+        self._context.session.saved_changed.emit(not self._unsaved)
+        if written:
             if self._form_of == (project, sae) and self._context.window.annotation.feature == feature:
                 self._show()
         elif self._context.window.annotation.feature == feature:

@@ -12,6 +12,8 @@ from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.gallery import GalleryActions
 from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.projects import ProjectActions
+from desktop_app.controller.review import ReviewActions
+from desktop_app.controller.status import StatusActions
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -30,6 +32,8 @@ class Controller:
         self.gallery = GalleryActions(context, self.features)
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.exports = ExportActions(context)
+        self.review = ReviewActions(context, self.features)
+        self.status = StatusActions(context)
         self._closed = False
         context.window.closing.connect(self.close)
 

@@ -33,6 +33,7 @@ class FeatureActions:
         window.features.analysis_requested.connect(self.choose_analysis)
         window.fires_here.feature_requested.connect(session.set_feature)
         window.slide_clicked.connect(self.pick)
+        window.view_changed.connect(context.layers.follow_view)
         window.correlations.tile_requested.connect(self.go_to_tile)
         controls, layers, menus = window.heatmap, context.layers, window.menus
         controls.limits_requested.connect(layers.set_limits)

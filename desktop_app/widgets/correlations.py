@@ -39,6 +39,12 @@ _ANY_INDEX = QModelIndex | QPersistentModelIndex
 _SORT_ROLE: Final = Qt.ItemDataRole.UserRole
 
 
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    """Numbers stand under each other by their last digit."""
+    side = Qt.AlignmentFlag.AlignLeft if column == 1 else Qt.AlignmentFlag.AlignRight
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
 class CorrelationModel(QAbstractTableModel):
     """Rows of one statistic."""
 
@@ -64,9 +70,11 @@ class CorrelationModel(QAbstractTableModel):
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
         """Return a column's title."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return HEADERS[section]
-        return None
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
+        return HEADERS[section] if role == Qt.ItemDataRole.DisplayRole else None
 
     def data(self, index: _ANY_INDEX, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return a cell's text or the number to sort by."""
@@ -77,6 +85,8 @@ class CorrelationModel(QAbstractTableModel):
                 # What is not defined belongs after the strongest and after the smallest p.
                 return -1.0 if column in (2, 3) else 2.0
             return abs(value) if column in (2, 3) and isinstance(value, float) else value
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         interval = (

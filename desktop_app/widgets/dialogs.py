@@ -152,7 +152,7 @@ class PixelSizeDialog(QDialog):
         self.mpp.setDecimals(4)
         self.mpp.setRange(0.0, MPP_RANGE_UM[1])
         self.mpp.setSpecialValueText("not known")
-        self.mpp.setSuffix(" um per pixel")
+        self.mpp.setSuffix(" µm per pixel")
         self.mpp.setValue(known or 0.0)
         form = QFormLayout()
         form.addRow("Pixel size", self.mpp)
@@ -160,7 +160,7 @@ class PixelSizeDialog(QDialog):
             f"{slide} does not say how large its pixels are. "
             if known is None
             else f"Pixel size of {slide}. "
-        ) + "A 40x scan has about 0.25, a 20x scan about 0.5 um per pixel; look it up rather than guess."
+        ) + "A 40x scan has about 0.25, a 20x scan about 0.5 µm per pixel; look it up rather than guess."
         _finish(self, lead, form, "Use this")
         self.mpp.valueChanged.connect(self._check)
         self._check()
@@ -198,8 +198,17 @@ class AnalyzeDialog(QDialog):
         self.layer.setRange(-1, 200)
         self.layer.setValue(-1)
         self.layer.setSpecialValueText("last")
+        self.layer.setToolTip("Which of the encoder's blocks gives the vectors; the paper takes the last")
         self.pooling = QComboBox()
-        self.pooling.addItems(["automatic", "cls", "mean"])
+        for words, pooling in (
+            ("automatic", None),
+            ("class token (CLS)", "cls"),
+            ("mean of the patch tokens", "mean"),
+        ):
+            self.pooling.addItem(words, pooling)
+        self.pooling.setToolTip(
+            "Automatic: the class token where the encoder was trained with one, else the mean"
+        )
         self.tile_px = QSpinBox()
         self.tile_px.setRange(16, 4096)
         self.tile_px.setValue(224)
@@ -207,7 +216,7 @@ class AnalyzeDialog(QDialog):
         self.tile_mpp.setDecimals(3)
         self.tile_mpp.setRange(*MPP_RANGE_UM)
         self.tile_mpp.setValue(0.5)
-        self.tile_mpp.setSuffix(" um per pixel")
+        self.tile_mpp.setSuffix(" µm per pixel")
         self.device = QComboBox()
         self.device.addItems(["auto", "cpu", "cuda", "mps"])
         form = QFormLayout()
@@ -215,8 +224,8 @@ class AnalyzeDialog(QDialog):
         form.addRow("", self.control)
         form.addRow("Weights", self.weights)
         form.addRow("", browse)
-        form.addRow("Block", self.layer)
-        form.addRow("Token", self.pooling)
+        form.addRow("Encoder block", self.layer)
+        form.addRow("Tile vector from", self.pooling)
         form.addRow("Tile width in px", self.tile_px)
         form.addRow("Tile resolution", self.tile_mpp)
         form.addRow("Device", self.device)
@@ -243,7 +252,7 @@ class AnalyzeDialog(QDialog):
             encoder=self.encoder.currentText().strip(),
             weights=Path(weights) if weights else None,
             layer=None if self.layer.value() < 0 else self.layer.value(),
-            pooling=None if self.pooling.currentIndex() == 0 else self.pooling.currentText(),
+            pooling=self.pooling.currentData(),
             spec=TileSpec(tile_px=self.tile_px.value(), tile_mpp=self.tile_mpp.value()),
             device=self.device.currentText(),
         )

@@ -154,6 +154,16 @@ class FeaturesPanel(QWidget):
         row = 0 if not rows else min(max(rows[0].row() + by, 0), count - 1)
         self.view.selectRow(row)
 
+    def step_to_unnamed(self) -> bool:
+        """Select the next row below the marked one whose feature has no name; False where there is none."""
+        rows = self.view.selectionModel().selectedRows()
+        for row in range(rows[0].row() + 1 if rows else 0, self.filter.rowCount()):
+            feature = self.model.feature_at(self.filter.mapToSource(self.filter.index(row, NAME)).row())
+            if not self.model.table.names.get(feature):
+                self.view.selectRow(row)
+                return True
+        return False
+
     def _selected(self, chosen: QItemSelection, dropped: QItemSelection) -> None:
         del dropped
         if chosen.indexes():

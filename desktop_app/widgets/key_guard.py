@@ -7,11 +7,20 @@ keys are taken there, whichever widget they came from; a text field keeps its ow
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Final
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
 
 BLOCKED: Final = frozenset(
     [
@@ -23,6 +32,14 @@ BLOCKED: Final = frozenset(
     ]
 )
 """Bindings of napari 0.9 that edit, delete, transform, roll axes or go to 3-D."""
+
+OWN_KEYS: Final = "own_keys"
+"""Property of a list: the keys that it keeps for itself, as a list of portable texts."""
+
+PEEK_SECONDS: Final = 0.3
+"""A key of `peeks` that is held longer acts again when it is let go."""
+
+_FIELDS: Final = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 
 
 class KeyGuard(QObject):
@@ -36,30 +53,66 @@ class KeyGuard(QObject):
         The widget that shows the slide.
     keys
         What our keys do, by their portable text such as `Ctrl+0`.
+    peeks
+        Those of them that switch something, and switch it back when they were held.
     """
 
-    def __init__(self, window: QWidget, canvas: QWidget, keys: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        window: QWidget,
+        canvas: QWidget,
+        keys: Mapping[str, Callable[[], None]],
+        peeks: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(window)
-        self._window, self._canvas, self._keys = window, canvas, keys
+        self._window, self._canvas, self._keys, self._peeks = window, canvas, keys, peeks
+        self._held: dict[str, float] = {}
+        self._typing = False
         application = QApplication.instance()
         assert application is not None
         application.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take a key on its way to napari; everything else passes."""
-        if event.type() not in (QEvent.Type.KeyPress, QEvent.Type.ShortcutOverride):
-            return False
-        if not isinstance(event, QKeyEvent) or not self._is_ours(watched):
+        if not isinstance(event, QKeyEvent):
             return False
         text = _portable(event)
+        if event.type() == QEvent.Type.KeyRelease:
+            self._typing = False
+            self._let_go(text, event)
+            return False
+        if event.type() == QEvent.Type.KeyPress and isinstance(watched, _FIELDS):
+            self._typing = True
+            return False
+        if event.type() not in (QEvent.Type.KeyPress, QEvent.Type.ShortcutOverride):
+            return False
+        if not self._is_ours(watched):
+            return False
+        if self._typing and event.type() == QEvent.Type.KeyPress:
+            # What a field leaves over, Return above all, comes by its parents.
+            event.accept()
+            return True
         action = self._keys.get(text)
         in_list = isinstance(watched, QAbstractItemView)
+        if in_list and text in (watched.property(OWN_KEYS) or ()):
+            return False
         if action is None and (in_list or text not in BLOCKED):
             return False
         event.accept()
         if action is not None and event.type() == QEvent.Type.KeyPress:
+            if text in self._peeks:
+                if event.isAutoRepeat() or text in self._held:
+                    return True
+                self._held[text] = monotonic()
             action()
         return True
+
+    def _let_go(self, text: str, event: QKeyEvent) -> None:
+        # Let go anywhere: the key may come up in another window than it went down in.
+        if event.isAutoRepeat() or text not in self._held:
+            return
+        if monotonic() - self._held.pop(text) > PEEK_SECONDS:
+            self._keys[text]()
 
     def _is_ours(self, watched: QObject) -> bool:
         if not isinstance(watched, QWidget):

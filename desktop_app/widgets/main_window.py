@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QMainWindow,
+    QStackedWidget,
+    QTabWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_app.layers import heatmap_colormap
 from desktop_app.widgets.annotation import AnnotationPanel
@@ -18,10 +26,11 @@ from desktop_app.widgets.fires_here import FiresHerePanel
 from desktop_app.widgets.gallery import GalleryPanel
 from desktop_app.widgets.heatmap_controls import HeatmapControls
 from desktop_app.widgets.jobs import JobsPanel
-from desktop_app.widgets.key_guard import KeyGuard
+from desktop_app.widgets.key_guard import OWN_KEYS, KeyGuard
 from desktop_app.widgets.menus import Menus
 from desktop_app.widgets.slides import SlidesPanel
 from desktop_app.widgets.start_page import StartPage
+from desktop_app.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +47,13 @@ INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 class MainWindow(QObject):
     """Wraps a napari viewer; holds the panels and decides nothing.
 
-    `slide_clicked` carries the world position (y, x) in um.
+    `slide_clicked` and `cursor_moved` carry the world position (y, x) in um, `view_changed` how many um a px
+    of the screen shows.
     """
 
     slide_clicked = Signal(float, float)
+    cursor_moved = Signal(float, float)
+    view_changed = Signal(float)
     closing = Signal()
 
     def __init__(self) -> None:
@@ -59,6 +71,7 @@ class MainWindow(QObject):
         self.gallery = GalleryPanel()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
+        self.status = StatusLine()
         self.control = Banner("#f2c21a", "#141414", closable=False)
         self.notice = Banner(*INFO_COLOURS)
         self._build_centre()
@@ -71,12 +84,16 @@ class MainWindow(QObject):
         canvas = self.viewer.window._qt_viewer
         keys = {text: action.trigger for text, action in self.menus.keys().items()}
         keys["Ctrl+R"] = self.fit
-        self.key_guard = KeyGuard(self.qt_window, canvas, keys)
+        self.slides.list.setProperty(OWN_KEYS, ["Return", "Enter"])
+        self.key_guard = KeyGuard(self.qt_window, canvas, keys, frozenset("H"))
         self.show_napari_layers(False)
         self.viewer.canvas.overlays.scale_bar.visible = True
         self.viewer.mouse_drag_callbacks.append(self._mouse)
+        self.viewer.mouse_move_callbacks.append(self._moved)
+        self.viewer.scene.camera.events.zoom.connect(lambda _event: self.view_changed.emit(self.um_per_px))
         # napari's line names layers and array indices, which mean nothing to who looks at a slide.
         self.qt_window.statusBar().hide()
+        self._build_status()
         self.qt_window.installEventFilter(self)
         self.qt_window.resize(1400, 880)
 
@@ -94,6 +111,14 @@ class MainWindow(QObject):
         column.addWidget(self.notice)
         column.addWidget(self.stack, 1)
         self.qt_window.setCentralWidget(centre)
+
+    def _build_status(self) -> None:
+        bar = QToolBar("Status", self.qt_window)
+        bar.setObjectName("Status")
+        bar.setMovable(False)
+        bar.toggleViewAction().setVisible(False)
+        bar.addWidget(self.status)
+        self.qt_window.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bar)
 
     def _build_docks(self) -> None:
         # Below the left panels too, or the correlations have no room for intervals and p.
@@ -190,6 +215,24 @@ class MainWindow(QObject):
         camera.center = (0.0, y_um, x_um)
         zoom = min(self.viewer.canvas.size) / width_um
         camera.zoom = min(max(camera.zoom, zoom / 4), zoom)
+
+    @property
+    def um_per_px(self) -> float:
+        """Um of the slide in one px of the screen."""
+        return 1.0 / float(self.viewer.scene.camera.zoom)
+
+    def zoom_to(self, um_per_px: float) -> None:
+        """Show so many um in a px of the screen, about the middle of the view."""
+        self.viewer.scene.camera.zoom = 1.0 / um_per_px
+
+    def look_at(self, y_um: float, x_um: float) -> None:
+        """Move a point to the middle of the view."""
+        self.viewer.scene.camera.center = (0.0, y_um, x_um)
+
+    def _moved(self, viewer: napari.Viewer, event: object) -> None:
+        del event
+        y, x = viewer.cursor.position[-2:]
+        self.cursor_moved.emit(float(y), float(x))
 
     def _mouse(self, viewer: napari.Viewer, event: object) -> Iterator[None]:
         start = tuple(event.pos)  # type: ignore[attr-defined]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,58 +11,21 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from desktop_app.app import Desktop, WindowStart, build_window, open_start
+from desktop_app.app import WindowStart, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
 from desktop_app.store import NewAnalysis, NewCorrelation, Store
 from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
-from tests.app.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, add_analysis, write_slide
+from tests.app.conftest import MPP, Parts
+from tests.app.fakes import SAE_DIGEST, add_analysis, write_slide
 
 pytestmark = pytest.mark.gl
-MPP = 0.5
 OTHER_SAE = "0b" * 12
-
-
-class Parts:
-    """A window with its fakes."""
-
-    def __init__(self) -> None:
-        self.backend, self.dialogs = FakeBackend(), FakeDialogs()
-        self.desktop: Desktop = build_window(self.backend, self.dialogs)
-        self.window, self.controller = self.desktop.window, self.desktop.controller
-        self.window.show()
-        self.controller.start()
-
-    @property
-    def layers(self) -> list[str]:
-        return [layer.name for layer in self.window.viewer.layers]
-
-
-@pytest.fixture
-def parts(qtbot: QtBot) -> Iterator[Parts]:
-    built = Parts()
-    yield built
-    built.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    with Store.create(folder, author="tester") as store:
-        with Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide:
-            record = store.add_slide(slide.info)
-            add_analysis(store, record.id, slide, is_control=True)
-        (tmp_path / "cells.csv").write_text(
-            "x,y,type\n" + "".join(f"{20 * i},{15 * i},{'ab'[i % 2]}\n" for i in range(40))
-        )
-    return folder
 
 
 def test_an_empty_window_says_what_to_do(parts: Parts) -> None:

@@ -1,0 +1,54 @@
+"""A whole window with a fake worker and faked dialogs, and a project to open in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from desktop_app.app import Desktop, build_window
+from desktop_app.store import Store
+from sae_backend.slide import Slide
+from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
+
+MPP = 0.5
+
+
+class Parts:
+    """A window with its fakes."""
+
+    def __init__(self) -> None:
+        self.backend, self.dialogs = FakeBackend(), FakeDialogs()
+        self.desktop: Desktop = build_window(self.backend, self.dialogs)
+        self.window, self.controller = self.desktop.window, self.desktop.controller
+        self.window.show()
+        self.controller.start()
+
+    @property
+    def layers(self) -> list[str]:
+        return [layer.name for layer in self.window.viewer.layers]
+
+
+@pytest.fixture
+def parts(qtbot: QtBot) -> Iterator[Parts]:
+    built = Parts()
+    yield built
+    built.window.qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    with Store.create(folder, author="tester") as store:
+        with Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide:
+            record = store.add_slide(slide.info)
+            add_analysis(store, record.id, slide, is_control=True)
+        (tmp_path / "cells.csv").write_text(
+            "x,y,type\n" + "".join(f"{20 * i},{15 * i},{'ab'[i % 2]}\n" for i in range(40))
+        )
+    return folder
