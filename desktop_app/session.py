@@ -26,6 +26,7 @@ class Session:
     feature_changed = Signal(object)
     tile_changed = Signal(int)
     annotation_changed = Signal(object)
+    annotation_written = Signal(object, object)
     saved_changed = Signal(bool)
 
     def __init__(self) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from PySide6.QtCore import QStandardPaths
+
+from desktop_app import rescue
+
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
-    from desktop_app.store import AnnotationRecord
+    from desktop_app.store import AnnotationRecord, Store
 
 
 class AnnotationActions:
     """Keeps the form in step with the current feature and saves what was typed.
 
     What the project refuses (its disk is full, another program writes to it) is kept here, shown
-    again with its feature, and saved with the next change that the project takes.
+    again with its feature, and saved with the next change that the project takes; what is still refused
+    when the window closes goes into a file and is saved when the project is opened again.
     """
 
     def __init__(self, context: Context) -> None:
@@ -22,6 +31,10 @@ class AnnotationActions:
         # The form may be saved after the session went on to another slide or autoencoder.
         self._form_of: tuple[Path, str] | None = None
         self._unsaved: dict[tuple[Path, str, int], dict[str, Any]] = {}
+        self._revisions: dict[tuple[Path, str, int], int] = {}
+        self._looked_in: Store | None = None
+        # With the first slide: what is said before it opens would be taken away again.
+        context.session.slide_changed.connect(lambda _slide: self._take_rescued())
         context.window.annotation.save_requested.connect(self.save)
         context.session.feature_changed.connect(self._show)
         context.session.analysis_changed.connect(self._show)
@@ -44,24 +57,63 @@ class AnnotationActions:
             self._context.window.annotation.show_unsaved(fields)
 
     def close(self) -> None:
-        """Save what is being typed and what the project refused before."""
+        """Save what is being typed and what the project refused before, if need be into a file."""
         self._context.window.annotation.flush()
         self._save_rest()
+        for project, keys in groupby(sorted(self._unsaved), key=lambda key: key[0]):
+            entries = [
+                rescue.Rescued(
+                    str(project.absolute()), sae, feature, self._revisions.get((project, sae, feature), 0),
+                    self._unsaved[project, sae, feature],
+                )
+                for _, sae, feature in keys
+            ]  # fmt: skip
+            rescue.keep(entries, _rescue_folders(project))
+
+    def _take_rescued(self) -> None:
+        """Save what an earlier window could not, where nobody has changed it since."""
+        store = self._context.session.store
+        if store is None or store is self._looked_in:
+            return
+        self._looked_in = store
+        for path, entries in rescue.find(store.folder, _rescue_folders(store.folder)).items():
+            saved = [self._context.attempt(partial(_save_rescued, store, entry)) for entry in entries]
+            for entry in entries:
+                note = store.annotation(entry.sae_digest, entry.feature)
+                self._context.session.annotation_changed.emit(note)
+            self.refresh()
+            if all(saved):
+                with contextlib.suppress(OSError):
+                    # Left there, it is the same text and is saved again without harm.
+                    path.unlink()
+                self._context.window.say("What could not be saved when the window closed is saved now.")
+            elif None not in saved:
+                self._context.window.say(
+                    "Features were changed by somebody else after your text could not be saved. "
+                    f"Your text is in {path}.",
+                    error=True,
+                )
+
+    def refresh(self) -> None:
+        """Read the current feature's annotation anew."""
+        self._show()
 
     def _write(self, project: Path, sae: str, feature: int) -> bool:
         store, fields = self._context.session.store, self._unsaved[project, sae, feature]
         if store is None or store.folder != project:
             return False
 
-        def write() -> AnnotationRecord:
+        def write() -> tuple[AnnotationRecord, AnnotationRecord]:
             known = store.annotation(sae, feature)
-            return store.annotate(sae, feature, **fields, expected_revision=known.revision)
+            return known, store.annotate(sae, feature, **fields, expected_revision=known.revision)
 
-        note = self._context.attempt(write)
-        if note is None:
+        written = self._context.attempt(write)
+        if written is None:
             return False
+        before, note = written
         del self._unsaved[project, sae, feature]
         self._context.session.annotation_changed.emit(note)
+        self._context.session.annotation_written.emit(before, note)
         return True
 
     def _save_rest(self) -> None:
@@ -89,8 +141,28 @@ class AnnotationActions:
         found = self._context.attempt(lambda: (store.annotation(sae, feature), store.history(sae, feature)))
         if found is None:
             return
+        self._revisions[store.folder, sae, feature] = found[0].revision
         panel.show_feature(feature, *found)
         self._form_of = (store.folder, sae)
         unsaved = self._unsaved.get((store.folder, sae, feature))
         if unsaved:
             panel.show_unsaved(unsaved)
+
+
+def _rescue_folders(project: Path) -> tuple[Path, ...]:
+    home = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    return (project, Path(home) / "sparsescope", Path(tempfile.gettempdir()))
+
+
+def _save_rescued(store: Store, entry: rescue.Rescued) -> bool:
+    """Write an entry; False where the feature was changed since."""
+    known = store.annotation(entry.sae_digest, entry.feature)
+    same = all(known.content().get(field) == _plain(value) for field, value in entry.fields.items())
+    if known.revision != entry.revision and not same:
+        return False
+    store.annotate(entry.sae_digest, entry.feature, **entry.fields, expected_revision=known.revision)
+    return True
+
+
+def _plain(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.projects import ProjectActions
 from desktop_app.controller.review import ReviewActions
 from desktop_app.controller.status import StatusActions
+from desktop_app.controller.undo import UndoActions
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -34,6 +35,7 @@ class Controller:
         self.exports = ExportActions(context)
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
+        self.undo = UndoActions(context, self.annotations)
         self._closed = False
         context.window.closing.connect(self.close)
 

@@ -28,6 +28,7 @@ from desktop_app.widgets.heatmap_controls import HeatmapControls
 from desktop_app.widgets.jobs import JobsPanel
 from desktop_app.widgets.key_guard import OWN_KEYS, KeyGuard
 from desktop_app.widgets.menus import Menus
+from desktop_app.widgets.palette import Palette
 from desktop_app.widgets.slides import SlidesPanel
 from desktop_app.widgets.start_page import StartPage
 from desktop_app.widgets.status_line import StatusLine
@@ -81,6 +82,8 @@ class MainWindow(QObject):
         self.menus.napari_layers_toggled.connect(self.show_napari_layers)
         self.menus.quit_requested.connect(self.qt_window.close)
         self.menus.fit_requested.connect(self.fit)
+        self.menus.palette_requested.connect(self.show_palette)
+        self.palette: Palette | None = None
         canvas = self.viewer.window._qt_viewer
         keys = {text: action.trigger for text, action in self.menus.keys().items()}
         keys["Ctrl+R"] = self.fit
@@ -191,6 +194,12 @@ class MainWindow(QObject):
                 dock.setFloating(True)
                 dock.setGeometry(place.x() + 400, place.y() + 60 + 340 * index, 320, 320)
             dock.setVisible(visible)
+
+    def show_palette(self) -> None:
+        """Offer every command by its name."""
+        self.palette = Palette(self.menus.actions_by_text, self.qt_window)
+        self.palette.chosen.connect(lambda text: self.menus.actions_by_text[text].trigger())
+        self.palette.open()
 
     def show_control(self, is_control: bool) -> None:
         """Say above the slide that the features are a random-weights control, or take it away."""

@@ -23,6 +23,8 @@ class Menus(QObject):
     import_annotations_requested = Signal()
     export_view_requested = Signal()
     quit_requested = Signal()
+    undo_requested = Signal()
+    redo_requested = Signal()
     fit_requested = Signal()
     go_to_requested = Signal()
     name_requested = Signal()
@@ -44,6 +46,7 @@ class Menus(QObject):
     correlate_requested = Signal()
     guide_requested = Signal(str)
     about_requested = Signal()
+    palette_requested = Signal()
 
     def __init__(self, bar: QMenuBar, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +54,9 @@ class Menus(QObject):
         bar.clear()
         self.actions_by_text: dict[str, QAction] = {}
         self._file()
+        edit = bar.addMenu("&Edit")
+        self._add(edit, "Undo", self.undo_requested, "Ctrl+Z")
+        self._add(edit, "Redo", self.redo_requested, "Ctrl+Shift+Z")
         self.view = self._view()
         slide = bar.addMenu("&Slide")
         self._add(slide, "Add slide…", self.open_slide_requested)
@@ -128,6 +134,7 @@ class Menus(QObject):
             action.setShortcut(QKeySequence(key))
             action.triggered.connect(lambda _=False, name=page: self.guide_requested.emit(name))
             self.actions_by_text[text] = action
+        self._add(menu, "All commands…", self.palette_requested, "Ctrl+P")
         menu.addSeparator()
         self._add(menu, "About Sparsescope", self.about_requested)
 

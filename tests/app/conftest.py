@@ -52,3 +52,13 @@ def project(tmp_path: Path) -> Path:
             "x,y,type\n" + "".join(f"{20 * i},{15 * i},{'ab'[i % 2]}\n" for i in range(40))
         )
     return folder
+
+
+@pytest.fixture
+def other_parts(qtbot: QtBot) -> Iterator[Parts]:
+    """A second window, for what is opened after the first was closed."""
+    built = Parts()
+    yield built
+    built.window.qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()

@@ -6,7 +6,7 @@ import numpy as np
 
 from sae_backend.colour_statistics import COLOUR_STATISTICS, colour_statistics
 from sae_backend.demo.specs import CohortSpec, cohort
-from sae_backend.demo.world import CELL_TYPES, Drawing
+from sae_backend.demo.world import CELL_TYPES, RECORDED_TYPES, Drawing
 
 _TILE_PX = 224
 
@@ -24,7 +24,7 @@ def test_no_colour_statistic_follows_plasma_cells_fibroblasts_or_macrophages() -
                 tile = drawing.block(top, left, _TILE_PX, _TILE_PX)
                 inside = (np.abs(cells.y_l0 - top - 112) < 112) & (np.abs(cells.x_l0 - left - 112) < 112)
                 statistics.append(colour_statistics(tile[None])[0])
-                counts.append(np.bincount(cells.type_index[inside], minlength=len(CELL_TYPES)))
+                counts.append(np.bincount(cells.type_index[inside], minlength=len(RECORDED_TYPES)))
     x, y = np.array(statistics), np.array(counts, float)
     assert len(x) > 200
     r = np.corrcoef(x.T, y.T)[: len(COLOUR_STATISTICS), len(COLOUR_STATISTICS) :]

@@ -1,0 +1,128 @@
+"""Undo and redo of what was written about features, as long as the project is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sae_backend.errors import StoreError
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+
+    from desktop_app.controller.annotations import AnnotationActions
+    from desktop_app.controller.context import Context
+    from desktop_app.store import AnnotationRecord
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a feature's annotation: the fields that differ, before and after."""
+
+    sae_digest: str
+    feature: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @property
+    def turned(self) -> Change:
+        """The change that takes this one back."""
+        return Change(self.sae_digest, self.feature, self.after, self.before)
+
+    @property
+    def words(self) -> str:
+        """What was changed."""
+        return f"{', '.join(self.after)} of feature {self.feature}"
+
+
+class UndoActions:
+    """Takes changes back and makes them again, each as a new entry of the history.
+
+    What somebody else changed in the meantime is never overwritten.
+    """
+
+    def __init__(self, context: Context, annotations: AnnotationActions) -> None:
+        self._context, self._annotations = context, annotations
+        self._done: list[Change] = []
+        self._undone: list[Change] = []
+        menus = context.window.menus
+        menus.undo_requested.connect(self.undo)
+        menus.redo_requested.connect(self.redo)
+        context.session.annotation_written.connect(self._written)
+        context.session.project_changed.connect(lambda _store: self._forget())
+        self._label()
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        # What is being typed is a change like any other.
+        self._context.window.annotation.flush()
+        if self._done:
+            change = self._done.pop()
+            if self._apply(change.turned):
+                self._undone.append(change)
+        self._label()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._context.window.annotation.flush()
+        if self._undone:
+            change = self._undone.pop()
+            if self._apply(change):
+                self._done.append(change)
+        self._label()
+
+    def _apply(self, change: Change) -> bool:
+        store, session = self._context.session.store, self._context.session
+        if store is None:
+            return False
+
+        def write() -> AnnotationRecord:
+            known = store.annotation(change.sae_digest, change.feature)
+            if any(known.content()[field] != value for field, value in change.before.items()):
+                raise StoreError(
+                    f"The {change.words} was changed again by {known.author or 'somebody'}, so it stays as it is.",
+                    "The history below the form shows who wrote what.",
+                )
+            return store.annotate(
+                change.sae_digest, change.feature, **change.after, expected_revision=known.revision
+            )
+
+        note = self._context.attempt(write)
+        if note is None:
+            return False
+        session.annotation_changed.emit(note)
+        if session.features is not None and session.features.sae_digest == change.sae_digest:
+            session.set_feature(change.feature)
+            self._annotations.refresh()
+        self._context.window.show_panel("Annotation")
+        return True
+
+    def _written(self, before: AnnotationRecord, after: AnnotationRecord) -> None:
+        old, new = before.content(), after.content()
+        fields = [field for field in new if new[field] != old[field]]
+        if fields:
+            self._done.append(
+                Change(
+                    after.sae_digest,
+                    after.feature,
+                    {field: old[field] for field in fields},
+                    {field: new[field] for field in fields},
+                )
+            )
+            self._undone.clear()
+            self._label()
+
+    def _forget(self) -> None:
+        self._done.clear()
+        self._undone.clear()
+        self._label()
+
+    def _label(self) -> None:
+        actions = self._context.window.menus.actions_by_text
+        for text, changes in (("Undo", self._done), ("Redo", self._undone)):
+            _name(actions[text], text, changes)
+
+
+def _name(action: QAction, text: str, changes: list[Change]) -> None:
+    action.setEnabled(bool(changes))
+    action.setText(f"{text}: {changes[-1].words}" if changes else text)
