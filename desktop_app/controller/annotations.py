@@ -79,8 +79,9 @@ class AnnotationActions:
         for path, entries in rescue.find(store.folder, _rescue_folders(store.folder)).items():
             saved = [self._context.attempt(partial(_save_rescued, store, entry)) for entry in entries]
             for entry in entries:
-                note = store.annotation(entry.sae_digest, entry.feature)
-                self._context.session.annotation_changed.emit(note)
+                note = self._context.attempt(partial(store.annotation, entry.sae_digest, entry.feature))
+                if note is not None:
+                    self._context.session.annotation_changed.emit(note)
             self.refresh()
             if all(saved):
                 with contextlib.suppress(OSError):
