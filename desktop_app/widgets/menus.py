@@ -67,10 +67,10 @@ class Menus(QObject):
         features = bar.addMenu("F&eatures")
         self._add(features, "Next feature", self.next_feature_requested, "J")
         self._add(features, "Previous feature", self.previous_feature_requested, "K")
-        self._add(features, "Search…", self.search_requested, "/")
+        self._add(features, "Search the features…", self.search_requested, "/")
         self._add(features, "What fires at the pointer", self.fires_here_requested, "I")
         features.addSeparator()
-        self._add(features, "Name it", self.name_requested, "N")
+        self._add(features, "Name the feature", self.name_requested, "N")
         grades = features.addMenu("Confidence")
         for grade in range(1, 6):
             action = grades.addAction(f"{grade}" + {1: " – a guess", 5: " – certain"}.get(grade, ""))
