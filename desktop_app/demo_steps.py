@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
 from desktop_app.jobs import AnalyzeOptions, import_cells
 from desktop_app.store import Store
+from sae_backend.demo import truth
 from sae_backend.demo.specs import SlideSpec
 from sae_backend.demo.truth import TruthFiles, truth_files
-from sae_backend.errors import SparsescopeError, UserInputError
+from sae_backend.errors import SparsescopeError
 from sae_backend.shipped import SHIPPED_ENCODER, sae_folder, scoreboard_followers
 
 FIRST_TYPE: Final = "lymphocyte"
@@ -28,13 +28,7 @@ def demo_paths(out: Path) -> tuple[Path, TruthFiles]:
 
 def is_drawn(out: Path) -> bool:
     """Whether the slide is there, whole, and the one that this version draws."""
-    slide, truth = demo_paths(out)
-    try:
-        record = json.loads(truth.settings.read_text(encoding="utf-8"))
-        return slide.exists() and SlideSpec.from_json(record["spec"]) == DEMO_SLIDE
-    except (OSError, ValueError, KeyError, TypeError, UserInputError):
-        # Whatever is wrong with it, drawing it anew puts it right.
-        return False
+    return truth.is_drawn(out, DEMO_SLIDE)
 
 
 def open_project(out: Path) -> Store:

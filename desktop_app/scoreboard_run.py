@@ -19,7 +19,7 @@ from sae_backend.demo.artefacts import ARTEFACTS
 from sae_backend.demo.regions import COARSE_PX
 from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort
-from sae_backend.demo.truth import truth_files
+from sae_backend.demo.truth import is_drawn, truth_files
 from sae_backend.demo.world import CELL_TYPES, RECORDED_TYPES, Drawing
 from sae_backend.embeddings import Embeddings
 from sae_backend.features import FeatureMatrix
@@ -98,7 +98,7 @@ def run_scoreboard(out: Path, backend: Backend, report: Report, spec: Scoreboard
     folder = out / "slides"
     for number, slide in enumerate(slides):
         report(Progress(0, "draw slides", number, len(slides), 0.0, None))
-        if not truth_files(folder, slide.name).settings.exists():
+        if not is_drawn(folder, slide):
             wait_for(backend, backend.submit(DrawRequest(str(folder), slide.to_json())), None)
     report(Progress(0, "draw slides", len(slides), len(slides), 0.0, None))
     data = []

@@ -18,7 +18,9 @@ from skimage.measure import approximate_polygon, find_contours
 
 from sae_backend.demo.domains import REGIONS
 from sae_backend.demo.regions import COARSE_PX
+from sae_backend.demo.specs import SlideSpec
 from sae_backend.demo.world import RECORDED_TYPES, Cells, Drawing
+from sae_backend.errors import UserInputError
 
 _OUTLINE_POINTS: Final = 12
 _CHUNK: Final = 20_000
@@ -57,6 +59,17 @@ def truth_files(folder: Path, name: str) -> TruthFiles:
         folder / f"{name}.regions.geojson",
         folder / f"{name}.json",
     )
+
+
+def is_drawn(folder: Path, spec: SlideSpec) -> bool:
+    """Whether a slide is there, whole, and the one that this version of the world draws from the spec."""
+    try:
+        # The settings are written last, so a slide with settings is whole.
+        record = json.loads(truth_files(folder, spec.name).settings.read_text(encoding="utf-8"))
+        return (folder / f"{spec.name}.tiff").exists() and SlideSpec.from_json(record["spec"]) == spec
+    except (OSError, ValueError, KeyError, TypeError, UserInputError):
+        # Whatever is wrong with it, drawing it anew puts it right.
+        return False
 
 
 def write_truth(folder: Path, drawing: Drawing) -> TruthFiles:

@@ -22,6 +22,7 @@ from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.slide import DemoSlide, draw_slide, write_demo_slide
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort, paired_scans
 from sae_backend.demo.stains import Stain
+from sae_backend.demo.truth import is_drawn
 from sae_backend.demo.world import RECORDED_TYPES, Drawing
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.slide import Slide
@@ -186,6 +187,16 @@ def test_the_geojson_says_the_same_as_the_table(demo: DemoSlide) -> None:
     assert np.abs(counts[0].counts - counts[1].counts).sum() <= 2
     features = orjson.loads(demo.cells_path.read_bytes())["features"]
     assert all(f["geometry"]["coordinates"][0][0] == f["geometry"]["coordinates"][0][-1] for f in features)
+
+
+def test_a_slide_of_another_version_or_spec_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    made = draw_slide(tmp_path, SPEC)
+    assert is_drawn(tmp_path, SPEC)
+    assert not is_drawn(tmp_path, replace(SPEC, seed=SPEC.seed + 1))
+    record = json.loads(made.truth.settings.read_text())
+    record["spec"]["world_version"] -= 1
+    made.truth.settings.write_text(json.dumps(record))
+    assert not is_drawn(tmp_path, SPEC)
 
 
 def test_regions_and_artefacts_are_outlined(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from sae_backend.compute.pretrain.views import Pieces, ViewSpec, look, pair_corn
 from sae_backend.compute.small_vit import MEAN, PATCH_PX, STD, SmallVit, random_state
 from sae_backend.demo.slide import draw_slide
 from sae_backend.demo.specs import CohortSpec, cohort
+from sae_backend.demo.truth import is_drawn
 from sae_backend.errors import WeightsError
 from sae_backend.slide import Slide
 from sae_backend.tissue import find_tissue
@@ -93,8 +94,8 @@ def draw_cohort(folder: Path, spec: CohortSpec, say: Say) -> list[Path]:
     paths = []
     for slide in cohort(spec):
         path = folder / f"{slide.name}.tiff"
-        # The settings are written last, so a slide with settings is whole.
-        if not path.with_suffix(".json").exists():
+        if not is_drawn(folder, slide):
+            path.with_suffix(".npy").unlink(missing_ok=True)  # what was unpacked of an older one
             draw_slide(folder, slide)
             say(f"drawn {path.name}")
         paths.append(path)
