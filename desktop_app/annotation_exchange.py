@@ -5,17 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import os
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
-from desktop_app.store import AnnotationRecord, ImportReport, Store
+from desktop_app.store import (
+    AnnotationRecord,
+    CommentRecord,
+    ExampleRecord,
+    FeatureRef,
+    HistoryRecord,
+    ImportReport,
+    Store,
+)
 from sae_backend.errors import StoreError, UserInputError
 
 FORMAT: Final = "sparsescope-annotations"
-VERSION: Final = 1
-COLUMNS: Final = (
+VERSION: Final = 2
+_COLUMNS_1: Final = (
     "sae_digest",
     "feature",
     "name",
@@ -26,20 +35,35 @@ COLUMNS: Final = (
     "author",
     "updated_at",
 )
+COLUMNS: Final = (*_COLUMNS_1, "concept", "nature", "polysemantic")
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _FILE_MAX_BYTES: Final = 256 << 20
+_Remark = TypeVar("_Remark", CommentRecord, ExampleRecord)
 
 
 def export_json(store: Store, path: Path) -> None:
-    """Write all annotations as JSON that `import_json` reads back equal (without their history).
+    """Write annotations, comments and examples as JSON that `import_json` reads back equal.
+
+    The file is complete: the history of each annotation and what was withdrawn are in it too.
 
     Raises
     ------
     StoreError
         When the file cannot be written; an older file of that name is then still whole.
     """
-    entries = [{name: getattr(record, name) for name in COLUMNS} for record in store.annotations()]
-    document = {"format": FORMAT, "version": VERSION, "annotations": entries}
+    notes = store.annotations()
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "annotations": [{name: getattr(record, name) for name in COLUMNS} for record in notes],
+        "comments": [asdict(comment) for comment in store.comments(withdrawn=True)],
+        "examples": [asdict(example) for example in store.examples(withdrawn=True)],
+        "history": [
+            {"sae_digest": note.sae_digest, "feature": note.feature, **asdict(line)}
+            for note in notes
+            for line in store.history(note.sae_digest, note.feature)
+        ],
+    }
     _replace_file(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
@@ -82,7 +106,63 @@ def import_json(store: Store, path: Path) -> ImportReport:
         raise UserInputError(
             f"{path.name} is not valid JSON: {error}.", "Export the annotations again."
         ) from error
-    return store.import_annotations(_records(document, path.name))
+    notes = _records(document, path.name)
+    comments = _remarks(document, "comments", CommentRecord, path.name)
+    examples = _remarks(document, "examples", ExampleRecord, path.name)
+    report = store.import_annotations(notes, _histories(document, path.name))
+    n_comments, n_examples = store.import_remarks(comments, examples)
+    return replace(report, comments_added=n_comments, examples_added=n_examples)
+
+
+def _histories(document: Any, name: str) -> dict[FeatureRef, list[HistoryRecord]]:
+    found: dict[FeatureRef, list[HistoryRecord]] = {}
+    wanted = {"sae_digest", "feature", *(field.name for field in fields(HistoryRecord))}
+    for number, entry in enumerate(document.get("history", []), start=1):
+        if not isinstance(entry, dict) or set(entry) != wanted:
+            raise UserInputError(
+                f"Entry {number} of the history in {name} does not have the fields {', '.join(sorted(wanted))}.",
+                "Export the annotations again.",
+            )
+        ref = FeatureRef(entry["sae_digest"], entry["feature"])
+        texts = (entry[field] for field in ("sae_digest", "at", "author", "field"))
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(entry[field], int) for field in ("feature", "revision")
+        ):
+            raise UserInputError(
+                f"Entry {number} of the history in {name} has a value of the wrong kind.",
+                "Export the annotations again.",
+            )
+        before, after = (
+            tuple(value) if isinstance(value, list) else value for value in (entry["before"], entry["after"])
+        )
+        line = HistoryRecord(entry["at"], entry["author"], entry["field"], before, after, entry["revision"])
+        found.setdefault(ref, []).append(line)
+    return found
+
+
+def _remarks(document: Any, key: str, record: type[_Remark], name: str) -> list[_Remark]:
+    """Comments or examples of a document, every value of the type that the record says."""
+    found: list[_Remark] = []
+    kinds = {"str": str, "int": int, "float": int | float, "bool": bool}
+    for number, entry in enumerate(document.get(key, []), start=1):
+        wanted = {field.name: kinds[str(field.type)] for field in fields(record)}
+        if not isinstance(entry, dict) or set(entry) != set(wanted):
+            raise UserInputError(
+                f"Entry {number} of the {key} in {name} does not have the fields {', '.join(wanted)}.",
+                "Export the annotations again.",
+            )
+        for field, kind in wanted.items():
+            if not isinstance(entry[field], kind) or (kind is int and isinstance(entry[field], bool)):
+                raise UserInputError(
+                    f"Entry {number} of the {key} in {name} has a {field} of the wrong kind.",
+                    "Export the annotations again.",
+                )
+        if entry["feature"] < 0:
+            raise UserInputError(
+                f"Entry {number} of the {key} in {name} is about no feature.", "Export it again."
+            )
+        found.append(record(**entry))
+    return found
 
 
 def _records(document: Any, name: str) -> list[AnnotationRecord]:
@@ -90,30 +170,34 @@ def _records(document: Any, name: str) -> list[AnnotationRecord]:
         raise UserInputError(
             f"{name} does not hold annotations.", "Choose a file that `annotate export` wrote as JSON."
         )
-    if document.get("version") != VERSION:
+    version = document.get("version")
+    if version not in (1, VERSION):
         raise UserInputError(
             f"{name} was written by a newer version of Sparsescope.", "Install the newest version."
         )
+    columns = _COLUMNS_1 if version == 1 else COLUMNS
     entries = document.get("annotations")
     if not isinstance(entries, list):
         raise UserInputError(f"{name} has no list of annotations.", "Export the annotations again.")
-    records = [_entry(entry, f"Annotation {i} in {name}") for i, entry in enumerate(entries, start=1)]
+    records = [
+        _entry(entry, columns, f"Annotation {i} in {name}") for i, entry in enumerate(entries, start=1)
+    ]
     if len({(record.sae_digest, record.feature) for record in records}) != len(records):
         raise UserInputError(f"{name} describes a feature twice.", "Keep one of the two.")
     return records
 
 
-def _entry(entry: Any, where: str) -> AnnotationRecord:
-    if not isinstance(entry, dict) or set(entry) != set(COLUMNS):
+def _entry(entry: Any, columns: tuple[str, ...], where: str) -> AnnotationRecord:
+    if not isinstance(entry, dict) or set(entry) != set(columns):
         raise UserInputError(
-            f"{where} does not have exactly the fields {', '.join(COLUMNS)}.", "Export the annotations again."
+            f"{where} does not have exactly the fields {', '.join(columns)}.", "Export the annotations again."
         )
     for field in ("sae_digest", "author", "updated_at"):
         if not isinstance(entry[field], str):
             raise UserInputError(f"{where} has a {field} that is not text.", "Export it again.")
     if not isinstance(entry["tags"], list):
         raise UserInputError(f"{where} has tags that are not a list.", "Export it again.")
-    # The store checks the five fields that people edit, and the number of the feature.
+    # The store checks the fields that people edit, and the number of the feature.
     return AnnotationRecord(**{**entry, "tags": tuple(entry["tags"])})
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from types import EllipsisType
 from typing import Any, Final, cast
 
@@ -15,12 +16,15 @@ from desktop_app.store.plain import from_text, now_utc, to_text
 from desktop_app.store.records import (
     CONFIDENCES,
     CONTENT_FIELDS,
+    NATURES,
     STATUSES,
     AnnotationConflict,
     AnnotationRecord,
+    FeatureRef,
     FieldValue,
     HistoryRecord,
     ImportReport,
+    Nature,
     Status,
 )
 from sae_backend.errors import StoreError, UserInputError
@@ -51,12 +55,12 @@ def checked_content(content: Mapping[str, Any]) -> dict[str, FieldValue]:
     clean: dict[str, FieldValue] = {}
     for field, value in content.items():
         match field:
-            case "name" | "description":
-                clean[field] = _checked_text(field, value).strip()
+            case "name" | "description" | "concept":
+                clean[field] = checked_text(field, value).strip()
             case "tags":
                 if isinstance(value, str) or not isinstance(value, Iterable):
                     raise UserInputError("Tags are a list of words.", "Give them separately.")
-                tags = [_checked_text("tag", tag).strip() for tag in value]
+                tags = [checked_text("tag", tag).strip() for tag in value]
                 clean[field] = tuple(dict.fromkeys(tag for tag in tags if tag))
             case "confidence":
                 whole = value is None or (hasattr(value, "__index__") and not isinstance(value, bool))
@@ -72,12 +76,25 @@ def checked_content(content: Mapping[str, Any]) -> dict[str, FieldValue]:
                         f"There is no status {value!r}.", f"Give one of {', '.join(STATUSES)}."
                     )
                 clean[field] = value
+            case "nature":
+                if value not in NATURES:
+                    raise UserInputError(
+                        f"A feature is not {value!r}.", "Give biological, technical, or nothing."
+                    )
+                clean[field] = value
+            case "polysemantic":
+                if not isinstance(value, bool):
+                    raise UserInputError(
+                        f"The polysemantic mark cannot be {value!r}.", "It is either set or not."
+                    )
+                clean[field] = value
             case _:
                 raise UserInputError(f"Annotations have no field {field!r}.", "Check its spelling.")
     return clean
 
 
-def _checked_text(field: str, value: Any) -> str:
+def checked_text(field: str, value: Any) -> str:
+    """Return a text that can be stored, or raise `UserInputError`."""
     if not isinstance(value, str):
         raise UserInputError(f"A {field} has to be text.", "Put it in quotation marks.")
     try:
@@ -160,6 +177,9 @@ class AnnotationRows:
         tags: Iterable[str] | None = None,
         confidence: int | EllipsisType | None = ...,
         status: Status | str | None = None,
+        concept: str | None = None,
+        nature: Nature | str | None = None,
+        polysemantic: bool | None = None,
         expected_revision: int | None = None,
     ) -> AnnotationRecord:
         """Change the given fields of a feature's annotation; on return they are on the disk.
@@ -168,7 +188,7 @@ class AnnotationRows:
         ----------
         sae_digest, feature
             The feature.
-        name, description, tags, status
+        name, description, tags, status, concept, nature, polysemantic
             New values; None leaves a field alone.
         confidence
             1 to 5, None to clear it; left out, it stays.
@@ -188,6 +208,9 @@ class AnnotationRows:
             "description": description,
             "tags": tags,
             "status": status,
+            "concept": concept,
+            "nature": nature,
+            "polysemantic": polysemantic,
         }
         wish: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
         if confidence is not ...:
@@ -246,29 +269,45 @@ class AnnotationRows:
                 return current
             return _put(connection, current, content, self.author, now_utc())
 
-    def import_annotations(self, records: Iterable[AnnotationRecord]) -> ImportReport:
+    def import_annotations(
+        self,
+        records: Iterable[AnnotationRecord],
+        histories: Mapping[FeatureRef, Sequence[HistoryRecord]] | None = None,
+    ) -> ImportReport:
         """Add annotations that others made, under their names; never overwrite one that differs.
 
-        Either all that can be added are, or (on an error) none.
+        Either all that can be added are, or (on an error) none. A history that leads from nothing to the
+        annotation is taken over with it; any other is left out and a new one begins.
         """
+        with self._database.write() as connection:
+            return self._import(connection, records, histories or {})
+
+    def _import(
+        self,
+        connection: Connection,
+        records: Iterable[AnnotationRecord],
+        histories: Mapping[FeatureRef, Sequence[HistoryRecord]],
+    ) -> ImportReport:
         added = unchanged = 0
         conflicts: list[AnnotationConflict] = []
-        with self._database.write() as connection:
-            for theirs in records:
-                index = checked_feature(theirs.feature)
-                content = checked_content(theirs.content())
-                mine = _get(connection, theirs.sae_digest, index)
-                if mine.revision == 0:
-                    at = theirs.updated_at or now_utc()
-                    _put(connection, mine, content, theirs.author, at)
-                    added += 1
-                    continue
-                own = mine.content()
-                differing = tuple(field for field in CONTENT_FIELDS if content[field] != own[field])
-                if differing:
-                    conflicts.append(AnnotationConflict(mine, theirs, differing))
+        for theirs in records:
+            index = checked_feature(theirs.feature)
+            content = checked_content(theirs.content())
+            mine = _get(connection, theirs.sae_digest, index)
+            if mine.revision == 0:
+                lines = histories.get(theirs.ref, ())
+                if _leads_to(lines, content):
+                    _replay(connection, theirs, lines)
                 else:
-                    unchanged += 1
+                    _put(connection, mine, content, theirs.author, theirs.updated_at or now_utc())
+                added += 1
+                continue
+            own = mine.content()
+            differing = tuple(field for field in CONTENT_FIELDS if content[field] != own[field])
+            if differing:
+                conflicts.append(AnnotationConflict(mine, theirs, differing))
+            else:
+                unchanged += 1
         return ImportReport(added, unchanged, conflicts)
 
 
@@ -287,3 +326,24 @@ def _history(connection: Connection, sae_digest: str, feature: int) -> list[Hist
         )
         for row in rows
     ]
+
+
+def _leads_to(lines: Sequence[HistoryRecord], content: Mapping[str, FieldValue]) -> bool:
+    """Whether a history begins with nothing, has no gap, and ends with this content."""
+    state = AnnotationRecord("", 0).content()
+    revision = 0
+    for line in lines:
+        if line.revision not in (revision, revision + 1) or line.revision == 0:
+            return False
+        if line.field not in state or state[line.field] != line.before or line.before == line.after:
+            return False
+        state[line.field] = checked_content({line.field: line.after})[line.field]
+        revision = line.revision
+    return bool(lines) and state == content
+
+
+def _replay(connection: Connection, theirs: AnnotationRecord, lines: Sequence[HistoryRecord]) -> None:
+    known = AnnotationRecord(theirs.sae_digest, theirs.feature)
+    for _, group in groupby(lines, key=lambda line: line.revision):
+        step = list(group)
+        known = _put(connection, known, {line.field: line.after for line in step}, step[0].author, step[0].at)

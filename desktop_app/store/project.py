@@ -14,6 +14,9 @@ from desktop_app.store.annotations import AnnotationRows
 from desktop_app.store.cell_tables import CellRows
 from desktop_app.store.correlation_tables import CorrelationRows
 from desktop_app.store.engine import Database, read_only_error
+from desktop_app.store.lists import ListRows
+from desktop_app.store.regions import RegionRows
+from desktop_app.store.remarks import RemarkRows
 from desktop_app.store.slides import SlideRows
 from sae_backend.errors import StoreError
 
@@ -29,7 +32,16 @@ def _user() -> str:
         return "unknown"
 
 
-class Store(SlideRows, AnalysisRows, AnnotationRows, CellRows, CorrelationRows):
+class Store(
+    SlideRows,
+    AnalysisRows,
+    AnnotationRows,
+    RemarkRows,
+    RegionRows,
+    ListRows,
+    CellRows,
+    CorrelationRows,
+):
     """All that a project remembers. Made by `create` or `open`; belongs to the thread that made it.
 
     Parameters

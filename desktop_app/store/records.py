@@ -11,9 +11,17 @@ MppSource = Literal["file", "user", "unknown"]
 Status = Literal["unseen", "draft", "reviewed", "rejected"]
 STATUSES: Final[tuple[Status, ...]] = ("unseen", "draft", "reviewed", "rejected")
 CONFIDENCES: Final = (1, 2, 3, 4, 5)
-CONTENT_FIELDS: Final = ("name", "description", "tags", "confidence", "status")
+Nature = Literal["", "biological", "technical"]
+NATURES: Final[tuple[Nature, ...]] = ("", "biological", "technical")
+RegionKind = Literal["polygon", "rectangle", "brush"]
+REGION_KINDS: Final[tuple[RegionKind, ...]] = ("polygon", "rectangle", "brush")
+CONTENT_FIELDS: Final = (
+    "name", "description", "tags", "confidence", "status", "concept", "nature", "polysemantic",
+)  # fmt: skip
+BOOKMARKS: Final = "Bookmarks"
+"""Name of the list that the key B fills."""
 
-FieldValue = str | int | tuple[str, ...] | None
+FieldValue = str | int | bool | tuple[str, ...] | None
 """Value of one annotation field."""
 
 
@@ -98,7 +106,9 @@ class AnalysisRecord:
 class AnnotationRecord:
     """What people say of one feature. Revision 0 means that nobody has said anything yet.
 
-    `confidence` is 1 to 5 or None; `updated_at` is UTC in ISO 8601, empty at revision 0.
+    `confidence` is 1 to 5 or None; `updated_at` is UTC in ISO 8601, empty at revision 0. `concept` is
+    a term of the vocabulary or empty; `nature` says whether the feature follows biology or how the slide
+    was made; `polysemantic` that it sees several unrelated things.
     """
 
     sae_digest: str
@@ -111,6 +121,9 @@ class AnnotationRecord:
     author: str = ""
     updated_at: str = ""
     revision: int = 0
+    concept: str = ""
+    nature: Nature = ""
+    polysemantic: bool = False
 
     @property
     def ref(self) -> FeatureRef:
@@ -118,7 +131,7 @@ class AnnotationRecord:
         return FeatureRef(self.sae_digest, self.feature)
 
     def content(self) -> dict[str, FieldValue]:
-        """The five fields that people edit, by name."""
+        """The fields that people edit, by name."""
         return {name: getattr(self, name) for name in CONTENT_FIELDS}
 
 
@@ -132,6 +145,71 @@ class HistoryRecord:
     before: FieldValue
     after: FieldValue
     revision: int
+
+
+@dataclass(frozen=True)
+class CommentRecord:
+    """What somebody said about a feature. `at` is UTC in ISO 8601; `uid` is the same in every copy."""
+
+    uid: str
+    sae_digest: str
+    feature: int
+    text: str
+    author: str
+    at: str
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True)
+class ExampleRecord:
+    """A place that shows a feature: a box of level-0 px on the slide of that fingerprint.
+
+    `region_uid` names the region that it stands for, empty where it is a tile.
+    """
+
+    uid: str
+    sae_digest: str
+    feature: int
+    slide_fingerprint: str
+    y_l0: float
+    x_l0: float
+    height_l0: float
+    width_l0: float
+    region_uid: str
+    author: str
+    at: str
+    withdrawn: bool = False
+
+
+Ring = tuple[tuple[float, float], ...]
+"""Closed line of (y, x) level-0 px, the first point not repeated; pixel 0 spans 0 to 1."""
+
+
+@dataclass(frozen=True)
+class RegionRecord:
+    """A region that somebody drew on a slide.
+
+    `polygons_l0` holds polygons, each a tuple of rings: the outer one, then its holes.
+    """
+
+    uid: str
+    slide_id: int
+    name: str
+    kind: RegionKind
+    polygons_l0: tuple[tuple[Ring, ...], ...]
+    author: str
+    at: str
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True)
+class FeatureListRecord:
+    """A named list of features; `features` are those of one SAE, in the order they were added."""
+
+    name: str
+    author: str
+    at: str
+    features: tuple[FeatureRef, ...]
 
 
 @dataclass(frozen=True)
@@ -150,6 +228,8 @@ class ImportReport:
     added: int
     unchanged: int
     conflicts: list[AnnotationConflict]
+    comments_added: int = 0
+    examples_added: int = 0
 
 
 @dataclass(frozen=True)

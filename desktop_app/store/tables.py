@@ -9,6 +9,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -98,9 +99,13 @@ annotations = Table(
     Column("author", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("concept", Text, nullable=False, server_default=""),
+    Column("nature", Text, nullable=False, server_default=""),
+    Column("polysemantic", Boolean(create_constraint=False), nullable=False, server_default="0"),
     CheckConstraint("feature >= 0", name="feature"),
     CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
     CheckConstraint("status IN ('unseen', 'draft', 'reviewed', 'rejected')", name="status"),
+    CheckConstraint("nature IN ('', 'biological', 'technical')", name="nature"),
 )
 
 annotation_history = Table(
@@ -117,6 +122,78 @@ annotation_history = Table(
     Column("at", Text, nullable=False),
     ForeignKeyConstraint(["sae_digest", "feature"], ["annotations.sae_digest", "annotations.feature"]),
     UniqueConstraint("sae_digest", "feature", "revision", "field"),
+)
+
+# Nothing here is ever deleted: what is taken back is marked. The `uid` tells what two copies of a
+# project have in common when they are merged.
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("sae_digest", Text, nullable=False),
+    Column("feature", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("withdrawn", Boolean(create_constraint=False), nullable=False),
+    CheckConstraint("feature >= 0", name="feature"),
+    Index(None, "sae_digest", "feature"),
+)
+
+regions = Table(
+    "regions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("polygons_l0", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("withdrawn", Boolean(create_constraint=False), nullable=False),
+    CheckConstraint("kind IN ('polygon', 'rectangle', 'brush')", name="kind"),
+)
+
+# A place on a slide that shows a feature: a box of level-0 px, by the slide's fingerprint, so that
+# it outlives another tile grid and means the same in a colleague's project.
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("sae_digest", Text, nullable=False),
+    Column("feature", Integer, nullable=False),
+    Column("slide_fingerprint", Text, nullable=False),
+    Column("y_l0", Float, nullable=False),
+    Column("x_l0", Float, nullable=False),
+    Column("height_l0", Float, nullable=False),
+    Column("width_l0", Float, nullable=False),
+    Column("region_uid", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("withdrawn", Boolean(create_constraint=False), nullable=False),
+    CheckConstraint("feature >= 0", name="feature"),
+    Index(None, "sae_digest", "feature"),
+)
+
+feature_lists = Table(
+    "feature_lists",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+feature_list_entries = Table(
+    "feature_list_entries",
+    metadata,
+    Column("list_id", ForeignKey("feature_lists.id"), primary_key=True),
+    Column("sae_digest", Text, primary_key=True),
+    Column("feature", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
 )
 
 cell_imports = Table(

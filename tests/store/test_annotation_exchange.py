@@ -41,6 +41,18 @@ def test_json_goes_round_unchanged(filled: Store, exported: Path, tmp_path: Path
     assert (tmp_path / "again.json").read_bytes() == exported.read_bytes()
 
 
+def test_a_history_that_does_not_lead_to_the_annotation_is_left_out(
+    filled: Store, exported: Path, tmp_path: Path
+) -> None:
+    document = json.loads(exported.read_text())
+    document["history"] = [line for line in document["history"] if line["revision"] != 1]
+    exported.write_text(json.dumps(document))
+    with Store.create(tmp_path / "other", author="Grace") as other:
+        import_json(other, exported)
+        assert other.annotation("a", 9).content() == filled.annotation("a", 9).content()
+        assert {line.revision for line in other.history("a", 9)} == {1}
+
+
 def test_importing_ones_own_changes_nothing(filled: Store, exported: Path) -> None:
     before = filled.annotations()
     report = import_json(filled, exported)
@@ -97,7 +109,9 @@ def test_an_export_that_fails_leaves_the_older_file_whole(filled: Store, tmp_pat
         "[]",
         "[" * 100_000,
         '{"format": "other"}',
-        '{"format": "sparsescope-annotations", "version": 2, "annotations": []}',
+        '{"format": "sparsescope-annotations", "version": 3, "annotations": []}',
+        '{"format": "sparsescope-annotations", "version": 2, "annotations": [], "comments": [{}]}',
+        '{"format": "sparsescope-annotations", "version": 2, "annotations": [], "history": [{}]}',
         '{"format": "sparsescope-annotations", "version": 1}',
         '{"format": "sparsescope-annotations", "version": 1, "annotations": [{"name": "x"}]}',
     ],

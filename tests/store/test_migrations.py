@@ -17,12 +17,12 @@ from desktop_app.store.tables import metadata
 from sae_backend.errors import StoreError
 
 ASSETS = Path(__file__).parent / "assets"
-SECOND = """
+NEWER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -42,7 +42,7 @@ def old_project(tmp_path: Path) -> Path:
 def newer_migrations(tmp_path: Path) -> Path:
     folder = tmp_path / "100% new migrations"
     shutil.copytree(upgrade.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "revision_0002.py").write_text(SECOND)
+    (folder / "versions" / "revision_9999.py").write_text(NEWER)
     return folder
 
 
@@ -79,7 +79,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None
 def test_an_upgrade_keeps_a_copy_of_the_older_file(old_project: Path, newer_migrations: Path) -> None:
     file = old_project / "project.sqlite"
     upgrade.prepare(file, newer_migrations)
-    assert upgrade.read_revision(file) == "0002"
+    assert upgrade.read_revision(file) == "9999"
     (copy,) = old_project.glob("project.backup-0001-*.sqlite")
     assert upgrade.read_revision(copy) == "0001"
     with closing(sqlite3.connect(copy)) as connection:
@@ -95,8 +95,8 @@ def test_an_upgrade_keeps_a_copy_of_the_older_file(old_project: Path, newer_migr
 def test_an_upgrade_that_fails_leaves_the_older_file_in_use(
     old_project: Path, newer_migrations: Path
 ) -> None:
-    script = newer_migrations / "versions" / "revision_0002.py"
-    script.write_text(SECOND + '    raise sa.exc.OperationalError("x", None, ArithmeticError("bug"))\n')
+    script = newer_migrations / "versions" / "revision_9999.py"
+    script.write_text(NEWER + '    raise sa.exc.OperationalError("x", None, ArithmeticError("bug"))\n')
     with pytest.raises(Exception, match="bug"):
         upgrade.prepare(old_project / "project.sqlite", newer_migrations)
     with Store.open(old_project) as store:
