@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from desktop_app.controller import Controller
+    from desktop_app.preferences import PreferencesFile
     from desktop_app.widgets.dialogs import Dialogs
     from desktop_app.widgets.main_window import MainWindow
     from sae_backend.client import Backend
@@ -37,13 +39,23 @@ class Desktop:
     controller: Controller
 
 
-def build_window(backend: Backend, dialogs: Dialogs | None = None) -> Desktop:
-    """Build the window without showing it; the worker is not started yet."""
+def build_window(
+    backend: Backend,
+    dialogs: Dialogs | None = None,
+    preferences: PreferencesFile | None = None,
+    live_backend: Callable[[], Backend] | None = None,
+) -> Desktop:
+    """Build the window without showing it; the worker is not started yet.
+
+    Without `preferences` they are kept for this run only. `live_backend` makes the backend for what the view
+    asks, when it asks first; without it that is a worker of its own.
+    """
     from desktop_app.controller import Controller
     from desktop_app.controller.context import Context
     from desktop_app.layers import SlideLayers
+    from desktop_app.preferences import PreferencesFile
     from desktop_app.session import Session
-    from desktop_app.tasks import WorkerTasks
+    from desktop_app.tasks import LiveWorker, WorkerTasks
     from desktop_app.widgets.dialogs import QtDialogs
     from desktop_app.widgets.main_window import MainWindow
 
@@ -54,8 +66,15 @@ def build_window(backend: Backend, dialogs: Dialogs | None = None) -> Desktop:
         layers=SlideLayers(window.viewer),
         tasks=WorkerTasks(backend),
         dialogs=dialogs or QtDialogs(window.qt_window),
+        preferences=preferences or PreferencesFile(None),
     )
-    return Desktop(window, Controller(context))
+    return Desktop(window, Controller(context, LiveWorker(live_backend or _own_worker)))
+
+
+def _own_worker() -> Backend:
+    from sae_backend.client import WorkerClient
+
+    return WorkerClient()
 
 
 def open_start(desktop: Desktop, start: WindowStart) -> None:
@@ -81,16 +100,18 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     """
     import napari
     from napari.settings import get_settings
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import QStandardPaths, QTimer
 
     # Path None: nothing that happens here is written into the user's own napari settings.
     get_settings(path=None)
     get_settings().application.confirm_close_window = False
-    if backend is None:
-        from sae_backend.client import WorkerClient
+    from desktop_app.preferences import PreferencesFile
 
-        backend = WorkerClient()
-    desktop = build_window(backend)
+    if backend is None:
+        backend = _own_worker()
+    folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
+    preferences = PreferencesFile(Path(folder) / "sparsescope" / "preferences.json")
+    desktop = build_window(backend, preferences=preferences)
     desktop.window.show()
 
     def begin() -> None:

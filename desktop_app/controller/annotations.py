@@ -56,6 +56,11 @@ class AnnotationActions:
         elif self._context.window.annotation.feature == feature:
             self._context.window.annotation.show_unsaved(fields)
 
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether the project refused something that is kept here."""
+        return bool(self._unsaved)
+
     def close(self) -> None:
         """Save what is being typed and what the project refused before, if need be into a file."""
         self._context.window.annotation.flush()

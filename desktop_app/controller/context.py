@@ -10,6 +10,7 @@ from sae_backend.errors import SparsescopeError
 
 if TYPE_CHECKING:
     from desktop_app.layers import SlideLayers
+    from desktop_app.preferences import PreferencesFile
     from desktop_app.session import Session
     from desktop_app.tasks import WorkerTasks
     from desktop_app.widgets.dialogs import Dialogs
@@ -27,6 +28,7 @@ class Context:
     layers: SlideLayers
     tasks: WorkerTasks
     dialogs: Dialogs
+    preferences: PreferencesFile
 
     def attempt(self, action: Callable[[], T]) -> T | None:
         """Do something; an error of ours is shown above the slide and gives None."""
@@ -35,6 +37,15 @@ class Context:
         except SparsescopeError as error:
             self.show_error(error)
             return None
+
+    def succeeds(self, action: Callable[[], object]) -> bool:
+        """Do something; False where an error of ours was shown above the slide."""
+        try:
+            action()
+        except SparsescopeError as error:
+            self.show_error(error)
+            return False
+        return True
 
     def show_error(self, error: SparsescopeError) -> None:
         """Show an error's sentence and hint above the slide."""

@@ -10,20 +10,23 @@ from desktop_app.controller.demo import DemoActions
 from desktop_app.controller.exports import ExportActions
 from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.gallery import GalleryActions
+from desktop_app.controller.inside import InsideActions
 from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.projects import ProjectActions
+from desktop_app.controller.remarks import Others, RemarkActions
 from desktop_app.controller.review import ReviewActions
 from desktop_app.controller.status import StatusActions
 from desktop_app.controller.undo import UndoActions
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.tasks import LiveWorker
 
 
 class Controller:
     """Answers the window's requests; nothing else decides."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, live: LiveWorker) -> None:
         self._context = context
         self.projects = ProjectActions(context)
         self.features = FeatureActions(context)
@@ -36,6 +39,10 @@ class Controller:
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
         self.undo = UndoActions(context, self.annotations)
+        self.remarks = RemarkActions(
+            context, Others(self.projects, self.features, self.annotations, self.undo)
+        )
+        self.inside = InsideActions(context, live)
         self._closed = False
         context.window.closing.connect(self.close)
 
@@ -56,6 +63,7 @@ class Controller:
         self.projects.close()
         self.correlations.close()
         self.gallery.close()
+        self.inside.close()
         self._context.tasks.close()
         self._context.layers.clear()
         session = self._context.session

@@ -105,7 +105,7 @@ class ExportActions:
             source += f", {analysis.encoder}" + (" (random-weights control)" if analysis.is_control else "")
         title, limits = "", None
         if feature is not None and session.features is not None and window.menus.heatmap.isChecked():
-            name = window.features.model.table.names.get(feature, "")
+            name = window.features.model.table.note(feature).name
             title = f"Feature {feature}" + (f": {name}" if name else "")
             limits = self._context.layers.limits
             source += f", SAE {session.features.sae_digest[:12]}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
 from desktop_app import jobs
 from desktop_app.export import best_correlates
 from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
-from desktop_app.widgets.feature_model import FeatureTable
+from desktop_app.store.records import BOOKMARKS
+from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
 from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from desktop_app.controller.context import Context
-    from desktop_app.store import AnalysisRecord, AnnotationRecord
+    from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
 
 LAST_FEATURE: Final = "last_feature"
 MAX_LISTED: Final = 200
@@ -31,6 +32,10 @@ class FeatureActions:
         window, session = context.window, context.session
         window.features.feature_requested.connect(session.set_feature)
         window.features.analysis_requested.connect(self.choose_analysis)
+        window.features.bookmark_requested.connect(self._bookmark_other)
+        window.features.list_requested.connect(self.add_to_list)
+        window.features.unlist_requested.connect(self._unlist)
+        window.features.list_deleted.connect(self._delete_list)
         window.fires_here.feature_requested.connect(session.set_feature)
         window.slide_clicked.connect(self.pick)
         window.view_changed.connect(context.layers.follow_view)
@@ -96,24 +101,76 @@ class FeatureActions:
         if features is None or store is None:
             window.features.say(self._why_no_features())
             return
-        best_r = np.full(features.n_features, np.nan)
+        best = np.full((3, features.n_features), np.nan)
         best_type = [""] * features.n_features
         for feature, row in best_correlates(store, features.sae_digest).items():
             if feature < features.n_features and row.value is not None:
-                best_r[feature], best_type[feature] = row.value, row.cell_type
-        notes = store.annotations(features.sae_digest)
+                low, high = (np.nan if end is None else end for end in (row.ci_low, row.ci_high))
+                best[:, feature], best_type[feature] = (row.value, low, high), row.cell_type
+        said = _comments(store, features.sae_digest)
+        stats = features.stats
         table = FeatureTable(
-            firing_rate=features.stats.firing_rate,
-            max_value=features.stats.max_value,
-            best_r=best_r,
+            firing_rate=stats.firing_rate,
+            max_value=stats.max_value,
+            mean_when_firing=np.where(stats.n_firing > 0, stats.mean_when_firing, np.nan),
+            best_r=best[0],
+            best_low=best[1],
+            best_high=best[2],
             best_type=tuple(best_type),
-            names={note.feature: note.name or "" for note in notes},
-            words={note.feature: _words(note) for note in notes},
-            statuses={note.feature: note.status for note in notes},
+            notes={
+                note.feature: _note(note, said.get(note.feature, ""))
+                for note in store.annotations(features.sae_digest)
+            },
         )
+        for feature, words in said.items():
+            table.notes.setdefault(feature, FeatureNote(words=words))
         window.features.show_features(table)
+        self.refresh_lists()
         if session.feature is not None:
             window.features.select(session.feature)
+
+    def refresh_lists(self) -> None:
+        """Show bookmarks and lists as the project has them."""
+        session, panel = self._context.session, self._context.window.features
+        store, features = session.store, session.features
+        if store is None or features is None:
+            return
+        lists = self._context.attempt(lambda: store.feature_lists(features.sae_digest))
+        if lists is None:
+            return
+        members = {known.name: frozenset(ref.index for ref in known.features) for known in lists}
+        panel.model.set_bookmarks(set(members.pop(BOOKMARKS, frozenset())))
+        panel.show_lists(members)
+
+    def add_to_list(self, numbers: object) -> None:
+        """Ask for a list and put features into it."""
+        session = self._context.session
+        store, features = session.store, session.features
+        if store is None or features is None:
+            return
+        chosen = cast("list[int]", numbers)
+        what = f"feature {chosen[0]}" if len(chosen) == 1 else f"{len(chosen):,} features"
+        lists = [known.name for known in store.feature_lists(features.sae_digest) if known.name != BOOKMARKS]
+        name = self._context.dialogs.choose_or_type("Lists", f"Put {what} into the list", lists)
+        if name and self._context.succeeds(lambda: store.add_to_list(name, features.sae_digest, chosen)):
+            self.refresh_lists()
+
+    def _unlist(self, name: str, feature: int) -> None:
+        session = self._context.session
+        store, features = session.store, session.features
+        if store is not None and features is not None:
+            self._context.attempt(lambda: store.remove_from_list(name, features.sae_digest, [feature]))
+            self.refresh_lists()
+
+    def _delete_list(self, name: str) -> None:
+        store = self._context.session.store
+        if store is not None:
+            self._context.attempt(lambda: store.delete_list(name))
+            self.refresh_lists()
+
+    def _bookmark_other(self, feature: int) -> None:
+        self._context.session.set_feature(feature)
+        self._context.window.annotation.bookmark.toggle()
 
     def _why_no_features(self) -> str:
         session = self._context.session
@@ -143,6 +200,18 @@ class FeatureActions:
         y, x = (grid.centres_l0()[tile] - 0.5) * grid.mpp
         session.set_tile(tile)
         self._context.window.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
+
+    def go_to_box(self, y_l0: float, x_l0: float, height_l0: float, width_l0: float) -> None:
+        """Move the view to a box of level-0 px, and pick the tile in its middle."""
+        session = self._context.session
+        if session.slide is None or session.slide.info.mpp is None:
+            return
+        mpp = session.slide.info.mpp
+        middle = (y_l0 + height_l0 / 2, x_l0 + width_l0 / 2)
+        if session.features is not None:
+            session.set_tile(session.features.grid.tile_at(*middle))
+        y, x = ((value - 0.5) * mpp for value in middle)
+        self._context.window.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
 
     def _slide_changed(self, slide: object) -> None:
         del slide
@@ -228,15 +297,17 @@ class FeatureActions:
             return
         numbers, values = features.row(tile)
         order = np.argsort(-values, kind="stable")[:MAX_LISTED]
-        names = window.features.model.table.names
-        rows = [(int(numbers[i]), names.get(int(numbers[i]), ""), float(values[i])) for i in order]
+        note = window.features.model.table.note
+        rows = [(int(numbers[i]), note(int(numbers[i])).name, float(values[i])) for i in order]
         more = f", the strongest {MAX_LISTED} listed" if len(values) > MAX_LISTED else ""
         window.fires_here.show_tile(f"Tile {tile}: {len(values)} features fire{more}", rows)
 
     def _annotation_changed(self, note: AnnotationRecord) -> None:
-        features = self._context.session.features
-        if features is not None and features.sae_digest == note.sae_digest:
-            self._context.window.features.show_words(note.feature, note.name or "", _words(note), note.status)
+        session = self._context.session
+        features, store = session.features, session.store
+        if features is not None and store is not None and features.sae_digest == note.sae_digest:
+            said = " ".join(c.text for c in store.comments(note.sae_digest, note.feature))
+            self._context.window.features.show_note(note.feature, _note(note, said))
 
     def _search(self) -> None:
         self._context.window.show_panel("Features")
@@ -259,5 +330,21 @@ def _last_feature_key(sae_digest: str) -> str:
     return f"{LAST_FEATURE}.{sae_digest}"
 
 
-def _words(note: AnnotationRecord) -> str:
-    return " ".join([note.name or "", note.description or "", *note.tags])
+def _note(note: AnnotationRecord, comments: str) -> FeatureNote:
+    return FeatureNote(
+        name=note.name,
+        words=" ".join([note.name, note.description, *note.tags, comments]),
+        status=note.status,
+        confidence=note.confidence,
+        concept=note.concept,
+        nature=note.nature,
+        tags=note.tags,
+        polysemantic=note.polysemantic,
+    )
+
+
+def _comments(store: Store, sae_digest: str) -> dict[int, str]:
+    said: dict[int, str] = {}
+    for comment in store.comments(sae_digest):
+        said[comment.feature] = f"{said.get(comment.feature, '')} {comment.text}".strip()
+    return said

@@ -1,4 +1,4 @@
-"""Undo and redo of what was written about features, as long as the project is open."""
+"""Undo and redo of what people wrote and drew, as long as the project is open."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sae_backend.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QAction
 
     from desktop_app.controller.annotations import AnnotationActions
@@ -35,6 +37,15 @@ class Change:
         return f"{', '.join(self.after)} of feature {self.feature}"
 
 
+@dataclass(frozen=True)
+class Step:
+    """Something that was done: what it was, and how it is taken back and done again (False: refused)."""
+
+    words: str
+    back: Callable[[], bool]
+    again: Callable[[], bool]
+
+
 class UndoActions:
     """Takes changes back and makes them again, each as a new entry of the history.
 
@@ -43,8 +54,8 @@ class UndoActions:
 
     def __init__(self, context: Context, annotations: AnnotationActions) -> None:
         self._context, self._annotations = context, annotations
-        self._done: list[Change] = []
-        self._undone: list[Change] = []
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
         menus = context.window.menus
         menus.undo_requested.connect(self.undo)
         menus.redo_requested.connect(self.redo)
@@ -52,23 +63,25 @@ class UndoActions:
         context.session.project_changed.connect(lambda _store: self._forget())
         self._label()
 
+    def add(self, words: str, back: Callable[[], bool], again: Callable[[], bool]) -> None:
+        """Note a step that was done."""
+        self._done.append(Step(words, back, again))
+        self._undone.clear()
+        self._label()
+
     def undo(self) -> None:
-        """Take the last change back."""
+        """Take the last step back; one that is refused stays where it is."""
         # What is being typed is a change like any other.
         self._context.window.annotation.flush()
-        if self._done:
-            change = self._done.pop()
-            if self._apply(change.turned):
-                self._undone.append(change)
+        if self._done and self._done[-1].back():
+            self._undone.append(self._done.pop())
         self._label()
 
     def redo(self) -> None:
-        """Make the change again that was taken back last."""
+        """Do the step again that was taken back last."""
         self._context.window.annotation.flush()
-        if self._undone:
-            change = self._undone.pop()
-            if self._apply(change):
-                self._done.append(change)
+        if self._undone and self._undone[-1].again():
+            self._done.append(self._undone.pop())
         self._label()
 
     def _apply(self, change: Change) -> bool:
@@ -101,16 +114,13 @@ class UndoActions:
         old, new = before.content(), after.content()
         fields = [field for field in new if new[field] != old[field]]
         if fields:
-            self._done.append(
-                Change(
-                    after.sae_digest,
-                    after.feature,
-                    {field: old[field] for field in fields},
-                    {field: new[field] for field in fields},
-                )
+            change = Change(
+                after.sae_digest,
+                after.feature,
+                {field: old[field] for field in fields},
+                {field: new[field] for field in fields},
             )
-            self._undone.clear()
-            self._label()
+            self.add(change.words, lambda: self._apply(change.turned), lambda: self._apply(change))
 
     def _forget(self) -> None:
         self._done.clear()
@@ -123,6 +133,6 @@ class UndoActions:
             _name(actions[text], text, changes)
 
 
-def _name(action: QAction, text: str, changes: list[Change]) -> None:
+def _name(action: QAction, text: str, changes: list[Step]) -> None:
     action.setEnabled(bool(changes))
     action.setText(f"{text}: {changes[-1].words}" if changes else text)

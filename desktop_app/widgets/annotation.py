@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
+    QFrame,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
-    QListWidget,
     QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from desktop_app.tasks import Pause
 from desktop_app.widgets.empty_state import EmptyState
+from desktop_app.widgets.remarks import RemarksTabs
+from desktop_app.widgets.texts import when
 
 if TYPE_CHECKING:
     from desktop_app.store import AnnotationRecord, HistoryRecord
 
 STATUSES: Final = ("unseen", "draft", "reviewed", "rejected")
 CONFIDENCES: Final = ("not given", "1 – a guess", "2", "3", "4", "5 – certain")
+NATURES: Final = (("not given", ""), ("biological", "biological"), ("technical", "technical"))
 TYPING_PAUSE_MS: Final = 700
 NEVER_SAVED: Final = object()
 """Unlike any value of a field, None among them."""
 
-FIELD_STYLE: Final = "QPlainTextEdit { background: rgb(66, 74, 84); border: none; border-radius: 2px; }"
+ADD_TERM: Final = "\0add"
 
 
 class AnnotationPanel(QWidget):
@@ -40,6 +49,9 @@ class AnnotationPanel(QWidget):
     """
 
     save_requested = Signal(int, object)
+    bookmark_toggled = Signal(bool)
+    term_requested = Signal()
+    author_given = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,25 +60,36 @@ class AnnotationPanel(QWidget):
         self._showing = False
         self.title = QLabel("")
         self.title.setStyleSheet("font-weight: bold;")
+        self.bookmark = QToolButton()
+        self.bookmark.setText("Bookmark")
+        self.bookmark.setCheckable(True)
+        self.bookmark.setToolTip("Put this feature on the list of bookmarks (B)")
+        self.bookmark.toggled.connect(self._bookmarked)
         self.name = QLineEdit()
         self.name.setPlaceholderText("What does this feature see?")
+        self.concept = QComboBox()
+        self.concept.setMaxVisibleItems(24)
+        self.concept.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.description = QPlainTextEdit()
-        self.description.setMaximumHeight(80)
+        self.description.setMaximumHeight(64)
         self.description.setTabChangesFocus(True)
-        # napari's style has nothing for this kind of field.
-        self.description.setStyleSheet(FIELD_STYLE)
         self.tags = QLineEdit()
         self.tags.setPlaceholderText("separated by commas")
-        self.confidence = QComboBox()
-        self.confidence.addItems(CONFIDENCES)
-        self.status = QComboBox()
-        self.status.addItems(STATUSES)
-        self.history = QListWidget()
-        self.history.setWordWrap(True)
+        self.confidence, self.status, self.nature = _choice(CONFIDENCES), _choice(STATUSES), QComboBox()
+        for text, value in NATURES:
+            self.nature.addItem(text, value)
+        self.nature.setToolTip("Does it follow the tissue, or how the slide was cut, stained and scanned?")
+        self.polysemantic = QCheckBox("Sees several unrelated things")
+        self.remarks = RemarksTabs()
+        self.history = self.remarks.history
         self.saved_note = QLabel("")
         self.saved_note.setWordWrap(True)
+        self.author, self.sign = QLineEdit(), QPushButton("Sign so")
+        self.author_row = self._author_row()
+        self.show_vocabulary({})
         self.pages = EmptyState(self._form(), "Choose a feature to name it.")
         column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.pages)
         self._pause = Pause(TYPING_PAUSE_MS, self)
         self._pause.over.connect(self.flush)
@@ -74,30 +97,97 @@ class AnnotationPanel(QWidget):
             line.textEdited.connect(self._typed)
             line.editingFinished.connect(self.flush)
         self.description.textChanged.connect(self._typed)
-        for box in (self.confidence, self.status):
+        for box in (self.confidence, self.status, self.nature):
             box.currentIndexChanged.connect(self.flush)
+        self.concept.currentIndexChanged.connect(self._concept_chosen)
+        self.polysemantic.toggled.connect(self.flush)
 
     def _form(self) -> QWidget:
-        page = QWidget()
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.bookmark)
         form = QFormLayout()
-        form.addRow("Name", self.name)
-        form.addRow("Description", self.description)
-        form.addRow("Tags", self.tags)
-        form.addRow("Confidence", self.confidence)
-        form.addRow("Status", self.status)
+        form.setVerticalSpacing(4)
+        for text, field in (
+            ("&Name", self.name),
+            ("Conce&pt", self.concept),
+            ("Na&ture", self.nature),
+            ("Con&fidence", self.confidence),
+            ("Stat&us", self.status),
+            ("Ta&gs", self.tags),
+            ("&Description", self.description),
+        ):
+            form.addRow(text, field)
+            field.setAccessibleName(text.replace("&", ""))
+        form.addRow("", self.polysemantic)
+        page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.title)
+        column.addLayout(head)
         column.addLayout(form)
+        column.addWidget(self.author_row)
         column.addWidget(self.saved_note)
-        column.addWidget(QLabel("History"))
-        column.addWidget(self.history)
-        return page
+        column.addWidget(self.remarks, 1)
+        self.remarks.setMinimumHeight(130)
+        # A small window scrolls instead of squeezing the fields over each other.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(page)
+        return scroll
+
+    def _author_row(self) -> QWidget:
+        row = QWidget()
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        self.author.setAccessibleName("Your name")
+        self.author.setToolTip("Your colleagues see it beside what you write. It is asked once.")
+        self.sign.clicked.connect(self._signed)
+        self.author.returnPressed.connect(self._signed)
+        line.addWidget(QLabel("Your name"))
+        line.addWidget(self.author, 1)
+        line.addWidget(self.sign)
+        row.hide()
+        return row
 
     @property
     def feature(self) -> int | None:
         """The feature that the form is for."""
         return self._feature
+
+    def ask_author(self, suggested: str) -> None:
+        """Ask once, inside the form, how the user wants to be named; an empty text asks no more."""
+        self.author.setText(suggested)
+        self.author_row.setVisible(bool(suggested))
+
+    def show_vocabulary(self, families: Mapping[str, Sequence[str]]) -> None:
+        """Offer these terms by family, keeping the one that is chosen."""
+        chosen = self.concept.currentData() or ""
+        with QSignalBlocker(self.concept):
+            self.concept.clear()
+            self.concept.addItem("not given", "")
+            for family, terms in families.items():
+                self._add_heading(family)
+                for term in terms:
+                    self.concept.addItem(f"{family}: {term}", f"{family}: {term}")
+            self.concept.insertSeparator(self.concept.count())
+            self.concept.addItem("Add a term…", ADD_TERM)
+            self._choose_concept(chosen)
+
+    def _add_heading(self, text: str) -> None:
+        model = self.concept.model()
+        assert isinstance(model, QStandardItemModel)
+        heading = QStandardItem(text.upper())
+        heading.setFlags(Qt.ItemFlag.NoItemFlags)
+        model.appendRow(heading)
+
+    def _choose_concept(self, concept: str) -> None:
+        index = self.concept.findData(concept)
+        if index < 0:
+            # A colleague's term that this project does not have.
+            self.concept.insertItem(1, concept, concept)
+            index = 1
+        self.concept.setCurrentIndex(index)
 
     def show_feature(
         self, feature: int, record: AnnotationRecord | None, history: Sequence[HistoryRecord]
@@ -105,51 +195,50 @@ class AnnotationPanel(QWidget):
         """Fill the form; what was being typed for another feature is asked to be saved first."""
         self.flush()
         self._showing = True
+        if feature != self._feature:
+            self.remarks.words.clear()
         self._feature = feature
         self.title.setText(f"Feature {feature}")
-        self._fill(record)
+        self._fill(record.content() if record is not None else {})
         self._saved = self._draft()
         self._showing = False
         self.saved_note.setText(
-            f"Saved {record.updated_at[:16].replace('T', ' ')} UTC"
+            f"Saved {when(record.updated_at)} by {record.author or 'somebody'}"
             if record is not None and record.updated_at
             else "Not named yet; every change is saved at once."
         )
-        self.history.clear()
-        for entry in reversed(history):
-            who = f" by {entry.author}" if entry.author else ""
-            when = str(entry.at)[:16].replace("T", " ")
-            self.history.addItem(f"{when}{who}: {entry.field} {_value(entry.before)} → {_value(entry.after)}")
+        self.remarks.show_history(history)
         self.pages.show_content()
+
+    def show_bookmark(self, on: bool) -> None:
+        """Show whether the feature is bookmarked."""
+        with QSignalBlocker(self.bookmark):
+            self.bookmark.setChecked(on)
+        self.bookmark.setText("Bookmarked" if on else "Bookmark")
 
     def show_unsaved(self, fields: Mapping[str, Any]) -> None:
         """Show fields that could not be saved; they are asked to be saved again with the next change."""
-        draft = {**self._draft(), **fields}
         self._showing = True
-        self._fill_fields(draft["name"], draft["description"], ", ".join(draft["tags"]))
-        self.confidence.setCurrentIndex(draft["confidence"] or 0)
-        self.status.setCurrentText(draft["status"])
+        self._fill({**self._draft(), **fields})
         self._showing = False
         self._saved = {key: value for key, value in self._saved.items() if key not in fields}
         self.saved_note.setText("NOT SAVED. It is tried again with your next step or change.")
 
-    def _fill(self, record: AnnotationRecord | None) -> None:
-        self._fill_fields(
-            record.name or "" if record else "",
-            record.description or "" if record else "",
-            ", ".join(record.tags) if record else "",
-        )
-        self.confidence.setCurrentIndex((record.confidence or 0) if record else 0)
-        self.status.setCurrentText(record.status if record else "unseen")
-
-    def _fill_fields(self, name: str, description: str, tags: str) -> None:
+    def _fill(self, content: Mapping[str, Any]) -> None:
         # A field that already reads the same is left alone, so that the cursor stays where it is.
+        name, description = content.get("name") or "", content.get("description") or ""
+        tags = tuple(content.get("tags") or ())
         if self.name.text().strip() != name:
             self.name.setText(name)
         if self.description.toPlainText().strip() != description:
             self.description.setPlainText(description)
-        if _tags(self.tags.text()) != _tags(tags):
-            self.tags.setText(tags)
+        if _tags(self.tags.text()) != tags:
+            self.tags.setText(", ".join(tags))
+        self.confidence.setCurrentIndex(content.get("confidence") or 0)
+        self.status.setCurrentText(content.get("status") or "unseen")
+        self._choose_concept(content.get("concept") or "")
+        self.nature.setCurrentIndex(max(0, self.nature.findData(content.get("nature") or "")))
+        self.polysemantic.setChecked(bool(content.get("polysemantic")))
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the form."""
@@ -172,6 +261,22 @@ class AnnotationPanel(QWidget):
         if not self._showing:
             self._pause.restart()
 
+    def _concept_chosen(self) -> None:
+        if self.concept.currentData() != ADD_TERM:
+            self.flush()
+            return
+        with QSignalBlocker(self.concept):
+            self._choose_concept(self._saved.get("concept", ""))
+        self.term_requested.emit()
+
+    def _bookmarked(self, on: bool) -> None:
+        self.show_bookmark(on)
+        self.bookmark_toggled.emit(on)
+
+    def _signed(self) -> None:
+        if self.author.text().strip():
+            self.author_given.emit(self.author.text().strip())
+
     def _draft(self) -> dict[str, Any]:
         return {
             "name": self.name.text().strip(),
@@ -179,14 +284,17 @@ class AnnotationPanel(QWidget):
             "tags": _tags(self.tags.text()),
             "confidence": self.confidence.currentIndex() or None,
             "status": self.status.currentText(),
+            "concept": self.concept.currentData() or "",
+            "nature": self.nature.currentData(),
+            "polysemantic": self.polysemantic.isChecked(),
         }
+
+
+def _choice(texts: Sequence[str]) -> QComboBox:
+    box = QComboBox()
+    box.addItems(texts)
+    return box
 
 
 def _tags(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
-
-
-def _value(value: object) -> str:
-    if value in (None, "", ()):
-        return "nothing"
-    return f"“{', '.join(value)}”" if isinstance(value, tuple) else f"“{value}”"

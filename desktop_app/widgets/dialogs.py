@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
+    QInputDialog,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -51,6 +53,15 @@ class Dialogs(Protocol):
     def show_page(self, title: str, markdown: str) -> None:
         """Show a help page."""
 
+    def text(self, title: str, prompt: str, suggested: str) -> str | None:
+        """Ask for a line of text."""
+
+    def lines(self, title: str, prompt: str, suggested: str) -> str | None:
+        """Ask for several lines of text."""
+
+    def choose_or_type(self, title: str, prompt: str, known: Sequence[str]) -> str | None:
+        """Ask for one of the known words, or a new one."""
+
 
 class QtDialogs:
     """Asks with windows on top of `parent`."""
@@ -73,6 +84,21 @@ class QtDialogs:
         """Ask for a folder."""
         name = QFileDialog.getExistingDirectory(self._parent, title)
         return Path(name) if name else None
+
+    def text(self, title: str, prompt: str, suggested: str) -> str | None:
+        """Ask for a line of text."""
+        text, given = QInputDialog.getText(self._parent, title, prompt, text=suggested)
+        return text if given else None
+
+    def lines(self, title: str, prompt: str, suggested: str) -> str | None:
+        """Ask for several lines of text."""
+        text, given = QInputDialog.getMultiLineText(self._parent, title, prompt, suggested)
+        return text if given else None
+
+    def choose_or_type(self, title: str, prompt: str, known: Sequence[str]) -> str | None:
+        """Ask for one of the known words, or a new one."""
+        text, given = QInputDialog.getItem(self._parent, title, prompt, list(known), 0, True)
+        return text.strip() if given else None
 
     def pixel_size(self, slide: str, known: float | None) -> float | None:
         """Ask for um per pixel."""

@@ -28,6 +28,10 @@ class EmptyState(QStackedWidget):
         self._label.setText(sentence)
         self.setCurrentIndex(0)
 
+    def show_sentence(self) -> None:
+        """Show the sentence that is known in place of the content."""
+        self.setCurrentIndex(0)
+
     def show_content(self) -> None:
         """Show the content."""
         self.setCurrentIndex(1)

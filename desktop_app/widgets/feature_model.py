@@ -2,190 +2,324 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
 from desktop_app.widgets.texts import number, percent
 
-HEADERS: Final = ("Feature", "Name", "Fires in", "Max", "Best correlate")
-ID, NAME, RATE, MAX, BEST = range(5)
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
+ID, MARK, NAME, RATE, BEST, MAX, MEAN, SHARE, STATUS, CONFIDENCE, CONCEPT, TAGS = range(12)
+HEADERS: Final = (
+    "Feature", "★", "Name", "Fires in", "Best correlate", "Max", "Mean firing", "Share of L0",
+    "Status", "Conf.", "Concept", "Tags",
+)  # fmt: skip
+EXPLAINED: Final = {
+    MARK: "Bookmarked (B)",
+    RATE: "Share of this slide's tiles in which the feature fires",
+    BEST: "The cell type that it follows most: Pearson r and its 95 % interval (see Correlations for n, unit and p)",
+    MAX: "Largest activation on this slide",
+    MEAN: "Mean activation over the tiles where it fires",
+    SHARE: "Its part of L0, the mean number of features that fire in a tile",
+    CONFIDENCE: "1, a guess, to 5, certain",
+}
+_RIGHT: Final = (ID, RATE, MAX, MEAN, SHARE, CONFIDENCE)
+_WORDED: Final = (NAME, STATUS, CONCEPT, TAGS)
+DEAD, FIRING, NAMED, UNNAMED, BOOKMARKED, POLYSEMANTIC = (
+    "dead", "firing", "named", "unnamed", "bookmarked", "polysemantic",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureNote:
+    """What people said of a feature, as the table shows it; `words` is everything to search in."""
+
+    name: str = ""
+    words: str = ""
+    status: str = "unseen"
+    confidence: int | None = None
+    concept: str = ""
+    nature: str = ""
+    tags: tuple[str, ...] = ()
+    polysemantic: bool = False
+
+
+_BLANK: Final = FeatureNote()
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """What the table shows, one entry a feature: `firing_rate` and `max_value` float64 (F,).
+    """What the table shows, one entry a feature: arrays float64 (F,) with NaN where there is no value.
 
-    `best_r` float64 (F,) is the strongest correlation, NaN where none is known; `names`, `words`
-    (name, description and tags, to search in) and `statuses` are by feature number.
+    `best_r` is the strongest correlation with its interval `best_low` to `best_high`; `notes` and
+    `bookmarks` are by feature number; `scores` are further columns by their title.
     """
 
     firing_rate: npt.NDArray[np.float64]
     max_value: npt.NDArray[np.float64]
+    mean_when_firing: npt.NDArray[np.float64]
     best_r: npt.NDArray[np.float64]
+    best_low: npt.NDArray[np.float64]
+    best_high: npt.NDArray[np.float64]
     best_type: tuple[str, ...]
-    names: dict[int, str] = field(default_factory=dict)
-    words: dict[int, str] = field(default_factory=dict)
-    statuses: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, FeatureNote] = field(default_factory=dict)
+    bookmarks: set[int] = field(default_factory=set)
+    scores: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def note(self, feature: int) -> FeatureNote:
+        """Return what was said of a feature."""
+        return self.notes.get(feature, _BLANK)
+
+    @property
+    def l0(self) -> float:
+        """Mean number of features that fire in a tile."""
+        return float(self.firing_rate.sum())
+
+
+@dataclass(frozen=True)
+class FeatureQuery:
+    """Which features to show: those with all `words`, of one `kind`, among `members` where given.
+
+    `kind` is "" (all), a constant above, an annotation's status, or its nature.
+    """
+
+    words: str = ""
+    firing_only: bool = False
+    kind: str = ""
+    members: frozenset[int] | None = None
 
 
 class FeatureModel(QAbstractTableModel):
-    """Features in the order last sorted by."""
+    """The features that the query lets through, in the order last sorted by."""
 
     def __init__(self) -> None:
         super().__init__()
-        nothing = np.zeros(0)
-        self.table = FeatureTable(nothing, nothing, nothing, ())
+        none = np.zeros(0)
+        self.table = FeatureTable(none, none, none, none, none, none, ())
         self._order: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._row_of: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._sorted_by = (ID, Qt.SortOrder.AscendingOrder)
+        self.query = FeatureQuery()
+
+    @property
+    def total(self) -> int:
+        """Number of features, shown or not."""
+        return len(self.table.firing_rate)
 
     def show(self, table: FeatureTable) -> None:
-        """Replace everything, keeping the sort order."""
+        """Replace everything, keeping order and query."""
         self.beginResetModel()
         self.table = table
-        self._order = self._sorted_order()
+        self._arrange()
         self.endResetModel()
 
-    def set_words(self, feature: int, name: str, words: str, status: str) -> None:
-        """Change what one feature is called; only its row repaints."""
-        self.table.names[feature] = name
-        self.table.words[feature] = words
-        self.table.statuses[feature] = status
+    def set_query(self, query: FeatureQuery) -> None:
+        """Show other features of the same table."""
+        self.beginResetModel()
+        self.query = query
+        self._arrange()
+        self.endResetModel()
+
+    def set_note(self, feature: int, note: FeatureNote) -> None:
+        """Change what is said of one feature; only its row repaints, and it stays in sight."""
+        self.table.notes[feature] = note
+        self._repaint(feature)
+
+    def set_bookmarks(self, bookmarks: set[int]) -> None:
+        """Change which features are bookmarked."""
+        changed = self.table.bookmarks ^ bookmarks
+        self.table.bookmarks.clear()
+        self.table.bookmarks.update(bookmarks)
+        for feature in changed:
+            self._repaint(feature)
+
+    def _repaint(self, feature: int) -> None:
         row = self.row_of(feature)
         if row >= 0:
-            self.dataChanged.emit(self.index(row, 0), self.index(row, len(HEADERS) - 1))
+            self.dataChanged.emit(self.index(row, 0), self.index(row, self.columnCount() - 1))
 
     def feature_at(self, row: int) -> int:
         """Return the feature number in a row."""
         return int(self._order[row])
 
+    def features(self) -> list[int]:
+        """Return the features that are shown, in their order."""
+        return [int(feature) for feature in self._order]
+
     def row_of(self, feature: int) -> int:
-        """Return the row of a feature, -1 where it is not in the table."""
-        found = np.flatnonzero(self._order == feature)
-        return int(found[0]) if found.size else -1
+        """Return the row of a feature, -1 where it is not shown."""
+        return int(self._row_of[feature]) if 0 <= feature < len(self._row_of) else -1
 
     def rowCount(self, parent: _ANY_INDEX = QModelIndex()) -> int:  # noqa: B008
-        """Return the number of features."""
+        """Return the number of features shown."""
         return 0 if parent.isValid() else int(self._order.size)
 
     def columnCount(self, parent: _ANY_INDEX = QModelIndex()) -> int:  # noqa: B008
         """Return the number of columns."""
-        return 0 if parent.isValid() else len(HEADERS)
+        return 0 if parent.isValid() else len(HEADERS) + len(self.table.scores)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return a column's title."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return HEADERS[section]
+        """Return a column's title, or what it means."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section] if section < len(HEADERS) else self._score(section)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return EXPLAINED.get(section)
         return None
 
     def data(self, index: _ANY_INDEX, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return a cell's text, tool tip or alignment."""
         column = index.column()
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, RATE, MAX):
+        if role == Qt.ItemDataRole.TextAlignmentRole and (column in _RIGHT or column >= len(HEADERS)):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None
         return self._text(self.feature_at(index.row()), column)
 
+    def _score(self, column: int) -> str:
+        return list(self.table.scores)[column - len(HEADERS)]
+
     def _text(self, feature: int, column: int) -> str:
+        table, note = self.table, self.table.note(feature)
+        match column:
+            case _ if column == ID:
+                return str(feature)
+            case _ if column == MARK:
+                return "★" if feature in table.bookmarks else ""
+            case _ if column == RATE:
+                return percent(float(table.firing_rate[feature]))
+            case _ if column == MAX:
+                return number(float(table.max_value[feature]))
+            case _ if column == MEAN:
+                return number(float(table.mean_when_firing[feature]))
+            case _ if column == SHARE:
+                return percent(float(table.firing_rate[feature]) / (table.l0 or 1.0))
+            case _ if column == BEST:
+                return self._correlate(feature)
+            case _ if column in _WORDED:
+                return _worded(note, column)
+            case _ if column == CONFIDENCE:
+                return str(note.confidence or "")
+        return number(float(table.scores[self._score(column)][feature]))
+
+    def _correlate(self, feature: int) -> str:
         table = self.table
-        if column == ID:
-            return str(feature)
-        if column == NAME:
-            return table.names.get(feature, "")
-        if column == RATE:
-            return percent(float(table.firing_rate[feature]))
-        if column == MAX:
-            return number(float(table.max_value[feature]))
-        r = float(table.best_r[feature])
+        r, low, high = (float(a[feature]) for a in (table.best_r, table.best_low, table.best_high))
+        if not np.isfinite(r):
+            return "–"
         # The number first: it is the name that a narrow column may cut.
-        return f"{r:+.2f} {table.best_type[feature]}" if np.isfinite(r) else "–"
+        interval = f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else ""
+        return f"{r:+.2f} {table.best_type[feature]}{interval}"
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; features without a value come last in either direction."""
+        if column < 0:
+            return
         self._sorted_by = (column, order)
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         features = [self.feature_at(index.row()) for index in before]
-        self._order = self._sorted_order()
+        self._arrange()
         after = [self.index(self.row_of(f), i.column()) for f, i in zip(features, before, strict=True)]
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        order = self._sorted_order()
+        self._order = order[self._let_through()[order]]
+        self._row_of = np.full(self.total, -1, np.int64)
+        self._row_of[self._order] = np.arange(len(self._order))
 
     def _sorted_order(self) -> npt.NDArray[np.int64]:
         column, order = self._sorted_by
         table = self.table
         falling = order == Qt.SortOrder.DescendingOrder
-        count = len(table.firing_rate)
-        if column == NAME:
-            named = sorted(
-                (f for f, n in table.names.items() if n and f < count),
-                key=lambda f: table.names[f].casefold(),
-                reverse=falling,
-            )
-            rest = np.setdiff1d(np.arange(count), named)
+        if column in _WORDED:
+            texts = {f: _worded(note, column).casefold() for f, note in table.notes.items() if f < self.total}
+            named = sorted((f for f, text in texts.items() if text), key=texts.__getitem__, reverse=falling)
+            rest = np.setdiff1d(np.arange(self.total), named)
             return np.concatenate([np.asarray(named, np.int64), rest])
-        keys = {
-            ID: np.arange(count, dtype=np.float64),
-            RATE: table.firing_rate,
-            MAX: table.max_value,
-            BEST: np.abs(table.best_r),
-        }
-        key = keys[column]
+        key = self._key(column)
         # Ascending numpy sorts put NaN last, for a falling order the key is negated.
         return np.argsort(-key if falling else key, kind="stable")
 
+    def _key(self, column: int) -> npt.NDArray[np.float64]:
+        table = self.table
+        if column >= len(HEADERS):
+            return table.scores[self._score(column)]
+        if column in (MARK, CONFIDENCE):
+            key = np.full(self.total, np.nan)
+            for feature in table.bookmarks if column == MARK else table.notes:
+                if feature < self.total:
+                    key[feature] = 1.0 if column == MARK else (table.note(feature).confidence or np.nan)
+            return key
+        return {
+            ID: np.arange(self.total, dtype=np.float64),
+            MAX: table.max_value,
+            MEAN: table.mean_when_firing,
+            BEST: np.abs(table.best_r),
+        }.get(column, table.firing_rate)
 
-class FeatureFilter(QSortFilterProxyModel):
-    """Hides features: by words, those that never fire, and by whether they are named."""
+    def _let_through(self) -> npt.NDArray[np.bool_]:
+        query, table = self.query, self.table
+        keep = np.ones(self.total, bool)
+        if query.firing_only or query.kind == FIRING:
+            keep &= table.firing_rate > 0
+        if query.kind == DEAD:
+            keep &= ~(table.firing_rate > 0)
+        elif query.kind == BOOKMARKED:
+            keep &= self._marked(table.bookmarks)
+        elif query.kind == UNNAMED:
+            keep &= ~self._marked({f for f, note in table.notes.items() if note.name})
+        elif query.kind and query.kind != FIRING:
+            # Nobody has written about the others, which is the status "unseen".
+            keep &= (
+                ~self._marked({f for f, n in table.notes.items() if n.status != "unseen"})
+                if query.kind == "unseen"
+                else self._marked({f for f, n in table.notes.items() if _kinds(query.kind)(n)})
+            )
+        if query.members is not None:
+            keep &= self._marked(query.members)
+        for word in query.words.casefold().split():
+            keep &= self._with_word(word)
+        return keep
 
-    def __init__(self, model: FeatureModel) -> None:
-        super().__init__()
-        self._model = model
-        self._words = ""
-        self._firing_only = False
-        self._status = ""
-        self.setSourceModel(model)
+    def _with_word(self, word: str) -> npt.NDArray[np.bool_]:
+        table = self.table
+        if word.isdigit():
+            numbers = np.char.startswith(np.arange(self.total).astype(str), word)
+            return np.asarray(numbers, bool)
+        types = {kind for kind in set(table.best_type) if word in kind.casefold()}
+        keep = np.array([kind in types for kind in table.best_type], bool)
+        return keep | self._marked(
+            {f for f, n in table.notes.items() if word in f"{n.words} {n.name} {n.concept}".casefold()}
+        )
 
-    def set_filter(self, words: str, *, firing_only: bool, status: str) -> None:
-        """Keep features whose number, name, tags or correlate hold `words`.
+    def _marked(self, features: set[int] | frozenset[int]) -> npt.NDArray[np.bool_]:
+        marked = np.zeros(self.total, bool)
+        marked[[f for f in features if f < self.total]] = True
+        return marked
 
-        `status` is "" (all), "named", "unnamed" or an annotation's status.
-        """
-        self._words, self._firing_only, self._status = words.casefold().strip(), firing_only, status
-        self.invalidate()
 
-    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        """Let the model sort its arrays: comparing cells one by one takes seconds at 12,288 rows."""
-        if column >= 0:
-            self._model.sort(column, order)
+def _worded(note: FeatureNote, column: int) -> str:
+    return {
+        NAME: note.name,
+        STATUS: "" if note.status == "unseen" else note.status,
+        CONCEPT: note.concept,
+        TAGS: ", ".join(note.tags),
+    }[column]
 
-    def filterAcceptsRow(self, source_row: int, source_parent: _ANY_INDEX) -> bool:
-        """Return whether a feature is shown."""
-        del source_parent
-        table = self._model.table
-        feature = self._model.feature_at(source_row)
-        if self._firing_only and not table.firing_rate[feature] > 0:
-            return False
-        if not self._status_fits(feature):
-            return False
-        if not self._words:
-            return True
-        if self._words.isdigit():
-            return str(feature).startswith(self._words)
-        hay = f"{table.words.get(feature, '')} {table.names.get(feature, '')} {table.best_type[feature]}"
-        return self._words in hay.casefold()
 
-    def _status_fits(self, feature: int) -> bool:
-        named = bool(self._model.table.names.get(feature))
-        if self._status == "named":
-            return named
-        if self._status == "unnamed":
-            return not named
-        return not self._status or self._model.table.statuses.get(feature, "unseen") == self._status
+def _kinds(kind: str) -> Callable[[FeatureNote], bool]:
+    if kind == NAMED:
+        return lambda note: bool(note.name)
+    if kind == POLYSEMANTIC:
+        return lambda note: note.polysemantic
+    return lambda note: kind in (note.status, note.nature)

@@ -1,11 +1,11 @@
-"""The table of features: sort, filter, search, step."""
+"""The table of features: sort, filter, search, step, lists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from PySide6.QtCore import QItemSelection, QModelIndex, Qt, Signal
+from PySide6.QtCore import QItemSelection, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -14,22 +14,34 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMenu,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
+from desktop_app.widgets import feature_model as fm
 from desktop_app.widgets.empty_state import EmptyState
-from desktop_app.widgets.feature_model import NAME, RATE, FeatureFilter, FeatureModel, FeatureTable
+from desktop_app.widgets.feature_model import FeatureModel, FeatureNote, FeatureQuery, FeatureTable
 
-STATUS_FILTERS: Final = (
+FILTERS: Final = (
     ("All", ""),
-    ("Named", "named"),
-    ("Not named", "unnamed"),
+    ("Bookmarked", fm.BOOKMARKED),
+    ("Named", fm.NAMED),
+    ("Not named", fm.UNNAMED),
+    ("Unseen", "unseen"),
     ("Draft", "draft"),
     ("Reviewed", "reviewed"),
     ("Rejected", "rejected"),
+    ("Biological", "biological"),
+    ("Technical", "technical"),
+    ("Several unrelated things", fm.POLYSEMANTIC),
+    ("Never fires here", fm.DEAD),
 )
+_WIDTHS: Final = {
+    fm.ID: 58, fm.MARK: 26, fm.NAME: 116, fm.RATE: 64, fm.BEST: 190, fm.MAX: 58, fm.MEAN: 86, fm.SHARE: 88,
+    fm.STATUS: 76, fm.CONFIDENCE: 50, fm.CONCEPT: 130, fm.TAGS: 120,
+}  # fmt: skip
 
 
 class FeaturesPanel(QWidget):
@@ -37,29 +49,38 @@ class FeaturesPanel(QWidget):
 
     feature_requested = Signal(int)
     analysis_requested = Signal(int)
+    bookmark_requested = Signal(int)
+    together_requested = Signal(int)
+    list_requested = Signal(object)
+    unlist_requested = Signal(str, int)
+    list_deleted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.analysis = QComboBox()
         self.analysis.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.analysis.setMinimumContentsLength(12)
+        self.analysis.setAccessibleName("Analysis")
         self.analysis.hide()
         self.analysis.activated.connect(self._analysis_chosen)
         self.model = FeatureModel()
-        self.filter = FeatureFilter(self.model)
+        self._lists: dict[str, frozenset[int]] = {}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Number, name, tag or cell type")
+        self.search.setPlaceholderText("Number, or words from names, notes, tags, comments, cell types")
+        self.search.setAccessibleName("Search the features")
         self.search.setClearButtonEnabled(True)
         self.status = QComboBox()
-        for text, value in STATUS_FILTERS:
-            self.status.addItem(text, value)
+        self.status.setAccessibleName("Which features")
+        self.status.setMaxVisibleItems(20)
         self.firing = QCheckBox("Only firing")
         self.firing.setToolTip("Hide features that fire in no tile of this slide")
         self.view = QTableView()
-        self.view.setModel(self.filter)
+        self.view.setModel(self.model)
+        self.view.setAccessibleName("Features")
         self._set_up_view()
         self.pages = EmptyState(self.view, "Features appear here once a slide is analysed.")
         self.count = QLabel("")
+        self.show_lists({})
         self.search.textChanged.connect(self._refilter)
         self.status.currentIndexChanged.connect(self._refilter)
         self.firing.toggled.connect(self._refilter)
@@ -69,6 +90,7 @@ class FeaturesPanel(QWidget):
         row.addStretch()
         row.addWidget(self.count)
         column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.analysis)
         column.addWidget(self.search)
         column.addLayout(row)
@@ -80,15 +102,21 @@ class FeaturesPanel(QWidget):
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(24)
-        view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        view.horizontalHeader().setStretchLastSection(True)
+        view.verticalHeader().setDefaultSectionSize(max(22, view.fontMetrics().height() + 6))
+        header = view.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setMinimumSectionSize(24)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._column_menu)
+        view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         # Wrapped, a name that does not fit would vanish whole instead of being cut.
         view.setWordWrap(False)
         view.setSortingEnabled(True)
-        view.sortByColumn(RATE, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((56, 104, 64, 62)):
+        view.sortByColumn(fm.RATE, Qt.SortOrder.DescendingOrder)
+        for column, width in _WIDTHS.items():
             view.setColumnWidth(column, width)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        view.customContextMenuRequested.connect(self._row_menu)
         view.selectionModel().selectionChanged.connect(self._selected)
 
     def show_analyses(self, analyses: Sequence[tuple[int, str, str]], current: int | None) -> None:
@@ -109,60 +137,84 @@ class FeaturesPanel(QWidget):
 
     def show_features(self, table: FeatureTable) -> None:
         """Replace the table."""
+        marked = self.selected()
         self.model.show(table)
         self.pages.show_content()
-        self._refilter()
+        self._counted()
+        if marked is not None:
+            self.select(marked)
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the table."""
         self.pages.say(sentence)
         self.count.setText("")
 
-    def show_words(self, feature: int, name: str, words: str, status: str) -> None:
-        """Change what one feature is called."""
-        self.model.set_words(feature, name, words, status)
+    def show_note(self, feature: int, note: FeatureNote) -> None:
+        """Change what is said of one feature."""
+        self.model.set_note(feature, note)
+
+    def show_lists(self, lists: Mapping[str, frozenset[int]]) -> None:
+        """Offer lists of features among the filters, by name."""
+        chosen, was_list = self.status.currentText(), self._list_chosen() is not None
+        self._lists = dict(lists)
+        with QSignalBlocker(self.status):
+            self.status.clear()
+            for text, value in FILTERS:
+                self.status.addItem(text, value)
+            if lists:
+                self.status.insertSeparator(self.status.count())
+            for name, members in lists.items():
+                self.status.addItem(f"List: {name} ({len(members)})", None)
+                self.status.setItemData(self.status.count() - 1, name, Qt.ItemDataRole.UserRole + 1)
+            found = self.status.findText(chosen.split(" (")[0], Qt.MatchFlag.MatchStartsWith)
+            self.status.setCurrentIndex(max(0, found))
+        if was_list:
+            self._refilter()
+
+    def _list_chosen(self) -> str | None:
+        name = self.status.currentData(Qt.ItemDataRole.UserRole + 1)
+        return name if isinstance(name, str) else None
 
     def select(self, feature: int) -> None:
         """Mark a feature's row without asking for it again."""
         row = self.model.row_of(feature)
-        index = self.filter.mapFromSource(self.model.index(row, NAME)) if row >= 0 else QModelIndex()
-        if index.isValid() and self.selected() != feature:
-            blocked = self.view.selectionModel().blockSignals(True)
-            self.view.selectRow(index.row())
-            self.view.selectionModel().blockSignals(blocked)
-            self.view.viewport().update()
-        if index.isValid():
-            self.view.scrollTo(index)
-        else:
-            # A row that stayed marked could not be chosen with a click.
-            blocked = self.view.selectionModel().blockSignals(True)
-            self.view.clearSelection()
-            self.view.selectionModel().blockSignals(blocked)
-            self.view.viewport().update()
+        with QSignalBlocker(self.view.selectionModel()):
+            if row < 0:
+                # A row that stayed marked could not be chosen with a click.
+                self.view.clearSelection()
+            elif self.selected() != feature:
+                self.view.selectRow(row)
+        self.view.viewport().update()
+        if row >= 0:
+            self.view.scrollTo(self.model.index(row, fm.ID))
 
     def selected(self) -> int | None:
         """Return the feature whose row is marked."""
         rows = self.view.selectionModel().selectedRows()
-        return self.model.feature_at(self.filter.mapToSource(rows[0]).row()) if rows else None
+        return self.model.feature_at(rows[0].row()) if rows else None
 
     def step(self, by: int) -> None:
         """Select the row `by` below (negative: above) the marked one."""
-        count = self.filter.rowCount()
+        count = self.model.rowCount()
         if count == 0:
             return
         rows = self.view.selectionModel().selectedRows()
-        row = 0 if not rows else min(max(rows[0].row() + by, 0), count - 1)
-        self.view.selectRow(row)
+        self.view.selectRow(0 if not rows else min(max(rows[0].row() + by, 0), count - 1))
 
     def step_to_unnamed(self) -> bool:
         """Select the next row below the marked one whose feature has no name; False where there is none."""
         rows = self.view.selectionModel().selectedRows()
-        for row in range(rows[0].row() + 1 if rows else 0, self.filter.rowCount()):
-            feature = self.model.feature_at(self.filter.mapToSource(self.filter.index(row, NAME)).row())
-            if not self.model.table.names.get(feature):
+        for row in range(rows[0].row() + 1 if rows else 0, self.model.rowCount()):
+            if not self.model.table.note(self.model.feature_at(row)).name:
                 self.view.selectRow(row)
                 return True
         return False
+
+    def show_only(self, words: str, members: frozenset[int]) -> None:
+        """Show these features until another filter is chosen; `words` says which they are."""
+        self.model.set_query(FeatureQuery(members=members))
+        self._counted()
+        self.count.setText(f"{words}: {self.count.text()}")
 
     def _selected(self, chosen: QItemSelection, dropped: QItemSelection) -> None:
         del dropped
@@ -172,6 +224,60 @@ class FeaturesPanel(QWidget):
                 self.feature_requested.emit(feature)
 
     def _refilter(self) -> None:
-        status = str(self.status.currentData() or "")
-        self.filter.set_filter(self.search.text(), firing_only=self.firing.isChecked(), status=status)
-        self.count.setText(f"{self.filter.rowCount():,} of {self.model.rowCount():,}")
+        marked = self.selected()
+        name = self._list_chosen()
+        self.model.set_query(
+            FeatureQuery(
+                self.search.text(),
+                self.firing.isChecked(),
+                "" if name is not None else str(self.status.currentData() or ""),
+                self._lists.get(name) if name is not None else None,
+            )
+        )
+        self._counted()
+        if marked is not None:
+            self.select(marked)
+
+    def _counted(self) -> None:
+        self.count.setText(f"{self.model.rowCount():,} of {self.model.total:,}")
+
+    def _column_menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        for column in range(self.model.columnCount()):
+            if column in (fm.ID, fm.NAME):
+                continue
+            title = self.model.headerData(column, Qt.Orientation.Horizontal)
+            action = menu.addAction("Bookmark" if column == fm.MARK else str(title))
+            action.setCheckable(True)
+            action.setChecked(not self.view.isColumnHidden(column))
+            action.toggled.connect(lambda on, which=column: self.view.setColumnHidden(which, not on))
+        menu.popup(self.view.horizontalHeader().mapToGlobal(at))
+
+    def row_menu(self, feature: int) -> QMenu:
+        """Return what can be done with a feature of the table."""
+        menu = QMenu(self)
+        marked = feature in self.model.table.bookmarks
+        menu.addAction("Take the bookmark away" if marked else "Bookmark").triggered.connect(
+            lambda: self.bookmark_requested.emit(feature)
+        )
+        menu.addAction("Show in a colour of its own").triggered.connect(
+            lambda: self.together_requested.emit(feature)
+        )
+        menu.addAction("Add to a list…").triggered.connect(lambda: self.list_requested.emit([feature]))
+        menu.addAction("Save what is shown as a list…").triggered.connect(
+            lambda: self.list_requested.emit(self.model.features())
+        )
+        name = self._list_chosen()
+        if name is not None:
+            menu.addAction(f"Take out of “{name}”").triggered.connect(
+                lambda: self.unlist_requested.emit(name, feature)
+            )
+            menu.addAction(f"Delete the list “{name}”").triggered.connect(
+                lambda: self.list_deleted.emit(name)
+            )
+        return menu
+
+    def _row_menu(self, at: QPoint) -> None:
+        index = self.view.indexAt(at)
+        if index.isValid():
+            self.row_menu(self.model.feature_at(index.row())).popup(self.view.viewport().mapToGlobal(at))

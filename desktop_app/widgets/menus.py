@@ -33,6 +33,7 @@ class Menus(QObject):
     fires_here_requested = Signal()
     opacity_requested = Signal(int)
     heatmap_toggled = Signal(bool)
+    inside_toggled = Signal(bool)
     cells_toggled = Signal(bool)
     tissue_toggled = Signal(bool)
     napari_layers_toggled = Signal(bool)
@@ -47,6 +48,9 @@ class Menus(QObject):
     guide_requested = Signal(str)
     about_requested = Signal()
     palette_requested = Signal()
+    bookmark_requested = Signal()
+    example_requested = Signal()
+    vocabulary_requested = Signal()
 
     def __init__(self, bar: QMenuBar, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -77,7 +81,10 @@ class Menus(QObject):
             action.setShortcut(QKeySequence(str(grade)))
             action.triggered.connect(lambda _=False, given=grade: self.confidence_requested.emit(given))
             self.actions_by_text[f"Confidence {grade}"] = action
+        self._add(features, "Bookmark", self.bookmark_requested, "B")
+        self._add(features, "Let the picked tile stand as an example", self.example_requested, "E")
         self._add(features, "Accept and go to the next without a name", self.accept_requested, "Return")
+        self._add(features, "Vocabulary of concepts…", self.vocabulary_requested)
         features.addSeparator()
         self._add(features, "Train a sparse autoencoder…", self.train_requested)
         analysis = bar.addMenu("&Analysis")
@@ -110,6 +117,7 @@ class Menus(QObject):
             action.setShortcut(QKeySequence(key))
             action.triggered.connect(lambda _=False, way=sign: self.opacity_requested.emit(way))
             self.actions_by_text[text] = action
+        self.inside = self._check(menu, "Inside the tiles in view", self.inside_toggled, "T", on=False)
         self.cells = self._check(menu, "Cells", self.cells_toggled, "A", on=False)
         self.tissue = self._check(menu, "Tissue outline", self.tissue_toggled, "G", on=False)
         menu.addSeparator()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +59,20 @@ class FakeDialogs:
     mpp: float | None = None
     analyze: AnalyzeOptions | None = None
     train: TrainOptions | None = None
+    words: str | None = None
     asked: list[str] = field(default_factory=list)
+
+    def text(self, title: str, prompt: str, suggested: str) -> str | None:
+        self.asked.append(title)
+        return self.words
+
+    def lines(self, title: str, prompt: str, suggested: str) -> str | None:
+        self.asked.append(f"{title}: {suggested}")
+        return self.words
+
+    def choose_or_type(self, title: str, prompt: str, known: Sequence[str]) -> str | None:
+        self.asked.append(f"{prompt}: {', '.join(known)}")
+        return self.words
 
     def open_file(self, title: str, kinds: str) -> Path | None:
         self.asked.append(title)

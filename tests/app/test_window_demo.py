@@ -56,8 +56,8 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     assert {SLIDE, HEATMAP, CELLS} <= set(layers)
     assert DEMO_NOTICE in window.notice.text
     assert not window.control.isVisible()
-    names = window.features.model.table.names
-    assert names[followers["lymphocyte"].feature].startswith("follows ")
+    note = window.features.model.table.note(followers["lymphocyte"].feature)
+    assert note.name.startswith("follows ")
     assert session.features is not None
     tiles, values = session.features.column(followers["lymphocyte"].feature)
     n_shown = min(12, len(tiles))

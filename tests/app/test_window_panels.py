@@ -42,7 +42,7 @@ def test_a_project_opens_with_slide_features_and_the_notice_of_a_control(parts: 
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     assert parts.layers == [SLIDE, HEATMAP]
     assert "random weights" in parts.window.control.text
-    assert parts.window.features.filter.rowCount() == 12
+    assert parts.window.features.model.rowCount() == 12
     assert parts.window.features.selected() == 4
     assert parts.window.annotation.feature == 4
     assert "field.tif" in parts.window.viewer.title
@@ -55,7 +55,7 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
     form = parts.window.annotation
     form.name.setFocus()
     QTest.keyClicks(form.name, "Glands")
-    qtbot.waitUntil(lambda: parts.window.features.model.table.names.get(4) == "Glands", timeout=5000)
+    qtbot.waitUntil(lambda: parts.window.features.model.table.note(4).name == "Glands", timeout=5000)
     form.confidence.setCurrentIndex(5)
     form.tags.setText("epithelium, gland")
     form.description.setPlainText("round lumina")
@@ -125,11 +125,11 @@ def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Pat
         "timm:test, block 3, autoencoder 2",
     ]
     assert panel.analysis.currentIndex() == 1
-    assert panel.model.table.names == {}
+    assert panel.model.table.notes == {}
     assert not parts.window.control.text
     panel.analysis.setCurrentIndex(0)
     panel.analysis.activated.emit(0)
-    assert panel.model.table.names == {4: "Glands"}
+    assert {f: n.name for f, n in panel.model.table.notes.items()} == {4: "Glands"}
     assert parts.window.control.text
     assert panel.analysis.currentIndex() == 0
 
@@ -256,7 +256,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
     assert TILE in again.layers
     text = again.window.features.model.index(again.window.features.model.row_of(4), 4).data()
-    assert text == "+0.60 a"
+    assert text == "+0.60 a (+0.50 to +0.70)"
     again.window.qt_window.close()
 
 

@@ -58,7 +58,7 @@ def test_n_names_and_enter_goes_to_the_next_unnamed(opened: Parts, project: Path
 
 def test_enter_at_the_end_says_so(opened: Parts) -> None:
     window = opened.window
-    for _ in range(window.features.filter.rowCount() + 1):
+    for _ in range(window.features.model.rowCount() + 1):
         QTest.keyClick(window.features.view, KEY.Key_Return)
     assert "has a name" in window.notice.text
 

@@ -52,7 +52,7 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
         QTest.keyClick(table, KEY.Key_Z, CTRL)
         assert (said(4), said(5)) == (("", None), ("", None))
         assert window.annotation.feature == 4 and window.annotation.name.text() == ""
-        assert window.features.model.table.names.get(4, "") == ""
+        assert window.features.model.table.note(4).name == ""
         assert not undo.isEnabled() and redo.text() == "Redo: name of feature 4"
         for _ in range(3):
             QTest.keyClick(table, KEY.Key_Z, CTRL | SHIFT)
