@@ -51,6 +51,10 @@ def _natural(text: str) -> int:
     return number
 
 
+def _feature_numbers(text: str) -> list[int]:
+    return [_natural(part.strip()) for part in text.split(",")]
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -194,10 +198,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--author", metavar="NAME", help="who says so (default: your user name)")
     command = _add(actions, "list", commands.annotate_list, "all annotated features")
     _project(command)
-    command = _add(actions, "export", commands.annotate_export, "write .json (complete) or .csv")
+    command = _add(
+        actions, "export", commands.annotate_export, "write .json (complete), .csv, or .jsonl (with numbers)"
+    )
     command.add_argument("file", type=Path, metavar="FILE")
     _project(command)
-    command = _add(actions, "import", commands.annotate_import, "read a .json export; conflicts are reported")
+    command = _add(
+        actions, "import", commands.annotate_import, "read a .json or .jsonl export; conflicts are reported"
+    )
     command.add_argument("file", type=Path, metavar="FILE")
     _project(command)
 
@@ -206,6 +214,19 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("feature", type=_natural, metavar="FEATURE", help="number of the feature, from 0")
     _project(command)
     command.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+
+    command = _add(groups, "atlas", commands.atlas, "a page a feature, for reading and printing")
+    command.add_argument("project", type=Path, metavar="PROJECT", help="folder of the project")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help=".html (one file) or .pdf (A4)"
+    )
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--list", metavar="NAME", help="the features of this list")
+    which.add_argument(
+        "--features", type=_feature_numbers, metavar="1,2,3", help="these features, in this order"
+    )
+    which.add_argument("--all", action="store_true",
+                       help="all that fire on the slide (default: those that somebody named or commented on)")  # fmt: skip
 
     _add(groups, "doctor", commands.doctor, "what this machine offers the program")
     return parser

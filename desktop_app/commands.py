@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from desktop_app import annotation_exchange, export
+from desktop_app import annotation_exchange, export, feature_jsonl
 from desktop_app.display import display_obstacle, require_display
 from desktop_app.doctor import examine
 from desktop_app.figures import Caption
@@ -272,20 +272,27 @@ def annotate_list(options: Namespace) -> Answer:
 
 def annotate_export(options: Namespace) -> Answer:
     """Export annotations."""
-    writers = {".json": annotation_exchange.export_json, ".csv": annotation_exchange.export_csv}
+    writers: dict[str, Callable[[Store, Path], object]] = {
+        ".json": annotation_exchange.export_json,
+        ".csv": annotation_exchange.export_csv,
+        ".jsonl": feature_jsonl.export_jsonl,
+    }
     writer = writers.get(options.file.suffix.lower())
     if writer is None:
-        raise UserInputError("Annotations are written as .json or .csv.", "Change the file's name.")
+        raise UserInputError("Annotations are written as .json, .csv or .jsonl.", "Change the file's name.")
     with _project(options.project) as store:
-        writer(store, options.file)
-        count = len(store.annotations())
+        written = writer(store, options.file)
+        count = written if isinstance(written, int) else len(store.annotations())
     return Answer(f"{count} annotated features are in {options.file}.", {"n": count, "out": options.file})
 
 
 def annotate_import(options: Namespace) -> Answer:
     """Import annotations."""
     with _project(options.project) as store:
-        report = annotation_exchange.import_json(store, options.file)
+        lines = options.file.suffix.lower() == ".jsonl"
+        report = (feature_jsonl.import_jsonl if lines else annotation_exchange.import_json)(
+            store, options.file
+        )
     conflicts = [str(conflict) for conflict in report.conflicts]
     text = f"{report.added} added, {report.unchanged} the same already, {len(conflicts)} in conflict (left as they were)."
     text += "".join(f"\n  {line}" for line in conflicts)
@@ -326,6 +333,14 @@ def heatmap_png(options: Namespace) -> Answer:
             write_heatmap(slide, heat, options.out, caption)
     text = f"{caption.source}\nFeature {options.feature} is drawn in {options.out}."
     return Answer(text, {"out": options.out, "feature": options.feature, "n_firing": len(tiles)})
+
+
+def atlas(options: Namespace) -> Answer:
+    """Write a page a feature."""
+    # Typesetting is slow to load, and no other command needs it.
+    from desktop_app.atlas.command import atlas as write
+
+    return write(options)
 
 
 def doctor(_options: Namespace) -> Answer:

@@ -113,6 +113,9 @@ def record_analysis(
     card = result["encoder"]
     if result.get("sae_digest"):
         store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+    if request.weights is not None:
+        # Only a place to look: whoever loads them checks the digest.
+        store.set_setting(weights_key(result["encoder_digest"]), request.weights)
     return store.add_analysis(
         NewAnalysis(
             slide_id=slide_id,
@@ -130,6 +133,11 @@ def record_analysis(
             counts=result["counts"],
         )
     )
+
+
+def weights_key(encoder_digest: str) -> str:
+    """Setting of a project that says where the weights of an encoder lay when it was last used."""
+    return f"weights.{encoder_digest}"
 
 
 def encode_request(

@@ -96,6 +96,36 @@ class WorkerTasks(QObject):
             self.job_cancelled.emit(event.job)
 
 
+class LiveWorker:
+    """A second worker, for what the view asks while it is looked at; started at the first question.
+
+    Its questions take a moment and must not wait behind a job of an hour.
+    """
+
+    def __init__(self, make: Callable[[], Backend]) -> None:
+        self._make = make
+        self._tasks: WorkerTasks | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether anything was asked yet."""
+        return self._tasks is not None
+
+    def tasks(self) -> WorkerTasks:
+        """Return the worker's tasks, starting it the first time."""
+        if self._tasks is None:
+            tasks = WorkerTasks(self._make())
+            tasks.start()
+            self._tasks = tasks
+        return self._tasks
+
+    def close(self) -> None:
+        """End the worker, if it was started."""
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.close()
+
+
 class LatestRead(QObject):
     """Runs slow reads beside the window; a newer one makes the answer of an older one stale."""
 

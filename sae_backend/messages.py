@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from sae_backend.errors import WorkerError
 
+MAX_INSIDE_TILES: Final = 64
+"""Tiles that one live question may look into."""
+
 
 @dataclass(frozen=True)
 class AnalyzeRequest:
@@ -72,6 +75,73 @@ class CorrelateRequest:
 
 
 @dataclass(frozen=True)
+class TokenMapRequest:
+    """Activation of one feature at the patch tokens of at most 64 tiles, a live question.
+
+    `feature_dir` holds the analysis; encoder and SAE must be those of its digests. The maps, float32
+    (n, h, w) in the order of `tiles`, are written to `out_file` as .npy.
+    """
+
+    slide: str
+    feature_dir: str
+    encoder: str
+    encoder_digest: str
+    layer: int
+    pooling: str
+    sae_dir: str
+    feature: int
+    tiles: tuple[int, ...]
+    out_file: str
+    weights: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class OcclusionRequest:
+    """Fall of one feature's activation when each square of one tile is covered, a live question.
+
+    Fields are those of a `TokenMapRequest`; the map, float32 (k, k) with k at most `squares`, is
+    written to `out_file` as .npy.
+    """
+
+    slide: str
+    feature_dir: str
+    encoder: str
+    encoder_digest: str
+    layer: int
+    pooling: str
+    sae_dir: str
+    feature: int
+    tile: int
+    out_file: str
+    squares: int = 7
+    weights: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ThumbnailsRequest:
+    """Make the small pictures of an analysed slide's tiles.
+
+    `analysis_dir` is a committed folder of features or of embeddings: it says where the tiles lie. The result
+    names the `thumbnail_dir`.
+    """
+
+    slide: str
+    cache_dir: str
+    analysis_dir: str
+    mpp: float | None = None
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """Lay all features of an SAE on a plane by their directions; the result names the `map_dir`."""
+
+    sae_dir: str
+    cache_dir: str
+
+
+@dataclass(frozen=True)
 class DrawRequest:
     """Draw a generated slide into a folder; `spec` is the dict of a SlideSpec."""
 
@@ -79,7 +149,17 @@ class DrawRequest:
     spec: dict[str, Any]
 
 
-Request = AnalyzeRequest | EncodeRequest | TrainRequest | CorrelateRequest | DrawRequest
+Request = (
+    AnalyzeRequest
+    | EncodeRequest
+    | TrainRequest
+    | CorrelateRequest
+    | DrawRequest
+    | TokenMapRequest
+    | OcclusionRequest
+    | ThumbnailsRequest
+    | MapRequest
+)
 
 
 @dataclass(frozen=True)
@@ -159,6 +239,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
         AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest, DrawRequest,
+        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest,
     )
 }  # fmt: skip
 

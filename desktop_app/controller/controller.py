@@ -12,10 +12,12 @@ from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.gallery import GalleryActions
 from desktop_app.controller.inside import InsideActions
 from desktop_app.controller.jobs import JobActions
+from desktop_app.controller.overview import OverviewActions
 from desktop_app.controller.projects import ProjectActions
 from desktop_app.controller.remarks import Others, RemarkActions
 from desktop_app.controller.review import ReviewActions
 from desktop_app.controller.status import StatusActions
+from desktop_app.controller.together import TogetherActions
 from desktop_app.controller.undo import UndoActions
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Controller:
             context, Others(self.projects, self.features, self.annotations, self.undo)
         )
         self.inside = InsideActions(context, live)
+        self.overview = OverviewActions(context)
+        self.together = TogetherActions(context)
         self._closed = False
         context.window.closing.connect(self.close)
 
@@ -63,6 +67,7 @@ class Controller:
         self.projects.close()
         self.correlations.close()
         self.gallery.close()
+        self.overview.close()
         self.inside.close()
         self._context.tasks.close()
         self._context.layers.clear()

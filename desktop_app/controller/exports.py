@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from desktop_app import annotation_exchange, export
+from desktop_app import annotation_exchange, export, feature_jsonl
+from desktop_app.controller.atlas import AtlasActions
 from desktop_app.help_pages import help_page
 from desktop_app.widgets.view_picture import ViewCaption, save_view
 from sae_backend.errors import UserInputError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from desktop_app.store import Store
 
 TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
+ANNOTATIONS: Final = "JSON (*.json);;CSV (*.csv);;JSON Lines with numbers (*.jsonl)"
 ABOUT: Final = """# Sparsescope
 
 Shows what a pathology foundation model has learned: features of a sparse autoencoder on whole slides.
@@ -28,6 +30,7 @@ class ExportActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.atlas = AtlasActions(context)
         menus = context.window.menus
         menus.export_features_requested.connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
@@ -36,9 +39,7 @@ class ExportActions:
             lambda: self._write("Export correlations", TABLES, "correlations.csv", export.correlation_table)
         )
         menus.export_annotations_requested.connect(
-            lambda: self._write(
-                "Export annotations", "JSON (*.json);;CSV (*.csv)", "annotations.json", _annotations
-            )
+            lambda: self._write("Export annotations", ANNOTATIONS, "annotations.json", _annotations)
         )
         menus.import_annotations_requested.connect(self.import_annotations)
         menus.export_view_requested.connect(self.export_view)
@@ -69,10 +70,12 @@ class ExportActions:
             self._context.window.say("Open a project first.")
             return
         store = session.store
-        path = self._context.dialogs.open_file("Import annotations", "JSON (*.json)")
+        path = self._context.dialogs.open_file("Import annotations", "Annotations (*.json *.jsonl)")
         if path is None:
             return
-        report = self._context.attempt(lambda: annotation_exchange.import_json(store, path))
+        lines = path.suffix.lower() == ".jsonl"
+        read = feature_jsonl.import_jsonl if lines else annotation_exchange.import_json
+        report = self._context.attempt(lambda: read(store, path))
         if report is None:
             return
         text = f"{report.added} annotations added, {report.unchanged} already there."
@@ -110,7 +113,9 @@ class ExportActions:
             limits = self._context.layers.limits
             source += f", SAE {session.features.sae_digest[:12]}"
         save_view(
-            window.viewer.screenshot(canvas_only=True, flash=False), path, ViewCaption(title, source, limits)
+            window.viewer.screenshot(canvas_only=True, flash=False),
+            path,
+            ViewCaption(title, source, limits, self._context.layers.look, self._context.layers.is_signed),
         )
         return True
 
@@ -124,5 +129,7 @@ class ExportActions:
 def _annotations(store: Store, path: Path) -> None:
     if path.suffix.lower() == ".csv":
         annotation_exchange.export_csv(store, path)
+    elif path.suffix.lower() == ".jsonl":
+        feature_jsonl.export_jsonl(store, path)
     else:
         annotation_exchange.export_json(store, path)

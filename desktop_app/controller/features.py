@@ -11,6 +11,7 @@ from desktop_app.export import best_correlates
 from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
 from desktop_app.store.records import BOOKMARKS
 from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
+from desktop_app.widgets.legend import MapLegend
 from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from desktop_app.controller.context import Context
+    from desktop_app.heat_look import HeatLook
     from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
 
 LAST_FEATURE: Final = "last_feature"
@@ -41,14 +43,19 @@ class FeatureActions:
         window.view_changed.connect(context.layers.follow_view)
         window.correlations.tile_requested.connect(self.go_to_tile)
         controls, layers, menus = window.heatmap, context.layers, window.menus
-        controls.limits_requested.connect(layers.set_limits)
+        controls.limits_requested.connect(self._set_limits)
+        controls.look_requested.connect(self._set_look)
         controls.threshold_requested.connect(layers.set_threshold)
         controls.opacity_requested.connect(layers.set_opacity)
         controls.visible_requested.connect(menus.heatmap.setChecked)
         controls.reset_requested.connect(self._draw)
         menus.heatmap_toggled.connect(lambda on: layers.set_visible(HEATMAP, on))
         menus.heatmap_toggled.connect(controls.shown.setChecked)
+        menus.heatmap_toggled.connect(lambda on: window.legend.set_shown(heat=on))
         menus.cells_toggled.connect(lambda on: layers.set_visible(CELLS, on))
+        menus.cells_toggled.connect(lambda on: window.legend.set_shown(cells=on))
+        window.legend.set_shown(cells=menus.cells.isChecked())
+        menus.legend_toggled.connect(lambda on: window.legend.setVisible(on and bool(window.legend.text)))
         menus.next_feature_requested.connect(lambda: window.features.step(1))
         menus.previous_feature_requested.connect(lambda: window.features.step(-1))
         menus.search_requested.connect(self._search)
@@ -224,19 +231,20 @@ class FeatureActions:
         table = None
         if session.store is not None and session.slide_record is not None:
             table = session.store.cells(session.slide_record.id)
-        legend = self._context.window.heatmap.show_cell_legend
+        legend = self._context.window.legend
         if table is None:
-            layers.remove(CELLS)
-            legend([], 0)
+            layers.remove_cells()
+            legend.show_cells([])
         else:
             drawn = layers.show_cells(table)
             counts = np.bincount(table.type_index, minlength=len(table.type_names))
-            legend(
+            note = f"An even sample of {drawn:,} is drawn." if drawn < len(table.type_index) else ""
+            legend.show_cells(
                 [
                     (name, CELL_COLOURS[i % len(CELL_COLOURS)], int(counts[i]))
                     for i, name in enumerate(table.type_names)
                 ],
-                drawn,
+                note,
             )
             layers.set_visible(CELLS, self._context.window.menus.cells.isChecked())
 
@@ -259,6 +267,7 @@ class FeatureActions:
         session, window = self._context.session, self._context.window
         if feature is None or session.features is None:
             self._context.layers.remove(HEATMAP)
+            window.legend.show_map(None)
             window.heatmap.say("No feature is shown. Choose one in the table.")
             return
         window.features.select(feature)
@@ -279,7 +288,37 @@ class FeatureActions:
         layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
         stats = features.stats
         title = f"Feature {feature}: fires in {percent(float(stats.firing_rate[feature]))} of the tiles"
-        self._context.window.heatmap.show_feature(title, layers.limits)
+        self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        session, window, layers = self._context.session, self._context.window, self._context.layers
+        features, feature, analysis = session.features, session.feature, session.analysis
+        if features is None or feature is None or analysis is None:
+            window.legend.show_map(None)
+            return
+        name = window.features.model.table.note(feature).name
+        control = " (random weights)" if analysis.is_control else ""
+        window.legend.show_map(
+            MapLegend(
+                f"Feature {feature}" + (f": {name}" if name else ""),
+                f"{analysis.encoder}{control}, SAE {features.sae_digest[:8]}",
+                layers.limits,
+                layers.look,
+                layers.is_signed,
+            )
+        )
+
+    def _set_limits(self, low: float, high: float) -> None:
+        self._context.layers.set_limits(low, high)
+        self._show_legend()
+
+    def _set_look(self, look: HeatLook) -> None:
+        layers, controls = self._context.layers, self._context.window.heatmap
+        layers.set_look(look)
+        layers.set_threshold(0.0)
+        controls.show_limits(layers.limits)
+        self._show_legend()
 
     def _tile_changed(self, tile: int) -> None:
         session, window = self._context.session, self._context.window
@@ -308,6 +347,8 @@ class FeatureActions:
         if features is not None and store is not None and features.sae_digest == note.sae_digest:
             said = " ".join(c.text for c in store.comments(note.sae_digest, note.feature))
             self._context.window.features.show_note(note.feature, _note(note, said))
+            if note.feature == session.feature:
+                self._show_legend()
 
     def _search(self) -> None:
         self._context.window.show_panel("Features")

@@ -79,7 +79,13 @@ class AnnotationPanel(QWidget):
         for text, value in NATURES:
             self.nature.addItem(text, value)
         self.nature.setToolTip("Does it follow the tissue, or how the slide was cut, stained and scanned?")
-        self.polysemantic = QCheckBox("Sees several unrelated things")
+        self.polysemantic = QCheckBox("Several things")
+        self.polysemantic.setToolTip(
+            "It sees several things that have nothing to do with each other (polysemantic)"
+        )
+        self.status.setToolTip("How far the review of this feature is")
+        self.status.setAccessibleName("Status")
+        self.status.setMinimumWidth(84)
         self.remarks = RemarksTabs()
         self.history = self.remarks.history
         self.saved_note = QLabel("")
@@ -113,13 +119,15 @@ class AnnotationPanel(QWidget):
             ("Conce&pt", self.concept),
             ("Na&ture", self.nature),
             ("Con&fidence", self.confidence),
-            ("Stat&us", self.status),
             ("Ta&gs", self.tags),
             ("&Description", self.description),
         ):
-            form.addRow(text, field)
+            label = QLabel(text)
+            label.setBuddy(field)
+            beside = {"Na&ture": self.polysemantic, "Con&fidence": self.status}.get(text)
+            form.addRow(label, field if beside is None else _pair(field, beside))
+            field.setMinimumWidth(84)
             field.setAccessibleName(text.replace("&", ""))
-        form.addRow("", self.polysemantic)
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -133,6 +141,7 @@ class AnnotationPanel(QWidget):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
         return scroll
 
@@ -290,8 +299,17 @@ class AnnotationPanel(QWidget):
         }
 
 
+def _pair(left: QWidget, right: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.addWidget(left, 1)
+    row.addWidget(right, 1)
+    return row
+
+
 def _choice(texts: Sequence[str]) -> QComboBox:
     box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(7)
     box.addItems(texts)
     return box
 

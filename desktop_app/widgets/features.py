@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import QItemSelection, QPoint, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -44,6 +45,16 @@ _WIDTHS: Final = {
 }  # fmt: skip
 
 
+class _Table(QTableView):
+    """Keeps the marked row in sight when its room changes."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        rows = self.selectionModel().selectedRows()
+        if rows:
+            self.scrollTo(rows[0])
+
+
 class FeaturesPanel(QWidget):
     """Shows features and asks for the one that is selected."""
 
@@ -74,7 +85,7 @@ class FeaturesPanel(QWidget):
         self.status.setMaxVisibleItems(20)
         self.firing = QCheckBox("Only firing")
         self.firing.setToolTip("Hide features that fire in no tile of this slide")
-        self.view = QTableView()
+        self.view = _Table()
         self.view.setModel(self.model)
         self.view.setAccessibleName("Features")
         self._set_up_view()

@@ -6,11 +6,10 @@ import html
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QFrame,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.heat_look import COLOUR_MAPS, HeatLook, strip
 from desktop_app.widgets.colour_bar import ColourBar
 
 STEPS: Final = 200
@@ -36,16 +36,39 @@ class HeatmapControls(QWidget):
     opacity_requested = Signal(float)
     visible_requested = Signal(bool)
     reset_requested = Signal()
+    look_requested = Signal(object)
+    alone_requested = Signal()
 
-    def __init__(self, colours: npt.NDArray[np.uint8], parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._signed = False
         self._peak = 1.0
         self._showing = False
         self.title = QLabel("No feature is shown")
         self.title.setWordWrap(True)
+        self.inside_note = QLabel("")
+        self.inside_note.setWordWrap(True)
+        self.inside_note.setStyleSheet("font-size: 11px;")
+        self.inside_note.hide()
         self.body = QWidget()
         self.bar = ColourBar()
-        self.bar.set_colours(colours)
+        self.bar.set_colours(strip(HeatLook()))
+        self.colours = QComboBox()
+        self.colours.addItems(COLOUR_MAPS)
+        self.colours.setAccessibleName("Colours")
+        self.colours.setToolTip("All are even to the eye; viridis and cividis suit colour-blind eyes")
+        self.smooth = QCheckBox("Smooth")
+        self.smooth.setToolTip("Mix the colours of neighbouring tiles; the values stay those of tiles")
+        self.log = QCheckBox("Log scale")
+        self.log.setToolTip("Spread small values; values of 0 have no place on it and stay bare")
+        self.robust = QCheckBox("Robust end")
+        self.robust.setToolTip("End the colours at the 99th percentile of the tiles where the feature fires")
+        self.together = QLabel("")
+        self.together.setWordWrap(True)
+        self.together.setTextFormat(Qt.TextFormat.RichText)
+        self.alone = QPushButton("Show one feature again")
+        for widget in (self.together, self.alone):
+            widget.hide()
         self.low, self.high = _value_box("Value at the left end"), _value_box("Value at the right end")
         self.reset = QPushButton("Reset")
         self.reset.setToolTip("Limits from 0 to this feature's maximum on the slide")
@@ -61,10 +84,6 @@ class HeatmapControls(QWidget):
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(65)
-        self.cells = QLabel("")
-        self.cells.setWordWrap(True)
-        self.cells.setTextFormat(Qt.TextFormat.RichText)
-        self.cells.hide()
         self._lay_out()
         self.low.valueChanged.connect(self._limits_typed)
         self.high.valueChanged.connect(self._limits_typed)
@@ -73,6 +92,10 @@ class HeatmapControls(QWidget):
         self.opacity.valueChanged.connect(lambda value: self.opacity_requested.emit(value / 100))
         self.shown.toggled.connect(self.visible_requested)
         self.reset.clicked.connect(self.reset_requested)
+        self.alone.clicked.connect(self.alone_requested)
+        self.colours.currentIndexChanged.connect(self._look_chosen)
+        for box in (self.smooth, self.log, self.robust):
+            box.toggled.connect(self._look_chosen)
         self.body.setEnabled(False)
 
     def _lay_out(self) -> None:
@@ -85,7 +108,13 @@ class HeatmapControls(QWidget):
         hide = QHBoxLayout()
         hide.addWidget(self.threshold, 1)
         hide.addWidget(self.threshold_value)
+        ways = QHBoxLayout()
+        for box in (self.smooth, self.log, self.robust):
+            ways.addWidget(box)
+        ways.addStretch()
         form = QFormLayout()
+        form.setVerticalSpacing(4)
+        form.addRow("Colours", self.colours)
         form.addRow("Only above", hide)
         form.addRow("Opacity", self.opacity)
         body = QVBoxLayout(self.body)
@@ -93,14 +122,17 @@ class HeatmapControls(QWidget):
         body.addWidget(self.bar)
         body.addLayout(ends)
         body.addWidget(self.refusal)
+        body.addLayout(ways)
         body.addLayout(form)
         body.addWidget(self.shown)
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.title)
+        column.addWidget(self.inside_note)
+        column.addWidget(self.together)
+        column.addWidget(self.alone)
         column.addWidget(self.body)
-        column.addWidget(self.cells)
         column.addStretch()
         # Without a scroll area a long legend squeezes the sliders' labels out of sight.
         scroll = QScrollArea()
@@ -109,22 +141,42 @@ class HeatmapControls(QWidget):
         scroll.setWidget(page)
         QVBoxLayout(self).addWidget(scroll)
 
-    def show_cell_legend(self, kinds: Sequence[tuple[str, str, int]], drawn: int) -> None:
-        """Show (type, colour, count) of the slide's cells; `drawn` is how many points are on the slide."""
-        entries = [
-            f"<span style='color:{colour}; background:#777'>&nbsp;●&nbsp;</span>&nbsp;{html.escape(name)} {count:,}"
-            for name, colour, count in kinds
-        ]
-        total = sum(count for _, _, count in kinds)
-        sample = f"<br>An even sample of {drawn:,} of {total:,} cells is drawn." if drawn < total else ""
-        self.cells.setText("Cells (A shows and hides them): " + " &nbsp; ".join(entries) + sample)
-        self.cells.setVisible(bool(entries))
+    @property
+    def look(self) -> HeatLook:
+        """How values are to become colours."""
+        return HeatLook(
+            self.colours.currentText(), self.smooth.isChecked(), self.log.isChecked(), self.robust.isChecked()
+        )
 
-    def show_feature(self, title: str, limits: tuple[float, float]) -> None:
+    def _look_chosen(self) -> None:
+        self.bar.set_colours(strip(self.look, signed=self._signed))
+        self.look_requested.emit(self.look)
+
+    def show_together(self, features: Sequence[tuple[str, str]]) -> None:
+        """Show the features that are drawn in colours of their own, as (words, colour); none: one map again."""
+        self.together.setText(
+            "<br>".join(
+                f"<span style='background:{colour}'>&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp; {html.escape(words)}"
+                for words, colour in features
+            )
+        )
+        self.together.setVisible(bool(features))
+        self.alone.setVisible(bool(features))
+
+    def show_feature(self, title: str, limits: tuple[float, float], *, signed: bool = False) -> None:
         """Show a feature's title and limits; the threshold goes back to 0."""
-        self._showing = True
         self.body.setEnabled(True)
         self.title.setText(title)
+        if signed != self._signed:
+            self._signed = signed
+            self.bar.set_colours(strip(self.look, signed=signed))
+            self.low.setRange(-1e9 if signed else 0.0, 1e9)
+        self.log.setEnabled(not signed)
+        self.show_limits(limits)
+
+    def show_limits(self, limits: tuple[float, float]) -> None:
+        """Show the values at the ends of the colours; the threshold goes back to 0."""
+        self._showing = True
         self._peak = limits[1]
         self.low.setValue(limits[0])
         self.high.setValue(limits[1])
@@ -134,6 +186,11 @@ class HeatmapControls(QWidget):
         self.threshold_value.setValue(0.0)
         self._showing = False
         self._mark_hidden()
+
+    def show_inside_note(self, text: str) -> None:
+        """Say what the map inside the tiles is; an empty text takes the note away."""
+        self.inside_note.setText(text)
+        self.inside_note.setVisible(bool(text))
 
     def say(self, sentence: str) -> None:
         """Say why there is no heat map."""

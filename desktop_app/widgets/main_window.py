@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import napari
-import numpy as np
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -17,9 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_app.layers import heatmap_colormap
 from desktop_app.widgets.annotation import AnnotationPanel
 from desktop_app.widgets.banners import CONTROL_TEXT, Banner
+from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
 from desktop_app.widgets.features import FeaturesPanel
 from desktop_app.widgets.fires_here import FiresHerePanel
@@ -27,7 +26,9 @@ from desktop_app.widgets.gallery import GalleryPanel
 from desktop_app.widgets.heatmap_controls import HeatmapControls
 from desktop_app.widgets.jobs import JobsPanel
 from desktop_app.widgets.key_guard import OWN_KEYS, KeyGuard
+from desktop_app.widgets.legend import Legend
 from desktop_app.widgets.menus import Menus
+from desktop_app.widgets.overview import Overview
 from desktop_app.widgets.palette import Palette
 from desktop_app.widgets.slides import SlidesPanel
 from desktop_app.widgets.start_page import StartPage
@@ -49,12 +50,13 @@ class MainWindow(QObject):
     """Wraps a napari viewer; holds the panels and decides nothing.
 
     `slide_clicked` and `cursor_moved` carry the world position (y, x) in um, `view_changed` how many um a px
-    of the screen shows.
+    of the screen shows, `field_changed` what of the world is in view: y0, x0, y1, x1 in um.
     """
 
     slide_clicked = Signal(float, float)
     cursor_moved = Signal(float, float)
     view_changed = Signal(float)
+    field_changed = Signal(float, float, float, float)
     closing = Signal()
 
     def __init__(self) -> None:
@@ -67,7 +69,7 @@ class MainWindow(QObject):
         self.slides = SlidesPanel()
         self.features = FeaturesPanel()
         self.annotation = AnnotationPanel()
-        self.heatmap = HeatmapControls((heatmap_colormap().colors[:, :3] * 255).round().astype(np.uint8))
+        self.heatmap = HeatmapControls()
         self.fires_here = FiresHerePanel()
         self.gallery = GalleryPanel()
         self.correlations = CorrelationsPanel()
@@ -94,9 +96,18 @@ class MainWindow(QObject):
         self.viewer.mouse_drag_callbacks.append(self._mouse)
         self.viewer.mouse_move_callbacks.append(self._moved)
         self.viewer.scene.camera.events.zoom.connect(lambda _event: self.view_changed.emit(self.um_per_px))
+        camera = self.viewer.scene.camera.events
+        for moved in (camera.center, camera.zoom, self.viewer.canvas.events.size):
+            moved.connect(lambda _event: self.field_changed.emit(*self.field_um()))
+        self._fitted: tuple[float, ...] = ()
+        self.viewer.canvas.events.size.connect(lambda _event: self._canvas_resized())
         # napari's line names layers and array indices, which mean nothing to who looks at a slide.
         self.qt_window.statusBar().hide()
         self._build_status()
+        self.legend, self.overview = Legend(), Overview()
+        self.corners = Corners(canvas.canvas.native)
+        self.corners.put(self.legend, Qt.Corner.BottomLeftCorner)
+        self.corners.put(self.overview, Qt.Corner.TopRightCorner)
         self.qt_window.installEventFilter(self)
         self.qt_window.resize(1400, 880)
 
@@ -133,7 +144,10 @@ class MainWindow(QObject):
         # Tabs of our own: docks that Qt tabs before they are seen leave stale tab bars behind.
         about = {"Annotation": self.annotation, "Gallery": self.gallery, "Fires here": self.fires_here}
         self._dock("Feature", self._tabs(about), RIGHT)
-        self._dock("Results", self._tabs({"Correlations": self.correlations, "Jobs": self.jobs}), BOTTOM)
+        # Hidden until there is something to read in it: the slide has the room meanwhile.
+        self._dock(
+            "Results", self._tabs({"Correlations": self.correlations, "Jobs": self.jobs}), BOTTOM
+        ).hide()
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:
         tabs = QTabWidget()
@@ -146,10 +160,10 @@ class MainWindow(QObject):
     def _size_docks(self) -> None:
         docks, window = self.docks, self.qt_window
         across = [docks["Slides"], docks["Heat map"]]
-        window.resizeDocks(across, [470, 330], Qt.Orientation.Horizontal)
+        window.resizeDocks(across, [390, 350], Qt.Orientation.Horizontal)
         window.resizeDocks([docks["Slides"], docks["Features"]], [150, 670], Qt.Orientation.Vertical)
-        window.resizeDocks([docks["Heat map"], docks["Feature"]], [270, 520], Qt.Orientation.Vertical)
-        window.resizeDocks([docks["Results"]], [250], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Heat map"], docks["Feature"]], [240, 560], Qt.Orientation.Vertical)
+        window.resizeDocks([docks["Results"]], [230], Qt.Orientation.Vertical)
 
     def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self.qt_window)
@@ -217,6 +231,16 @@ class MainWindow(QObject):
     def fit(self) -> None:
         """Show the whole slide."""
         self.viewer.reset_view()
+        self._fitted = self._camera_place()
+
+    def _camera_place(self) -> tuple[float, ...]:
+        camera = self.viewer.scene.camera
+        return (float(camera.zoom), *(float(value) for value in camera.center))
+
+    def _canvas_resized(self) -> None:
+        # Whoever has not moved since the fit wants to see the whole slide in the new room too.
+        if self._fitted == self._camera_place():
+            self.fit()
 
     def centre_on(self, y_um: float, x_um: float, width_um: float) -> None:
         """Move to a point and show at least `width_um` around it."""
@@ -229,6 +253,13 @@ class MainWindow(QObject):
     def um_per_px(self) -> float:
         """Um of the slide in one px of the screen."""
         return 1.0 / float(self.viewer.scene.camera.zoom)
+
+    def field_um(self) -> tuple[float, float, float, float]:
+        """What of the world is in view: y0, x0, y1, x1 in um."""
+        y, x = self.viewer.scene.camera.center[-2:]
+        # The canvas's size is in the px that the zoom counts, whatever the screen makes of them.
+        height, width = (size * self.um_per_px for size in self.viewer.canvas.size)
+        return y - height / 2, x - width / 2, y + height / 2, x + width / 2
 
     def zoom_to(self, um_per_px: float) -> None:
         """Show so many um in a px of the screen, about the middle of the view."""

@@ -54,7 +54,7 @@ class RemarksTabs(QTabWidget):
         self.examples.itemClicked.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
         self.examples.itemActivated.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
         self.add_example = _button(
-            "Add the picked tile", "Let the picked tile stand as an example (E)", self.example_requested.emit
+            "Add picked tile", "Let the picked tile stand as an example (E)", self.example_requested.emit
         )
         self.drop_example = _button(
             "Take out", "Take the marked example out (Undo puts it in again)", self._drop
@@ -64,7 +64,7 @@ class RemarksTabs(QTabWidget):
         )
         self.history = _list("History")
         self.restore = _button(
-            "Go back to the marked state", "Every later state stays in the history", self._restore
+            "Go back to this state", "Every later state stays in the history", self._restore
         )
         self.history_pages = EmptyState(self.history, "Nothing has been changed yet.")
         self._page("Comments", self.comment_pages, self.words, self.add_comment, self.withdraw)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QTextLayout, QTextOption
 
-from desktop_app.layers import heatmap_colormap
+from desktop_app.heat_look import PLAIN, HeatLook, strip
 from desktop_app.widgets.texts import number
 from sae_backend.errors import CacheError
 
@@ -27,6 +27,8 @@ class ViewCaption:
     title: str
     source: str
     limits: tuple[float, float] | None
+    look: HeatLook = PLAIN
+    signed: bool = False
 
 
 def save_view(rgba: npt.NDArray[np.uint8], path: Path, caption: ViewCaption) -> None:
@@ -59,7 +61,7 @@ def save_view(rgba: npt.NDArray[np.uint8], path: Path, caption: ViewCaption) -> 
         laid.draw(painter, place)
     painter.setFont(plain)
     if caption.limits is not None:
-        _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption.limits)
+        _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption)
     painter.end()
     temporary = path.with_name(f".{path.stem}.tmp.png")
     if not picture.save(str(temporary)):
@@ -83,11 +85,14 @@ def _lay_out(text: str, font: QFont, width_px: int) -> QTextLayout:
     return layout
 
 
-def _draw_bar(painter: QPainter, place: QRect, limits: tuple[float, float]) -> None:
-    colours = np.ascontiguousarray((heatmap_colormap().colors[:, :3] * 255).round().astype(np.uint8))
+def _draw_bar(painter: QPainter, place: QRect, caption: ViewCaption) -> None:
+    limits = caption.limits
+    assert limits is not None
+    colours = strip(caption.look, signed=caption.signed)
     count = len(colours)
     painter.drawImage(place, QImage(colours.tobytes(), count, 1, 3 * count, QImage.Format.Format_RGB888))
     below = QRect(place.left(), place.bottom() + 2, place.width(), 18)
     painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(limits[0]))
-    painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, "activation")
+    scale = "activation, log scale" if caption.look.log and not caption.signed else "activation"
+    painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, scale)
     painter.drawText(below, Qt.AlignmentFlag.AlignRight, number(limits[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from sae_backend.cache import is_committed
-from sae_backend.compute.encoders import TileEncoder
+from sae_backend.compute.tile_encoder import TileEncoder
 from sae_backend.embeddings import Embeddings, EmbeddingWriter, embedding_key
 from sae_backend.errors import CancelledError
 from sae_backend.pyramid import read_box
@@ -43,34 +43,41 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    start: int
+class TileBatch:
+    """Pixels of some tiles, uint8 (size, side, side, 3), white past the last and where unreadable.
+
+    `tiles` and `status` (uint8 of TileStatus) hold the n <= size tiles asked for.
+    """
+
+    tiles: npt.NDArray[np.int64]
     pixels: npt.NDArray[np.uint8]
     status: npt.NDArray[np.uint8]
 
 
-def _read(slide: Slide, grid: TileGrid, start: int, stop: int, size: int) -> _Batch:
+def read_tiles(slide: Slide, grid: TileGrid, tiles: npt.NDArray[np.int64], size: int) -> TileBatch:
+    """Read tiles of a grid as an encoder is given them, in a batch padded to `size`."""
     side = grid.spec.tile_px
     # The last batch is padded to the full size: its shape, and so its arithmetic, is always the same.
     pixels = np.full((size, side, side, 3), 255, np.uint8)
-    status = np.empty(stop - start, np.uint8)
-    origins = grid.origins_l0()[start:stop]
+    status = np.empty(tiles.size, np.uint8)
+    origins = grid.origins_l0()[tiles]
     for i, (y, x) in enumerate(origins):
         tile = read_box(slide, (float(y), float(x), grid.tile_l0, grid.tile_l0), (side, side))
         status[i] = tile.status
         if tile.status == TileStatus.OK:
             pixels[i] = tile.rgb
-    return _Batch(start, pixels, status)
+    return TileBatch(tiles, pixels, status)
 
 
-def _batches(slide: Slide, grid: TileGrid, bounds: list[tuple[int, int]], size: int) -> Iterator[_Batch]:
-    """Batches in order, read ahead by a bounded number of threads."""
+def read_batches(
+    slide: Slide, grid: TileGrid, parts: Iterable[npt.NDArray[np.int64]], size: int
+) -> Iterator[TileBatch]:
+    """Batches of tiles in order, read ahead by a bounded number of threads."""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="tile-reader") as pool:
-        waiting: deque[Future[_Batch]] = deque()
-        ahead = iter(bounds)
+        waiting: deque[Future[TileBatch]] = deque()
         try:
-            for start, stop in ahead:
-                waiting.append(pool.submit(_read, slide, grid, start, stop, size))
+            for tiles in parts:
+                waiting.append(pool.submit(read_tiles, slide, grid, tiles, size))
                 if len(waiting) >= _QUEUED_BATCHES:
                     yield waiting.popleft().result()
             while waiting:
@@ -107,10 +114,10 @@ def embed(
         bounds = writer.pending_batches()
         done = grid.n_tiles - sum(stop - start for start, stop in bounds)
         watch.progress("embed tiles", done, grid.n_tiles)
-        for item in _batches(slide, grid, bounds, batch):
+        for item in read_batches(slide, grid, (np.arange(*ends) for ends in bounds), batch):
             watch.check()
             vectors = encoder.encode(item.pixels, device)[: item.status.size]
-            writer.write(item.start, vectors, item.status)
+            writer.write(int(item.tiles[0]), vectors, item.status)
             done += item.status.size
             watch.progress("embed tiles", done, grid.n_tiles)
         return writer.commit()

@@ -11,15 +11,14 @@ import numpy as np
 import timm
 import torch
 from huggingface_hub import try_to_load_from_cache
-from numpy.typing import NDArray
 from timm.data.config import resolve_model_data_config
 from timm.models.vision_transformer import VisionTransformer
-from torch.nn import functional
 
 from sae_backend.cards import EncoderCard, Pooling, as_pooling
 from sae_backend.compute import small_vit
+from sae_backend.compute.tile_encoder import TileEncoder
 from sae_backend.compute.weights import read_tensors
-from sae_backend.errors import MismatchError, UserInputError, WeightsError
+from sae_backend.errors import UserInputError, WeightsError
 from sae_backend.shipped import SHIPPED_CONTROL, SHIPPED_ENCODER, encoder_folder
 
 CONTROL_ID = "control:random-vit"
@@ -28,95 +27,6 @@ _CONTROL_SEED = 0
 _HEADS = ("head.", "head_dist.", "fc.", "classifier.")
 _HUB_FILE = "model.safetensors"
 _RESIZED = "Tiles of another size are resized to the input. "
-
-
-class TileEncoder:
-    """An encoder ready to run; made by :func:`load_encoder`.
-
-    Attributes
-    ----------
-    card
-        What it is.
-    """
-
-    def __init__(self, model: VisionTransformer, card: EncoderCard) -> None:
-        self.card = card
-        self._model = model.eval().requires_grad_(False)
-        self._mean = torch.tensor(card.mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(card.std).view(1, 3, 1, 1)
-        self._device = torch.device("cpu")
-
-    def encode(self, batch: NDArray[np.uint8], device: torch.device | str = "cpu") -> NDArray[np.float32]:
-        """Vectors of a batch of tiles.
-
-        Parameters
-        ----------
-        batch
-            (B, H, W, 3) uint8, RGB.
-        device
-            Where to compute; the model moves there once and stays.
-
-        Returns
-        -------
-        ndarray
-            (B, width) float32, or (B, tokens, width) for the pooling `patch`, tokens row by row.
-
-        Raises
-        ------
-        MismatchError
-            When the batch is not uint8 RGB.
-        """
-        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
-            raise MismatchError(
-                f"An encoder takes uint8 tiles (B, H, W, 3), not {batch.dtype} {batch.shape}.",
-                "Read the tiles as RGB.",
-            )
-        self._move(torch.device(device))
-        with torch.inference_mode():
-            # from_numpy warns about read-only memory maps; nothing here writes to the batch.
-            pixels = torch.from_numpy(batch if batch.flags.writeable else batch.copy())
-            x = pixels.to(self._device).permute(0, 3, 1, 2).float() / 255.0
-            side = self.card.input_px
-            if x.shape[2:] != (side, side):
-                x = functional.interpolate(
-                    x, (side, side), mode="bilinear", antialias=True, align_corners=False
-                )
-            return self._pool((x - self._mean) / self._std).float().cpu().numpy()
-
-    def _move(self, device: torch.device) -> None:
-        if device != self._device:
-            self._model.to(device)
-            self._mean, self._std = self._mean.to(device), self._std.to(device)
-            self._device = device
-
-    def _pool(self, x: torch.Tensor) -> torch.Tensor:
-        is_last = self.card.layer == self.card.n_blocks
-        prefix, patches = self._tokens(x, is_last)
-        if self.card.pooling == "cls":
-            return prefix[:, 0]
-        if self.card.pooling == "patch":
-            return patches
-        pooled = patches.mean(dim=1)
-        # Models that average before their last norm keep that norm apart, under this name.
-        late_norm = getattr(self._model, "fc_norm", None)
-        return late_norm(pooled) if is_last and late_norm is not None else pooled
-
-    def _tokens(self, x: torch.Tensor, is_last: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prefix tokens (B, P, width) and patch tokens (B, T, width) after the card's block."""
-        found: Any = self._model.forward_intermediates(
-            x,
-            indices=[self.card.layer - 1],
-            return_prefix_tokens=True,
-            norm=is_last,
-            stop_early=True,
-            output_fmt="NLC",
-            intermediates_only=True,
-        )
-        entry = found[0]
-        if isinstance(entry, tuple):
-            patches, prefix = entry
-            return prefix, patches
-        return entry[:, :0], entry
 
 
 def available_encoders() -> tuple[str, ...]:

@@ -13,8 +13,11 @@ from sae_backend.cache import disk_errors, is_committed
 from sae_backend.compute.device import pick_device
 from sae_backend.compute.embed import Watch, embed
 from sae_backend.compute.encoders import load_encoder
+from sae_backend.compute.feature_map import run_map
+from sae_backend.compute.inside_job import run_occlusion, run_token_map
 from sae_backend.compute.sae import SparseAutoencoder
 from sae_backend.compute.split import TrainPart
+from sae_backend.compute.thumbnails_job import run_thumbnails
 from sae_backend.compute.train import TrainRun, TrainSource, TrainSpec, train_sae
 from sae_backend.correlate_job import run_correlation
 from sae_backend.demo.slide import draw_slide
@@ -27,7 +30,11 @@ from sae_backend.messages import (
     CorrelateRequest,
     DrawRequest,
     EncodeRequest,
+    MapRequest,
+    OcclusionRequest,
     Request,
+    ThumbnailsRequest,
+    TokenMapRequest,
     TrainRequest,
 )
 from sae_backend.slide import Slide
@@ -56,6 +63,14 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return train(request, watch)
         case DrawRequest():
             return draw(request, watch)
+        case TokenMapRequest():
+            return run_token_map(request, watch)
+        case OcclusionRequest():
+            return run_occlusion(request, watch)
+        case ThumbnailsRequest():
+            return run_thumbnails(request, watch)
+        case MapRequest():
+            return run_map(request, watch)
         case CorrelateRequest():
 
             def step(stage: str, done: int, total: int) -> None:

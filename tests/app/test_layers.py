@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 
 from desktop_app.layers import (
     CELLS,
+    DENSITY,
     HEATMAP,
     SLIDE,
     TILE,
@@ -52,7 +53,7 @@ def cells(count: int) -> CellTable:
 
 def test_all_layers_share_one_world_in_um_and_keep_their_order(shown: SlideLayers) -> None:
     layers = shown._viewer.layers
-    assert [layer.name for layer in layers] == [SLIDE, TISSUE, HEATMAP, CELLS, TILE]
+    assert [layer.name for layer in layers] == [SLIDE, TISSUE, HEATMAP, DENSITY, CELLS, TILE]
     assert {str(unit) for layer in layers for unit in layer.units} == {"micrometer"}
     assert not layers.selection
 
@@ -87,7 +88,7 @@ def test_another_feature_swaps_the_data_of_the_same_layer(
     heat = heatmap(small_features(tmp_path / "again", small_grid(slide)), 4)
     shown.show_heatmap(heat)
     assert shown.layer(HEATMAP) is before
-    assert len(shown._viewer.layers) == 5
+    assert len(shown._viewer.layers) == 6
     peak = float(np.nanmax(heat.values))
     assert before.contrast_limits == pytest.approx([0.0, peak])
     firing = heat.values > 0
@@ -116,7 +117,7 @@ def test_a_feature_that_never_fires_shows_nothing(shown: SlideLayers, slide: Sli
     assert shown.limits == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("name", [SLIDE, TISSUE, HEATMAP, CELLS, TILE])
+@pytest.mark.parametrize("name", [SLIDE, TISSUE, HEATMAP, DENSITY, CELLS, TILE])
 @pytest.mark.parametrize("key", KEYS)
 def test_napari_keys_change_nothing(shown: SlideLayers, name: str, key: str) -> None:
     viewer = shown._viewer
@@ -132,7 +133,7 @@ def test_napari_keys_change_nothing(shown: SlideLayers, name: str, key: str) -> 
             assert {str(binding): a for binding, a in layer.keymap.items()}[key.replace("-", "+")] is not None
             {str(binding): a for binding, a in layer.keymap.items()}[key.replace("-", "+")](layer)
     assert len(points.data) == 50
-    assert len(viewer.layers) == 5
+    assert len(viewer.layers) == 6
     assert str(layer.mode) == "pan_zoom"
     for one in viewer.layers:
         np.testing.assert_array_equal(np.asarray(one.affine), before[one.name])

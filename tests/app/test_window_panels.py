@@ -351,7 +351,7 @@ def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) 
 def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project: Path, qtbot: QtBot) -> None:
     parts.window.qt_window.resize(1280, 800)
     open_start(parts.desktop, WindowStart(project=project, feature=4))
-    parts.window.heatmap.show_cell_legend([(f"cell type {i}", "#ffffff", 1000) for i in range(12)], 12_000)
+    parts.window.heatmap.show_together([(f"feature {i}", "#ffffff") for i in range(3)])
     QTest.qWait(100)
     for label in parts.window.heatmap.body.findChildren(QLabel):
         if label.isVisible():
@@ -361,6 +361,7 @@ def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project:
 def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Parts) -> None:
     parts.window.qt_window.resize(1280, 800)
     QTest.qWait(100)
+    parts.window.show_panel("Correlations")
     panel = parts.window.correlations
     panel.pages.show_content()
     QTest.qWait(50)

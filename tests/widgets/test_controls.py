@@ -16,7 +16,7 @@ from sae_backend.messages import Progress
 
 
 def test_controls_ask_for_what_is_typed_and_not_for_what_is_shown(qtbot: QtBot) -> None:
-    controls = HeatmapControls(np.zeros((8, 3), np.uint8))
+    controls = HeatmapControls()
     qtbot.addWidget(controls)
     asked: list[tuple[float, ...]] = []
     controls.limits_requested.connect(lambda low, high: asked.append((low, high)))
@@ -34,7 +34,7 @@ def test_controls_ask_for_what_is_typed_and_not_for_what_is_shown(qtbot: QtBot) 
 
 
 def test_limits_that_cross_are_refused_aloud(qtbot: QtBot) -> None:
-    controls = HeatmapControls(np.zeros((8, 3), np.uint8))
+    controls = HeatmapControls()
     qtbot.addWidget(controls)
     controls.show_feature("Feature 3", (0.0, 4.0))
     assert controls.refusal.isHidden()

@@ -1,0 +1,41 @@
+"""Files that appear as a whole or not at all, however long it takes to write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sae_backend.cache import disk_errors, sync_folder
+from sae_backend.errors import UserInputError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` that takes its place when the block ends well.
+
+    On an error or a cancellation nothing is left, and an older file of that name is still whole.
+
+    Raises
+    ------
+    UserInputError
+        When `path` is a folder.
+    CacheError
+        When the disk refuses.
+    """
+    if path.is_dir():
+        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)

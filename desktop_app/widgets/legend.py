@@ -1,0 +1,179 @@
+"""The legend on the canvas: what the colours mean, of which feature, autoencoder and encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QWidget
+
+from desktop_app.heat_look import PLAIN, HeatLook, strip, value_at
+from desktop_app.widgets.texts import number
+
+WIDTH_PX: Final = 268
+_PAD: Final = 8
+_BAR_PX: Final = 12
+_PAPER, _INK = QColor(18, 20, 24, 225), QColor("#f2f2f2")
+_MIDDLE, _RIGHT = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight
+
+
+@dataclass(frozen=True)
+class MapLegend:
+    """What is said of the heat map; `limits` are the values at the ends of the colours."""
+
+    title: str
+    source: str
+    limits: tuple[float, float]
+    look: HeatLook = PLAIN
+    signed: bool = False
+    unit: str = "activation (SAE units)"
+
+
+class Legend(QWidget):
+    """Paints a legend in a corner of the canvas; the mouse goes through it.
+
+    It shows one map with its colour bar, or several features each in its own colour, and below the
+    cell types while cells are shown.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.map: MapLegend | None = None
+        self.together: tuple[tuple[str, str], ...] = ()
+        self.cells: tuple[tuple[str, str, int], ...] = ()
+        self.note = ""
+        self._map_shown = self._cells_shown = True
+        self.hide()
+
+    def show_map(self, legend: MapLegend | None) -> None:
+        """Show what the heat map means, None for none."""
+        self.map = legend
+        self._changed()
+
+    def show_together(self, features: Sequence[tuple[str, str]]) -> None:
+        """Show features as (words, colour) in place of the colour bar."""
+        self.together = tuple(features)
+        self._changed()
+
+    def show_cells(self, kinds: Sequence[tuple[str, str, int]], note: str = "") -> None:
+        """Show (type, colour, count) of the slide's cells and a note about how they are drawn."""
+        self.cells, self.note = tuple(kinds), note
+        self._changed()
+
+    def set_shown(self, *, heat: bool | None = None, cells: bool | None = None) -> None:
+        """Say whether the map and the cells are to be seen on the canvas."""
+        self._map_shown = self._map_shown if heat is None else heat
+        self._cells_shown = self._cells_shown if cells is None else cells
+        self._changed()
+
+    @property
+    def text(self) -> str:
+        """All words that are painted, a line each: for screen readers and tests."""
+        return "\n".join(line for line in self._lines() if line)
+
+    def _lines(self) -> list[str]:
+        lines: list[str] = []
+        if self._map_shown and self.together:
+            lines += [words for words, _ in self.together]
+        elif self._map_shown and self.map is not None:
+            lines += [self.map.title, self.map.unit, self.map.source]
+        if self._cells_shown and self.cells:
+            lines += [f"{name} {count:,}" for name, _, count in self.cells] + [self.note]
+        return lines
+
+    def _changed(self) -> None:
+        self.setVisible(bool(self._lines()))
+        self.setAccessibleName(self.text)
+        self.resize(self.sizeHint())
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Return the size that the lines need."""
+        line = self._line_px()
+        height = 0
+        if self._map_shown and self.together:
+            height += len(self.together) * line
+        elif self._map_shown and self.map is not None:
+            height += 4 * line + _BAR_PX + 6
+        if self._cells_shown and self.cells:
+            height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
+        return QSize(WIDTH_PX, height + 2 * _PAD)
+
+    def _cell_columns(self) -> int:
+        room = WIDTH_PX / 2 - _PAD - 18
+        widths = (self.fontMetrics().horizontalAdvance(f"{name} {count:,}") for name, _, count in self.cells)
+        return 2 if all(width <= room for width in widths) else 1
+
+    def _line_px(self) -> int:
+        return self.fontMetrics().height() + 2
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint everything."""
+        del event
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(_PAPER)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawRoundedRect(self.rect(), 5, 5)
+        top = float(_PAD)
+        if self._map_shown and self.together:
+            top = self._paint_swatches(painter, top, [(w, c) for w, c in self.together], columns=1)
+        elif self._map_shown and self.map is not None:
+            top = self._paint_map(painter, top, self.map)
+        if self._cells_shown and self.cells:
+            entries = [(f"{name} {count:,}", colour) for name, colour, count in self.cells]
+            top = self._paint_swatches(painter, top, entries, columns=self._cell_columns())
+            if self.note:
+                self._write(painter, top, self.note)
+        painter.end()
+
+    def _paint_map(self, painter: QPainter, top: float, legend: MapLegend) -> float:
+        bold = QFont(self.font())
+        bold.setBold(True)
+        self._write(painter, top, legend.title, bold)
+        top += self._line_px()
+        colours = strip(legend.look, signed=legend.signed)
+        image = QImage(colours.tobytes(), len(colours), 1, 3 * len(colours), QImage.Format.Format_RGB888)
+        bar = QRectF(_PAD, top, WIDTH_PX - 2 * _PAD, _BAR_PX)
+        painter.drawImage(bar, image)
+        top += _BAR_PX + 3
+        below = QRectF(_PAD, top, WIDTH_PX - 2 * _PAD, self._line_px())
+        painter.setPen(_INK)
+        painter.setFont(self.font())
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(legend.limits[0]))
+        painter.drawText(below, _RIGHT, number(legend.limits[1]))
+        scale = "log" if legend.look.log and not legend.signed else ""
+        painter.drawText(
+            below, _MIDDLE, f"{scale} {number(value_at(0.5, legend.limits, legend.look))}".strip()
+        )
+        top += self._line_px()
+        self._write(painter, top, legend.unit)
+        top += self._line_px()
+        self._write(painter, top, legend.source)
+        return top + self._line_px() + 3
+
+    def _paint_swatches(
+        self, painter: QPainter, top: float, entries: Sequence[tuple[str, str]], columns: int
+    ) -> float:
+        width = (WIDTH_PX - 2 * _PAD) / columns
+        for place, (words, colour) in enumerate(entries):
+            y = top + (place // columns) * self._line_px()
+            x = _PAD + (place % columns) * width
+            painter.setPen(QColor("#999999"))
+            painter.setBrush(QColor(colour))
+            painter.drawRoundedRect(QRectF(x, y + 3, 10, 10), 3, 3)
+            self._write(painter, y, words, left=x + 16, width=width - 18)
+        return top + -(-len(entries) // columns) * self._line_px() + 2
+
+    def _write(
+        self, painter: QPainter, top: float, text: str, font: QFont | None = None, left: float = _PAD,
+        width: float = WIDTH_PX - 2 * _PAD,
+    ) -> None:  # fmt: skip
+        painter.setFont(font or self.font())
+        painter.setPen(_INK)
+        cut = QFontMetrics(font or self.font()).elidedText(text, Qt.TextElideMode.ElideRight, int(width))
+        painter.drawText(QRectF(left, top, width, self._line_px()), Qt.AlignmentFlag.AlignLeft, cut)

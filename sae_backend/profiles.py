@@ -1,0 +1,143 @@
+"""How often one feature fires on each of several slides, and in groups of slides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sae_backend.errors import MismatchError, UserInputError
+from sae_backend.features import FeatureMatrix
+
+ALL_SLIDES: Final = "all slides"
+
+
+@dataclass(frozen=True)
+class SlideProfile:
+    """One feature on one slide.
+
+    Attributes
+    ----------
+    name
+        The slide's.
+    n_tiles, n_firing
+        Valid tiles, and how many of them the feature fires in.
+    firing_rate
+        Their ratio, 0 to 1; None where no tile is valid.
+    mean_when_firing
+        Mean value over the tiles where it fires, in SAE units; None where it never does.
+    max_value
+        Largest value, 0 where it never fires.
+    """
+
+    name: str
+    n_tiles: int
+    n_firing: int
+    firing_rate: float | None
+    mean_when_firing: float | None
+    max_value: float
+
+
+@dataclass(frozen=True)
+class GroupProfile:
+    """Firing rates of the slides of a group; the unit is the slide, however many tiles it has.
+
+    Attributes
+    ----------
+    label
+        The group's name.
+    n_slides
+        Slides with at least one valid tile; the rest says nothing.
+    mean_rate, min_rate, max_rate
+        Over the slides' firing rates (0 to 1); None without a slide.
+    """
+
+    label: str
+    n_slides: int
+    mean_rate: float | None
+    min_rate: float | None
+    max_rate: float | None
+
+
+@dataclass(frozen=True)
+class FeatureProfile:
+    """One feature over several slides.
+
+    `slides` are in the order given, `groups` in the order of their labels; `overall` is the group
+    of all slides; `n_ungrouped` slides have no label.
+    """
+
+    feature: int
+    sae_digest: str
+    slides: tuple[SlideProfile, ...]
+    overall: GroupProfile
+    groups: tuple[GroupProfile, ...]
+    n_ungrouped: int
+
+
+def profile_feature(
+    slides: Sequence[tuple[str, FeatureMatrix]], feature: int, group_of: Mapping[str, str] | None = None
+) -> FeatureProfile:
+    """Measure a feature on every slide and in every group of slides.
+
+    Parameters
+    ----------
+    slides
+        Name and activations of each slide, all of one SAE.
+    feature
+        The feature's number.
+    group_of
+        Label of each slide by its name, such as the scanner; a slide that is not in it has no label.
+
+    Raises
+    ------
+    UserInputError
+        When there is no slide, no such feature, or one name stands for two slides.
+    MismatchError
+        When the activations come from different SAEs.
+    """
+    if not slides:
+        raise UserInputError("There is no slide to look at.", "Analyse a slide with this SAE first.")
+    names = [name for name, _ in slides]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserInputError(f"Two slides are called {twice[0]}.", "Give each slide its own name.")
+    digests = {features.sae_digest for _, features in slides}
+    if len(digests) != 1:
+        raise MismatchError(
+            "The slides' features come from different SAEs.", "Analyse all slides with one SAE."
+        )
+    found = tuple(_profile(name, features, feature) for name, features in slides)
+    label_of = group_of or {}
+    groups: dict[str, list[SlideProfile]] = {}
+    for profile in found:
+        if profile.name in label_of:
+            groups.setdefault(label_of[profile.name], []).append(profile)
+    return FeatureProfile(
+        feature=feature,
+        sae_digest=digests.pop(),
+        slides=found,
+        overall=_group(ALL_SLIDES, found),
+        groups=tuple(_group(label, members) for label, members in sorted(groups.items())),
+        n_ungrouped=sum(profile.name not in label_of for profile in found),
+    )
+
+
+def _profile(name: str, features: FeatureMatrix, feature: int) -> SlideProfile:
+    tiles, values = features.column(feature)
+    n_tiles, n_firing = int(features.valid.sum()), int(tiles.size)
+    return SlideProfile(
+        name=name,
+        n_tiles=n_tiles,
+        n_firing=n_firing,
+        firing_rate=n_firing / n_tiles if n_tiles else None,
+        mean_when_firing=float(values.mean(dtype="float64")) if n_firing else None,
+        max_value=float(values.max()) if n_firing else 0.0,
+    )
+
+
+def _group(label: str, members: Sequence[SlideProfile]) -> GroupProfile:
+    rates = [profile.firing_rate for profile in members if profile.firing_rate is not None]
+    if not rates:
+        return GroupProfile(label, 0, None, None, None)
+    return GroupProfile(label, len(rates), sum(rates) / len(rates), min(rates), max(rates))

@@ -1,0 +1,115 @@
+"""The map of features: planted groups stay together, few features work, and it is made once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sae_backend.cache import is_committed
+from sae_backend.compute import feature_map as job
+from sae_backend.compute import pipeline
+from sae_backend.compute.embed import Watch
+from sae_backend.compute.sae import SparseAutoencoder
+from sae_backend.errors import CacheError, CancelledError
+from sae_backend.feature_map import FeatureMap, map_folder
+from sae_backend.messages import MapRequest, Submit, from_line, to_line
+from tests.backend.runs import N_FEATURES, control_card, small_sae
+
+
+def groups_of_directions(n_groups: int, each: int, width: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(n_groups), each)
+    w = rng.normal(size=(n_groups, width))[group] + 0.3 * rng.normal(size=(group.size, width))
+    return (w / np.linalg.norm(w, axis=1, keepdims=True)).astype(np.float32), group
+
+
+@pytest.mark.slow
+def test_planted_groups_lie_together_and_the_map_repeats() -> None:
+    directions, group = groups_of_directions(6, 25)
+    directions[10] = 0
+    xy, method = job.lay_out(directions, Watch())
+    again, _ = job.lay_out(directions, Watch())
+    np.testing.assert_array_equal(xy, again)
+    assert method.startswith("UMAP") and "149" in method
+    assert np.isnan(xy[10]).all() and np.isfinite(np.delete(xy, 10, axis=0)).all()
+    distance = np.linalg.norm(xy[:, None] - xy[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    distance[10] = distance[:, 10] = np.inf
+    near = np.argsort(distance, axis=1)[:, :5]
+    same = (group[near] == group[:, None])[np.arange(group.size) != 10]
+    assert same.mean() > 0.99
+
+
+def test_neighbours_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_ROWS", 64)
+    directions, _ = groups_of_directions(4, 50)
+    directions[3] = directions[2]
+    rows, distances = job._nearest(directions, Watch())
+    cosine = directions.astype(float) @ directions.T.astype(float)
+    np.testing.assert_array_equal(rows[:, 0], np.arange(200))
+    want = np.sort(1 - cosine, axis=1)[:, :15]
+    np.testing.assert_allclose(distances, np.maximum(want, 0), atol=1e-6)
+    assert rows[2, 1] == 3 and rows[3, 1] == 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 15])
+def test_few_features_lie_on_their_principal_plane(n: int) -> None:
+    directions, _ = groups_of_directions(15, 1)
+    xy, method = job.lay_out(directions[:n], Watch())
+    assert xy.shape == (n, 2) and np.isfinite(xy).all()
+    assert "principal components" in method and str(n) in method
+    if n in (2, 3):  # as many points always lie on a plane, so distances are kept
+        want = np.linalg.norm(directions[:n, None] - directions[None, :n], axis=2)
+        np.testing.assert_allclose(np.linalg.norm(xy[:, None] - xy[None], axis=2), want, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_job_makes_the_map_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sae = small_sae(control_card())
+    with torch.no_grad():
+        sae.W_dec[:40] = sae.W_dec[0] + 0.02 * sae.W_dec[:40]
+    sae.save(tmp_path / "sae")
+    digest = SparseAutoencoder.load(tmp_path / "sae").card.digest
+    request = MapRequest(str(tmp_path / "sae"), str(tmp_path / "c"))
+    sent = from_line(to_line(Submit(1, request)))
+    assert isinstance(sent, Submit) and sent.request == request
+    seen: list[tuple[int, int]] = []
+    result = pipeline.run(sent.request, Watch(lambda _, done, total: seen.append((done, total))))
+    assert seen[0] == (0, N_FEATURES) and seen[-1] == (N_FEATURES, N_FEATURES)
+    folder = Path(result["map_dir"])
+    assert folder == map_folder(tmp_path / "c", digest) and is_committed(folder)
+    made = FeatureMap.open(folder)
+    assert made.xy.shape == (N_FEATURES, 2) and made.xy.dtype == np.float32
+    assert (made.sae_digest, made.method) == (digest, result["method"])
+    near, far = made.xy[:40], made.xy[40:]
+    assert (
+        np.linalg.norm(near - near.mean(axis=0), axis=1).max()
+        < np.linalg.norm(far - near.mean(axis=0), axis=1).mean()
+    )
+
+    def never(*_: object) -> None:
+        raise AssertionError("the map was made twice")
+
+    monkeypatch.setattr(job, "lay_out", never)
+    assert pipeline.run(request) == result
+    (folder / "xy.bin").write_bytes(b"short")
+    with pytest.raises(CacheError, match="damaged"):
+        FeatureMap.open(folder)
+
+
+def test_umap_is_loaded_for_a_map_alone() -> None:
+    code = "import sys, sae_backend.compute.pipeline; print(bool({'umap', 'numba', 'sklearn'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_a_cancelled_map_leaves_nothing_that_counts(tmp_path: Path) -> None:
+    small_sae(control_card()).save(tmp_path / "sae")
+    with pytest.raises(CancelledError):
+        pipeline.run(MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), Watch(cancelled=lambda: True))
+    assert not (tmp_path / "c").exists()
