@@ -15,13 +15,14 @@ from desktop_app.store import (
     SlideRecord,
     Store,
 )
-from sae_backend.cache import disk_errors
+from sae_backend.cache import MANIFEST, disk_errors
 from sae_backend.cells import CellImport, read_cells
 from sae_backend.errors import CacheError, SlideError, UserInputError
 from sae_backend.features import FeatureMatrix
-from sae_backend.messages import AnalyzeRequest, EncodeRequest, TrainRequest
+from sae_backend.messages import AnalyzeRequest, EncodeRequest, ThumbnailsRequest, TrainRequest
 from sae_backend.shipped import default_pooling, fitting_sae
 from sae_backend.slide import Slide
+from sae_backend.thumbnails import thumbnail_folder
 from sae_backend.tiles import TileSpec
 
 CONTROL_ENCODER = "control:random-vit"
@@ -138,6 +139,21 @@ def record_analysis(
 def weights_key(encoder_digest: str) -> str:
     """Setting of a project that says where the weights of an encoder lay when it was last used."""
     return f"weights.{encoder_digest}"
+
+
+def thumbnails_request(store: Store, analysis: AnalysisRecord) -> ThumbnailsRequest | None:
+    """What to ask of the worker for the small pictures of an analysis's tiles; None where they are there.
+
+    Raises
+    ------
+    SparsescopeError
+        When the features were deleted or damaged.
+    """
+    features = features_of(store, analysis)
+    if (thumbnail_folder(store.cache_dir, features.grid) / MANIFEST).is_file():
+        return None
+    slide = store.slide(analysis.slide_id)
+    return ThumbnailsRequest(str(slide.path), str(store.cache_dir), str(features.folder), slide.mpp)
 
 
 def encode_request(

@@ -146,6 +146,9 @@ class LatestRead(QObject):
         number = self._number
 
         def run() -> None:
+            if number != self._number:
+                # Stepped over while it waited: nobody wants it any more.
+                return
             try:
                 result = function()
             except SparsescopeError as error:

@@ -32,7 +32,7 @@ def atlas(options: Namespace) -> Answer:
     lines = [
         head,
         *source.notices,
-        f"{count_text(n_features, 'feature')} ({source.chosen}) are in {options.out}.",
+        f"Written to {options.out}: {count_text(n_features, 'feature')} ({source.chosen}).",
     ]
     data = {"out": options.out, "n_features": n_features, "features": list(source.numbers)}
     return Answer("\n".join(lines), data)

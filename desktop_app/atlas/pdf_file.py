@@ -181,9 +181,9 @@ def _feature_page(source: AtlasSource, page: AtlasPage, number: int, total: int)
 
 
 def _small_print(source: AtlasSource) -> list[str]:
-    texts = [words.correlation_text(source)]
-    if source.correlation is not None:
-        texts.append(f"{source.correlation.meta['method']}.")
+    if source.correlation is None:
+        return []
+    texts = [words.correlation_text(source), f"{source.correlation.meta['method']}."]
     lines = [line for text in texts for line in wrapped(text, _RIGHT - _LEFT, _SMALL_PRINT)]
     return (
         lines

@@ -156,19 +156,18 @@ def _charts(source: AtlasSource, page: AtlasPage) -> str:
     histogram = (
         _figure(histogram_png(facts), "png", alt, "") if facts.n_firing else f"<p>{_text(words.NO_TILES)}</p>"
     )
-    follows = f"<p>{_text(words.correlation_text(source))}</p>"
+    follows, below = f"<p>{_text(words.NO_CORRELATION)}</p>", ""
     if source.correlation is not None:
         defined = any(row.value is not None for row in page.correlations)
         alt = f"Pearson r of feature {facts.feature} by cell type with intervals; the table below has the numbers."
         chart = _figure(correlations_png(page.correlations), "png", alt, "") if defined else ""
-        method = f"{source.correlation.meta['method']}."
-        follows = (
-            f"{chart}{_table(page.correlations)}<p class='small'>{_text(words.correlation_text(source))}</p>"
-            f"<p class='small'>{_text(method)}</p>"
-        )
+        follows = chart + _table(page.correlations)
+        method = f"{words.correlation_text(source)} {source.correlation.meta['method']}."
+        below = f'<p class="small">{_text(method)}</p>'
     return (
         f'<div class="two even"><section><h3>{_text(words.HISTOGRAM_TITLE)}</h3>{histogram}</section>'
         f"<section><h3>{_text(words.follows_title(page.correlations, N_TYPES))}</h3>{follows}</section></div>"
+        f"{below}"
     )
 
 

@@ -40,12 +40,18 @@ dd{margin:0;overflow-wrap:anywhere;white-space:pre-line}
 [hidden]{display:none!important}
 @media (max-width:46rem){.two,.even{grid-template-columns:minmax(0,1fr)}.tiles{grid-template-columns:repeat(3,minmax(0,1fr))}}
 @media print{
-@page{size:A4;margin:12mm}
-body{font-size:10pt;max-width:none;padding:0}
+@page{size:A4;margin:11mm}
+body{font-size:8.5pt;line-height:1.35;max-width:none;padding:0}
+h2{font-size:14pt}
+h3{font-size:10pt;margin:.7rem 0 .25rem;break-after:avoid}
+h1,p{max-width:none}
+.small,figcaption,table{font-size:7.5pt}
 .search{display:none}
+.wide{overflow:visible}
+th,td{padding:.12rem .5rem .12rem 0}
 article{break-before:page;border-top:0;margin:0;padding:0;content-visibility:visible}
 figure,li,tr,.notice{break-inside:avoid}
-.two{grid-template-columns:minmax(0,3fr) minmax(0,2fr)}
+.two{grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:.4rem 1.2rem}
 .even{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}
 .tiles{grid-template-columns:repeat(6,minmax(0,1fr))}
 a{color:inherit;text-decoration:none}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from desktop_app.controller.annotations import AnnotationActions
 from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
+from desktop_app.controller.examples import ExampleActions
 from desktop_app.controller.exports import ExportActions
 from desktop_app.controller.features import FeatureActions
-from desktop_app.controller.gallery import GalleryActions
 from desktop_app.controller.inside import InsideActions
 from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.overview import OverviewActions
@@ -35,7 +35,8 @@ class Controller:
         self.annotations = AnnotationActions(context)
         self.correlations = CorrelationActions(context, self.projects, self.features)
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
-        self.gallery = GalleryActions(context, self.features)
+        self.examples = ExampleActions(context, self.projects, self.features)
+        self.jobs.on_pictures = self.examples.refresh
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.exports = ExportActions(context)
         self.review = ReviewActions(context, self.features)
@@ -66,7 +67,7 @@ class Controller:
         self.annotations.close()
         self.projects.close()
         self.correlations.close()
-        self.gallery.close()
+        self.examples.close()
         self.overview.close()
         self.inside.close()
         self._context.tasks.close()

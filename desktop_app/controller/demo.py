@@ -84,5 +84,5 @@ class DemoActions:
             and store.latest_correlation(features.sae_digest) is None
         ):
             self._jobs.correlate()
-        self._context.window.show_panel("Gallery")
+        self._context.window.show_panel("Examples")
         self._context.window.say(DEMO_NOTICE)

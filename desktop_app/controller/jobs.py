@@ -30,6 +30,10 @@ class JobActions:
         correlations: CorrelationActions,
     ) -> None:
         self._context = context
+        self._pictured: set[int] = set()
+        self.on_pictures: Callable[[], None] | None = None
+        """Told when the small pictures of the open slide were made."""
+        context.session.analysis_changed.connect(self._make_pictures)
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
         window, tasks = context.window, context.tasks
@@ -141,6 +145,24 @@ class JobActions:
         self.submit(store, f"Features of {store.slide(analysis.slide_id).name}", request, keep)
         return True
 
+    def _make_pictures(self, analysis: AnalysisRecord | None) -> None:
+        """Have the small pictures of an analysis made, where they are not there; asked once a session."""
+        session = self._context.session
+        store = session.store
+        if store is None or analysis is None or session.features is None or analysis.id in self._pictured:
+            return
+        self._pictured.add(analysis.id)
+        request = self._context.attempt(lambda: jobs.thumbnails_request(store, analysis))
+        if request is None:
+            return
+
+        def keep(_result: dict[str, Any]) -> None:
+            if self.on_pictures is not None:
+                self.on_pictures()
+
+        title = f"Small pictures of {store.slide(analysis.slide_id).name}"
+        self.submit(store, title, request, keep, quiet=True)
+
     def show_new(self, store: Store, analysis: AnalysisRecord) -> None:
         """Make an analysis the current one, and show it where its slide is open."""
         session = self._context.session
@@ -149,14 +171,19 @@ class JobActions:
             self._context.window.say("")
             self._features.load_analysis()
 
-    def submit(self, store: Store, title: str, request: Request, keep: Answer) -> None:
-        """Hand a job to the worker; `keep` takes its answer while the project is open."""
+    def submit(
+        self, store: Store, title: str, request: Request, keep: Answer, *, quiet: bool = False
+    ) -> None:
+        """Hand a job to the worker; `keep` takes its answer while the project is open.
+
+        A `quiet` one, which nobody asked for, leaves what is said above the slide.
+        """
         job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
         if job is not None:
             self._answers[job] = (store, keep)
-            # What was said of an earlier job is over.
-            self._context.window.say("")
-            self._context.window.show_panel("Jobs")
+            if not quiet:
+                # What was said of an earlier job is over.
+                self._context.window.say("")
 
     def _done(self, job: int, result: object) -> None:
         self._context.window.jobs.end_job(job, "Done")

@@ -20,9 +20,9 @@ from desktop_app.widgets.annotation import AnnotationPanel
 from desktop_app.widgets.banners import CONTROL_TEXT, Banner
 from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
+from desktop_app.widgets.examples import ExamplesPanel
 from desktop_app.widgets.features import FeaturesPanel
 from desktop_app.widgets.fires_here import FiresHerePanel
-from desktop_app.widgets.gallery import GalleryPanel
 from desktop_app.widgets.heatmap_controls import HeatmapControls
 from desktop_app.widgets.jobs import JobsPanel
 from desktop_app.widgets.key_guard import OWN_KEYS, KeyGuard
@@ -42,7 +42,7 @@ LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.RightDockWidgetArea,
     Qt.DockWidgetArea.BottomDockWidgetArea,
 )
-FEATURE_TABS = ("Annotation", "Gallery", "Fires here")
+FEATURE_TABS = ("Annotation", "Examples", "Fires here")
 INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 
 
@@ -71,7 +71,7 @@ class MainWindow(QObject):
         self.annotation = AnnotationPanel()
         self.heatmap = HeatmapControls()
         self.fires_here = FiresHerePanel()
-        self.gallery = GalleryPanel()
+        self.examples = ExamplesPanel()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
         self.status = StatusLine()
@@ -142,7 +142,7 @@ class MainWindow(QObject):
         self._dock("Features", self.features, LEFT)
         self._dock("Heat map", self.heatmap, RIGHT)
         # Tabs of our own: docks that Qt tabs before they are seen leave stale tab bars behind.
-        about = {"Annotation": self.annotation, "Gallery": self.gallery, "Fires here": self.fires_here}
+        about = {"Annotation": self.annotation, "Examples": self.examples, "Fires here": self.fires_here}
         self._dock("Feature", self._tabs(about), RIGHT)
         # Hidden until there is something to read in it: the slide has the room meanwhile.
         self._dock(

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.store import AnalysisRecord, NewAnalysis, Store
 from sae_backend.features import FeatureMatrix, write_features
-from sae_backend.messages import Event, Request
+from sae_backend.messages import Event, Request, ThumbnailsRequest
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileGrid, TileSpec
 
@@ -27,6 +27,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.started = self.closed = False
         self.requests: dict[int, Request] = {}
+        self.pictures: list[ThumbnailsRequest] = []
         self.cancelled: list[int] = []
         self.events: list[Event] = []
 
@@ -34,6 +35,10 @@ class FakeBackend:
         self.started = True
 
     def submit(self, request: Request) -> int:
+        if isinstance(request, ThumbnailsRequest):
+            # Asked by the window itself whenever an analysis is shown; numbered apart from what a test asks.
+            self.pictures.append(request)
+            return 1000 + len(self.pictures)
         job = len(self.requests) + 1
         self.requests[job] = request
         return job

@@ -148,7 +148,7 @@ def test_layers_fall_back_to_pan_and_zoom(shown: SlideLayers) -> None:
 
 
 def test_of_very_many_cells_a_sample_is_drawn(shown: SlideLayers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desktop_app.layers.MAX_DRAWN_CELLS", 20)
+    monkeypatch.setattr("desktop_app.cell_layers.MAX_DRAWN_CELLS", 20)
     shown.show_cells(cells(50))
     assert len(shown.layer(CELLS).data) == 17
 

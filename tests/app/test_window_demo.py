@@ -49,7 +49,7 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     )
     for _ in range(6):
         tasks.poll()
-    assert kinds(desktop) == ["DrawRequest", "AnalyzeRequest", "CorrelateRequest"]
+    assert kinds(desktop) == ["DrawRequest", "AnalyzeRequest", "ThumbnailsRequest", "CorrelateRequest"]
     followers = scoreboard_followers()
     assert session.feature == followers["lymphocyte"].feature
     layers = [layer.name for layer in window.viewer.layers]
@@ -62,17 +62,21 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     tiles, values = session.features.column(followers["lymphocyte"].feature)
     n_shown = min(12, len(tiles))
     assert n_shown > 0
-    qtbot.waitUntil(lambda: window.gallery.list.count() == n_shown, timeout=20_000)
-    assert f"Feature {session.feature}" in window.gallery.title.text()
+    qtbot.waitUntil(lambda: window.examples.top.count() == n_shown, timeout=20_000)
+    assert f"Feature {session.feature}" in window.examples.title.text()
     assert session.store is not None
     assert session.store.latest_correlation(session.features.sae_digest) is not None
-    window.gallery.list.itemClicked.emit(window.gallery.list.item(0))
+    qtbot.waitUntil(lambda: window.examples.sections["look-alikes"].list.count() > 0, timeout=20_000)
+    window.examples.top.itemEntered.emit(window.examples.top.item(0))
+    assert window.examples.context.isVisible(), "the tile amid its neighbours"
+    window.examples.top.itemClicked.emit(window.examples.top.item(0))
+    assert not window.examples.context.isVisible()
     assert session.tile == int(tiles[values.argmax()])
 
     # Opened again, everything is there and nothing is asked of the worker.
     open_start(desktop, WindowStart(demo=tmp_path / "demo"))
     tasks.poll()
-    assert len(kinds(desktop)) == 3
+    assert len(kinds(desktop)) == 4
     assert session.feature is not None and HEATMAP in [layer.name for layer in window.viewer.layers]
 
 
@@ -98,7 +102,7 @@ def test_the_gallery_forgets_an_older_feature(desktop: Desktop, tmp_path: Path, 
     firing = session.features.stats.n_firing.argsort()[::-1][:3]
     for feature in firing:
         session.set_feature(int(feature))
-    wanted = f"Feature {session.feature}:"
-    qtbot.waitUntil(lambda: wanted in window.gallery.title.text(), timeout=10_000)
+    wanted = f"Feature {session.feature} fires"
+    qtbot.waitUntil(lambda: wanted in window.examples.title.text(), timeout=10_000)
     session.set_analysis(None, None)
-    assert window.gallery.list.count() == 0 and "Choose a feature" in window.gallery.pages.sentence
+    assert window.examples.top.count() == 0 and "Choose a feature" in window.examples.pages.sentence

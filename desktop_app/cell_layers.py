@@ -1,0 +1,100 @@
+"""Cells over the slide: points from near, their density from far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from desktop_app.owned_layers import CELLS, DENSITY, UNITS, OwnedLayers, mixed_colours
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from sae_backend.cells import CellTable
+
+CELL_COLOURS: Final = (
+    "#e69f00", "#0072b2", "#009e73", "#f0e442", "#d55e00", "#56b4e9", "#000000", "#ffffff",
+)  # fmt: skip
+"""Colours of cell types by type index (Okabe and Ito's, safe for colour-blind eyes); they repeat."""
+
+MAX_DRAWN_CELLS: Final = 200_000
+FAR_UM_PER_PX: Final = 2.0
+"""Seen from further away than this, single cells cannot be told apart, and their density is drawn."""
+
+_DENSITY_UM: Final = 50.0
+_DENSITY_BINS: Final = 700
+
+
+class CellLayers(OwnedLayers):
+    """Points and density of one table of cells."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__(viewer)
+        self._cells_wanted = True
+
+    def _show_points_or_density(self) -> None:
+        far = self._um_per_px > FAR_UM_PER_PX
+        for name, wanted in ((CELLS, not far), (DENSITY, far)):
+            layer = self.layer(name)
+            if layer is not None and layer.visible != (self._cells_wanted and wanted):
+                layer.visible = self._cells_wanted and wanted
+
+    def show_cells(self, table: CellTable) -> int:
+        """Draw cells as points, coloured by type; of very many only an even sample.
+
+        Returns the number of points drawn.
+        """
+        self.remove_cells()
+        step = max(1, -(-len(table.y_l0) // MAX_DRAWN_CELLS))
+        points = np.stack([table.y_l0[::step], table.x_l0[::step]], axis=1)
+        types = table.type_index[::step].astype(int)
+        colours = np.array(CELL_COLOURS)[types % len(CELL_COLOURS)]
+        layer = self._viewer.add_points(
+            (points - 0.5) * self._mpp,
+            name=CELLS,
+            size=6.0,
+            border_width=0,
+            face_color=list(colours) if len(colours) else "white",
+            # At low power the border's colour bleeds over small points even at width 0.
+            border_color=list(colours) if len(colours) else "white",
+            opacity=0.8,
+            units=UNITS,
+        )
+        self._place(layer)
+        self._show_density(table)
+        self._show_points_or_density()
+        return len(points)
+
+    def remove_cells(self) -> None:
+        """Take the cells away."""
+        self.remove(CELLS)
+        self.remove(DENSITY)
+
+    def _show_density(self, table: CellTable) -> None:
+        if len(table.y_l0) == 0:
+            return
+        top, left = float(table.y_l0.min()), float(table.x_l0.min())
+        longest = max(float(np.ptp(table.y_l0)), float(np.ptp(table.x_l0)), 1.0)
+        bin_l0 = max(longest / _DENSITY_BINS, _DENSITY_UM / self._mpp)
+        rows = ((table.y_l0 - top) / bin_l0).astype(int)
+        cols = ((table.x_l0 - left) / bin_l0).astype(int)
+        shape = (len(table.type_names), int(rows.max()) + 1, int(cols.max()) + 1)
+        counts = np.zeros(shape, np.float32)
+        np.add.at(counts, (table.type_index.astype(int), rows, cols), 1)
+        smooth = gaussian_filter(counts, (0, 1, 1))
+        colours = [CELL_COLOURS[i % len(CELL_COLOURS)] for i in range(shape[0])]
+        layer = self._viewer.add_image(
+            mixed_colours(smooth, colours),
+            rgb=True,
+            name=DENSITY,
+            blending="translucent_no_depth",
+            opacity=0.8,
+            interpolation2d="linear",
+            units=UNITS,
+            scale=(bin_l0 * self._mpp, bin_l0 * self._mpp),
+            # The middle of the first bin, the centre of px (0, 0) being the origin.
+            translate=((top + bin_l0 / 2 - 0.5) * self._mpp, (left + bin_l0 / 2 - 0.5) * self._mpp),
+        )
+        self._place(layer)
