@@ -272,27 +272,25 @@ def annotate_list(options: Namespace) -> Answer:
 
 def annotate_export(options: Namespace) -> Answer:
     """Export annotations."""
-    writers: dict[str, Callable[[Store, Path], object]] = {
+    writers: dict[str, Callable[[Store, Path], int | None]] = {
         ".json": annotation_exchange.export_json,
         ".csv": annotation_exchange.export_csv,
         ".jsonl": feature_jsonl.export_jsonl,
     }
     writer = writers.get(options.file.suffix.lower())
     if writer is None:
-        raise UserInputError("Annotations are written as .json, .csv or .jsonl.", "Change the file's name.")
+        raise UserInputError("Annotations are written as .jsonl, .json or .csv.", "Change the file's name.")
     with _project(options.project) as store:
-        written = writer(store, options.file)
-        count = written if isinstance(written, int) else len(store.annotations())
+        count = writer(store, options.file) or len(store.annotations())
     return Answer(f"{count} annotated features are in {options.file}.", {"n": count, "out": options.file})
 
 
 def annotate_import(options: Namespace) -> Answer:
     """Import annotations."""
     with _project(options.project) as store:
-        lines = options.file.suffix.lower() == ".jsonl"
-        report = (feature_jsonl.import_jsonl if lines else annotation_exchange.import_json)(
-            store, options.file
-        )
+        readers = {".jsonl": feature_jsonl.import_jsonl}
+        read = readers.get(options.file.suffix.lower(), annotation_exchange.import_json)
+        report = read(store, options.file)
     conflicts = [str(conflict) for conflict in report.conflicts]
     text = f"{report.added} added, {report.unchanged} the same already, {len(conflicts)} in conflict (left as they were)."
     text += "".join(f"\n  {line}" for line in conflicts)

@@ -46,6 +46,7 @@ class ExampleSource:
     features: FeatureMatrix
     cache_dir: Path
     embedding_folder: Path
+    vendor: str = ""
     _thumbnails: Thumbnails | None = field(default=None, repr=False)
     _vectors: CentredVectors | None = field(default=None, repr=False)
     _vectors_sought: bool = field(default=False, repr=False)
@@ -119,7 +120,7 @@ def source_of(store: Store, analysis: AnalysisRecord) -> ExampleSource:
     slide = store.slide(analysis.slide_id)
     return ExampleSource(
         slide.id, slide.name, slide.path, slide.mpp, features_of(store, analysis), store.cache_dir,
-        store.cache_dir / analysis.embedding_folder,
+        store.cache_dir / analysis.embedding_folder, slide.vendor,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
 from desktop_app.controller.examples import ExampleActions
 from desktop_app.controller.exports import ExportActions
+from desktop_app.controller.feature_page import FeaturePageActions
 from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.inside import InsideActions
 from desktop_app.controller.jobs import JobActions
@@ -36,6 +37,7 @@ class Controller:
         self.correlations = CorrelationActions(context, self.projects, self.features)
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
         self.examples = ExampleActions(context, self.projects, self.features)
+        self.page = FeaturePageActions(context, self.features, self.examples)
         self.jobs.on_pictures = self.examples.refresh
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.exports = ExportActions(context)
@@ -68,6 +70,7 @@ class Controller:
         self.projects.close()
         self.correlations.close()
         self.examples.close()
+        self.page.close()
         self.overview.close()
         self.inside.close()
         self._context.tasks.close()

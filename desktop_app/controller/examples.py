@@ -40,6 +40,11 @@ class ExampleActions:
         session.feature_changed.connect(lambda _: self.refresh())
         session.analysis_changed.connect(lambda _: self.take_sources())
 
+    @property
+    def sources(self) -> tuple[ExampleSource, ...]:
+        """Slides with features of the current autoencoder, the open one first."""
+        return tuple(self._sources)
+
     def take_sources(self) -> None:
         """Look anew which slides there are to take examples from."""
         session, panel = self._context.session, self._context.window.examples

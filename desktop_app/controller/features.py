@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from desktop_app import jobs
+from desktop_app.analysis_parts import AnalysisParts, parts_of
+from desktop_app.controller.firing import firing_rows
+from desktop_app.controller.lists import ListActions
 from desktop_app.export import best_correlates
 from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
-from desktop_app.store.records import BOOKMARKS
 from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
 from desktop_app.widgets.legend import MapLegend
 from desktop_app.widgets.texts import number, percent
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
 
 LAST_FEATURE: Final = "last_feature"
-MAX_LISTED: Final = 200
 
 
 class FeatureActions:
@@ -31,13 +33,11 @@ class FeatureActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.lists = ListActions(context)
+        self.parts: AnalysisParts | None = None
         window, session = context.window, context.session
         window.features.feature_requested.connect(session.set_feature)
         window.features.analysis_requested.connect(self.choose_analysis)
-        window.features.bookmark_requested.connect(self._bookmark_other)
-        window.features.list_requested.connect(self.add_to_list)
-        window.features.unlist_requested.connect(self._unlist)
-        window.features.list_deleted.connect(self._delete_list)
         window.fires_here.feature_requested.connect(session.set_feature)
         window.slide_clicked.connect(self.pick)
         window.view_changed.connect(context.layers.follow_view)
@@ -79,6 +79,9 @@ class FeatureActions:
                 newest = store.current_analysis()
                 if newest is None or newest.id != known.id:
                     self._context.attempt(lambda: store.set_current_analysis(known.id))
+        self.parts = None
+        if analysis is not None and features is not None and session.store is not None:
+            self.parts = self._context.attempt(partial(parts_of, session.store, analysis, features))
         session.set_analysis(analysis, features)
 
     def choose_analysis(self, analysis_id: int) -> None:
@@ -132,52 +135,9 @@ class FeatureActions:
         for feature, words in said.items():
             table.notes.setdefault(feature, FeatureNote(words=words))
         window.features.show_features(table)
-        self.refresh_lists()
+        self.lists.refresh()
         if session.feature is not None:
             window.features.select(session.feature)
-
-    def refresh_lists(self) -> None:
-        """Show bookmarks and lists as the project has them."""
-        session, panel = self._context.session, self._context.window.features
-        store, features = session.store, session.features
-        if store is None or features is None:
-            return
-        lists = self._context.attempt(lambda: store.feature_lists(features.sae_digest))
-        if lists is None:
-            return
-        members = {known.name: frozenset(ref.index for ref in known.features) for known in lists}
-        panel.model.set_bookmarks(set(members.pop(BOOKMARKS, frozenset())))
-        panel.show_lists(members)
-
-    def add_to_list(self, numbers: object) -> None:
-        """Ask for a list and put features into it."""
-        session = self._context.session
-        store, features = session.store, session.features
-        if store is None or features is None:
-            return
-        chosen = cast("list[int]", numbers)
-        what = f"feature {chosen[0]}" if len(chosen) == 1 else f"{len(chosen):,} features"
-        lists = [known.name for known in store.feature_lists(features.sae_digest) if known.name != BOOKMARKS]
-        name = self._context.dialogs.choose_or_type("Lists", f"Put {what} into the list", lists)
-        if name and self._context.succeeds(lambda: store.add_to_list(name, features.sae_digest, chosen)):
-            self.refresh_lists()
-
-    def _unlist(self, name: str, feature: int) -> None:
-        session = self._context.session
-        store, features = session.store, session.features
-        if store is not None and features is not None:
-            self._context.attempt(lambda: store.remove_from_list(name, features.sae_digest, [feature]))
-            self.refresh_lists()
-
-    def _delete_list(self, name: str) -> None:
-        store = self._context.session.store
-        if store is not None:
-            self._context.attempt(lambda: store.delete_list(name))
-            self.refresh_lists()
-
-    def _bookmark_other(self, feature: int) -> None:
-        self._context.session.set_feature(feature)
-        self._context.window.annotation.bookmark.toggle()
 
     def _why_no_features(self) -> str:
         session = self._context.session
@@ -334,12 +294,13 @@ class FeatureActions:
         if tile < 0:
             window.fires_here.say("Click on the slide to list the features that fire in that tile.")
             return
-        numbers, values = features.row(tile)
-        order = np.argsort(-values, kind="stable")[:MAX_LISTED]
+        if not features.valid[tile]:
+            window.fires_here.say(f"Tile {tile} could not be read, so nothing is known of it.")
+            return
         note = window.features.model.table.note
-        rows = [(int(numbers[i]), note(int(numbers[i])).name, float(values[i])) for i in order]
-        more = f", the strongest {MAX_LISTED} listed" if len(values) > MAX_LISTED else ""
-        window.fires_here.show_tile(f"Tile {tile}: {len(values)} features fire{more}", rows)
+        window.fires_here.show_tile(
+            *firing_rows(features, tile, self.parts, lambda feature: note(feature).name)
+        )
 
     def _annotation_changed(self, note: AnnotationRecord) -> None:
         session = self._context.session

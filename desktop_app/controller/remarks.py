@@ -276,7 +276,7 @@ class RemarkActions:
 
     def _changed(self) -> None:
         self.refresh()
-        self._features.refresh_lists()
+        self._features.lists.refresh()
         if not self._annotations.has_unsaved:
             self._context.session.saved_changed.emit(True)
 

@@ -96,8 +96,8 @@ class CorrelationRows:
             row = connection.execute(query).first()
             return None if row is None else _record(connection, row)
 
-    def correlation_rows(self, correlation_id: int) -> list[CorrelationRow]:
-        """Rows of a correlation table in the order in which they were given.
+    def correlation_rows(self, correlation_id: int, *, feature: int | None = None) -> list[CorrelationRow]:
+        """Rows of a correlation table in the order in which they were given: all, or those of one feature.
 
         Raises
         ------
@@ -109,6 +109,8 @@ class CorrelationRows:
             if text is None:
                 raise StoreError("The project has no such correlation table.", "Correlate first.")
             query = select(_R).where(_R.c.correlation_id == correlation_id).order_by(_R.c.position)
+            if feature is not None:
+                query = query.where(_R.c.feature == feature)
             rows = connection.execute(query).all()
         meta = from_text(text)
         shared = {name: meta.get(name) for name in _SHARED}

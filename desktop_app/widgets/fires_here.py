@@ -1,18 +1,50 @@
-"""The features that fire in the tile that was clicked, strongest first."""
+"""The features that fire in the tile that was clicked: value, percentile, and how much they explain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_app.widgets.empty_state import EmptyState
-from desktop_app.widgets.texts import number
+from desktop_app.widgets.texts import number, percent
+
+HEADERS: Final = ("Feature", "Name", "Value", "Percentile", "Explains")
+_TIPS: Final = (
+    "",
+    "",
+    "Activation in this tile, in SAE units",
+    "Where this value stands among the tiles of this slide in which the feature fires",
+    "How much larger the error of the rebuilt embedding would be without the feature, as a share of the embedding",
+)
+_SORT: Final = Qt.ItemDataRole.UserRole
+_RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+@dataclass(frozen=True)
+class FiringRow:
+    """One feature of a tile; `percentile` (0 to 100) and `share` are None where they are not known."""
+
+    feature: int
+    name: str
+    value: float
+    percentile: float | None = None
+    share: float | None = None
 
 
 class FiresHerePanel(QWidget):
-    """Lists features of one tile and asks for the one that is clicked."""
+    """Lists features of one place and asks for the one that is clicked."""
 
     feature_requested = Signal(int)
 
@@ -20,32 +52,73 @@ class FiresHerePanel(QWidget):
         super().__init__(parent)
         self.title = QLabel("")
         self.title.setWordWrap(True)
-        self.list = QListWidget()
-        self.list.itemClicked.connect(self._clicked)
-        self.list.itemActivated.connect(self._clicked)
-        self.pages = EmptyState(self.list, "Click on the slide to list the features that fire in that tile.")
-        column = QVBoxLayout(self)
-        column.addWidget(self.title)
-        column.addWidget(self.pages)
+        self._items = QStandardItemModel(0, len(HEADERS))
+        self._items.setHorizontalHeaderLabels(list(HEADERS))
+        for column, tip in enumerate(_TIPS):
+            self._items.setHeaderData(column, Qt.Orientation.Horizontal, tip, Qt.ItemDataRole.ToolTipRole)
+        self.sorted = QSortFilterProxyModel(self)
+        self.sorted.setSourceModel(self._items)
+        self.sorted.setSortRole(_SORT)
+        self.table = QTableView()
+        self.table.setModel(self.sorted)
+        self.table.setAccessibleName("Features that fire here")
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        self.table.setWordWrap(False)
+        self.table.setSortingEnabled(True)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self.table.clicked.connect(self._chosen)
+        self.table.activated.connect(self._chosen)
+        self.pages = EmptyState(self.table, "Click on the slide to list the features that fire in that tile.")
+        column_layout = QVBoxLayout(self)
+        column_layout.setContentsMargins(6, 6, 6, 6)
+        column_layout.addWidget(self.title)
+        column_layout.addWidget(self.pages)
 
-    def show_tile(self, title: str, rows: Sequence[tuple[int, str, float]]) -> None:
-        """Show features as (number, name, value), in the order given."""
+    def show_tile(self, title: str, rows: Sequence[FiringRow]) -> None:
+        """Show features in the order given; a click on a heading sorts them otherwise."""
         self.title.setText(title)
-        self.list.clear()
-        for feature, name, value in rows:
-            item = QListWidgetItem(f"{number(value)}   {feature}" + (f"   {name}" if name else ""))
-            item.setData(Qt.ItemDataRole.UserRole, feature)
-            self.list.addItem(item)
+        self._items.removeRows(0, self._items.rowCount())
+        # Unsorted until a heading is clicked: the order given is the ranking.
+        self.sorted.sort(-1)
+        for row in rows:
+            rank = "–" if row.percentile is None else f"{row.percentile:.0f}"
+            share = "–" if row.share is None else percent(row.share) if row.share >= 0 else f"{row.share:.1%}"
+            self._items.appendRow(
+                [
+                    _item(str(row.feature), row.feature, right=True),
+                    _item(row.name, row.name.casefold() or "\uffff"),
+                    _item(number(row.value), row.value, right=True),
+                    _item(rank, -1.0 if row.percentile is None else row.percentile, right=True),
+                    _item(share, -9.0 if row.share is None else row.share, right=True),
+                ]
+            )
         if rows:
             self.pages.show_content()
         else:
             self.pages.say("No feature fires in this tile.")
 
+    def rows(self) -> list[int]:
+        """Return the features in the order that is shown."""
+        return [int(self.sorted.index(row, 0).data(_SORT)) for row in range(self.sorted.rowCount())]
+
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the list."""
         self.title.setText("")
-        self.list.clear()
+        self._items.removeRows(0, self._items.rowCount())
         self.pages.say(sentence)
 
-    def _clicked(self, item: QListWidgetItem) -> None:
-        self.feature_requested.emit(int(item.data(Qt.ItemDataRole.UserRole)))
+    def _chosen(self, index: QModelIndex) -> None:
+        self.feature_requested.emit(int(index.siblingAtColumn(0).data(_SORT)))
+
+
+def _item(text: str, key: float | str, *, right: bool = False) -> QStandardItem:
+    item = QStandardItem(text)
+    item.setData(key, _SORT)
+    if right:
+        item.setTextAlignment(_RIGHT)
+    return item

@@ -21,6 +21,7 @@ from desktop_app.widgets.banners import CONTROL_TEXT, Banner
 from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
 from desktop_app.widgets.examples import ExamplesPanel
+from desktop_app.widgets.feature_page import FeaturePage
 from desktop_app.widgets.features import FeaturesPanel
 from desktop_app.widgets.fires_here import FiresHerePanel
 from desktop_app.widgets.heatmap_controls import HeatmapControls
@@ -42,7 +43,7 @@ LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.RightDockWidgetArea,
     Qt.DockWidgetArea.BottomDockWidgetArea,
 )
-FEATURE_TABS = ("Annotation", "Examples", "Fires here")
+FEATURE_TABS = ("Annotation", "Examples", "About", "Fires here")
 INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 
 
@@ -72,6 +73,7 @@ class MainWindow(QObject):
         self.heatmap = HeatmapControls()
         self.fires_here = FiresHerePanel()
         self.examples = ExamplesPanel()
+        self.page = FeaturePage()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
         self.status = StatusLine()
@@ -142,7 +144,12 @@ class MainWindow(QObject):
         self._dock("Features", self.features, LEFT)
         self._dock("Heat map", self.heatmap, RIGHT)
         # Tabs of our own: docks that Qt tabs before they are seen leave stale tab bars behind.
-        about = {"Annotation": self.annotation, "Examples": self.examples, "Fires here": self.fires_here}
+        about = {
+            "Annotation": self.annotation,
+            "Examples": self.examples,
+            "About": self.page,
+            "Fires here": self.fires_here,
+        }
         self._dock("Feature", self._tabs(about), RIGHT)
         # Hidden until there is something to read in it: the slide has the room meanwhile.
         self._dock(
