@@ -9,6 +9,7 @@ from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
 from desktop_app.controller.examples import ExampleActions
 from desktop_app.controller.exports import ExportActions
+from desktop_app.controller.feature_map import FeatureMapActions
 from desktop_app.controller.feature_page import FeaturePageActions
 from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.inside import InsideActions
@@ -38,6 +39,7 @@ class Controller:
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
         self.examples = ExampleActions(context, self.projects, self.features)
         self.page = FeaturePageActions(context, self.features, self.examples)
+        self.feature_map = FeatureMapActions(context, self.jobs)
         self.jobs.on_pictures = self.examples.refresh
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.exports = ExportActions(context)

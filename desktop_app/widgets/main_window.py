@@ -21,6 +21,7 @@ from desktop_app.widgets.banners import CONTROL_TEXT, Banner
 from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
 from desktop_app.widgets.examples import ExamplesPanel
+from desktop_app.widgets.feature_map import FeatureMapPanel
 from desktop_app.widgets.feature_page import FeaturePage
 from desktop_app.widgets.features import FeaturesPanel
 from desktop_app.widgets.fires_here import FiresHerePanel
@@ -74,6 +75,7 @@ class MainWindow(QObject):
         self.fires_here = FiresHerePanel()
         self.examples = ExamplesPanel()
         self.page = FeaturePage()
+        self.feature_map = FeatureMapPanel()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
         self.status = StatusLine()
@@ -153,7 +155,11 @@ class MainWindow(QObject):
         self._dock("Feature", self._tabs(about), RIGHT)
         # Hidden until there is something to read in it: the slide has the room meanwhile.
         self._dock(
-            "Results", self._tabs({"Correlations": self.correlations, "Jobs": self.jobs}), BOTTOM
+            "Results",
+            self._tabs(
+                {"Correlations": self.correlations, "Feature map": self.feature_map, "Jobs": self.jobs}
+            ),
+            BOTTOM,
         ).hide()
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:

@@ -50,6 +50,7 @@ class Menus(QObject):
     about_requested = Signal()
     palette_requested = Signal()
     bookmark_requested = Signal()
+    feature_map_requested = Signal()
     together_requested = Signal()
     alone_requested = Signal()
     overview_toggled = Signal(bool)
@@ -79,6 +80,7 @@ class Menus(QObject):
         self._add(features, "Search the features…", self.search_requested, "/")
         self._add(features, "What fires at the pointer", self.fires_here_requested, "I")
         features.addSeparator()
+        self._add(features, "Map of all features", self.feature_map_requested, "M")
         self._add(features, "Name the feature", self.name_requested, "N")
         grades = features.addMenu("Confidence")
         for grade in range(1, 6):

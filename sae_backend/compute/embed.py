@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from sae_backend.cache import is_committed
 from sae_backend.compute.tile_encoder import TileEncoder
@@ -114,12 +115,15 @@ def embed(
         bounds = writer.pending_batches()
         done = grid.n_tiles - sum(stop - start for start, stop in bounds)
         watch.progress("embed tiles", done, grid.n_tiles)
-        for item in read_batches(slide, grid, (np.arange(*ends) for ends in bounds), batch):
-            watch.check()
-            vectors = encoder.encode(item.pixels, device)[: item.status.size]
-            writer.write(int(item.tiles[0]), vectors, item.status)
-            done += item.status.size
-            watch.progress("embed tiles", done, grid.n_tiles)
+        # Scaling a tile is a product of small matrices, for which the threads of the linear algebra get in
+        # each other's way on a busy machine; the encoder has threads of its own.
+        with threadpool_limits(1, user_api="blas"):
+            for item in read_batches(slide, grid, (np.arange(*ends) for ends in bounds), batch):
+                watch.check()
+                vectors = encoder.encode(item.pixels, device)[: item.status.size]
+                writer.write(int(item.tiles[0]), vectors, item.status)
+                done += item.status.size
+                watch.progress("embed tiles", done, grid.n_tiles)
         return writer.commit()
     finally:
         writer.close()

@@ -6,23 +6,19 @@ centroid of the area of its outer ring. Files may be compressed with gzip.
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from sae_backend.errors import CellsError
+from sae_backend.formats.geojson import EXPORT_HINT, class_of, features_of, kind_of, listed
 from sae_backend.formats.raw_cells import UNCLASSIFIED, RawCells, index_types
 
 _NOT_CELLS: Final = frozenset({"tile", "root", "tmacore"})
 _CELLS: Final = frozenset({"cell", "detection"})
-_EXPORT_HINT: Final = "Export it again; in QuPath: File > Export objects as GeoJSON."
 
 
 def read_qupath_geojson(data: bytes, name: str, offset_l0: tuple[float, float] = (0.0, 0.0)) -> RawCells:
@@ -42,8 +38,8 @@ def read_qupath_geojson(data: bytes, name: str, offset_l0: tuple[float, float] =
     CellsError
         If the file is broken, nested too deeply, holds coordinates that are not numbers, or no cell.
     """
-    features = _features(_parse(_unzip(data, name), name), name)
-    kinds = [_kind(feature) for feature in features]
+    features = features_of(data, name, CellsError)
+    kinds = [kind_of(feature) for feature in features]
     detections_only = any(kind in _CELLS for kind in kinds)
     points: list[Any] = []
     rings: list[Any] = []
@@ -54,7 +50,7 @@ def read_qupath_geojson(data: bytes, name: str, offset_l0: tuple[float, float] =
         if kind in _NOT_CELLS or (detections_only and kind == "annotation"):
             left_out[kind] += 1
             continue
-        label = _label(feature)
+        label = class_of(feature) or UNCLASSIFIED
         for shape, coordinates in _parts(feature.get("geometry"), left_out):
             if shape == "Point":
                 points.append(coordinates[:2] if isinstance(coordinates, list) else coordinates)
@@ -66,98 +62,17 @@ def read_qupath_geojson(data: bytes, name: str, offset_l0: tuple[float, float] =
                 left_out["empty Polygon"] += 1
     if not points and not rings:
         raise CellsError(
-            f"{name} holds no cells.", f"Found instead: {_listed(left_out) or 'nothing'}. {_EXPORT_HINT}"
+            f"{name} holds no cells.", f"Found instead: {listed(left_out) or 'nothing'}. {EXPORT_HINT}"
         )
     xy = np.concatenate([_point_array(points, name), _centroids(rings, name)])
     index, names = index_types(point_labels + ring_labels)
-    notes = [f"Left out, as they are no cells: {_listed(left_out)}."] if left_out else []
+    notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
     if any(offset_l0):
         notes.append(
             f"The scanned area starts at y = {offset_l0[0]:g}, x = {offset_l0[1]:g} px; it was taken for the "
             "origin of the file, as in QuPath."
         )
     return RawCells(xy[:, ::-1] + np.asarray(offset_l0), index, names, "GeoJSON", tuple(notes))
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-
-
-def _unzip(data: bytes, name: str) -> bytes:
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise CellsError(f"{name} is a damaged gzip file.", "Copy or compress it again.") from error
-
-
-def _parse(data: bytes, name: str) -> Any:
-    too_deep = CellsError(f"{name} is nested too deeply to be GeoJSON.", _EXPORT_HINT)
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        if "depth" in str(error) or "recursion" in str(error):
-            raise too_deep from error
-    # The standard parser also takes the bare NaN that some programs write among the measurements.
-    try:
-        return json.loads(data)
-    except RecursionError as error:
-        raise too_deep from error
-    except ValueError as error:
-        detail = str(error) if isinstance(error, json.JSONDecodeError) else "it is not UTF-8 text"
-        raise CellsError(
-            f"{name} is not valid JSON: {detail}.", f"It may be cut off. {_EXPORT_HINT}"
-        ) from error
-
-
-def _features(document: Any, name: str) -> list[dict[str, Any]]:
-    if isinstance(document, dict):
-        listed = document.get("features") if document.get("type") == "FeatureCollection" else [document]
-    else:
-        listed = document
-    if not isinstance(listed, list):
-        raise CellsError(f"{name} is JSON, but not GeoJSON.", _EXPORT_HINT)
-    found: list[dict[str, Any]] = []
-    waiting = list(reversed(listed))
-    while waiting:
-        feature = waiting.pop()
-        if not isinstance(feature, dict) or feature.get("type") != "Feature":
-            raise CellsError(f"{name} holds something that is no GeoJSON Feature.", _EXPORT_HINT)
-        found.append(feature)
-        children = _properties(feature).get("childObjects")
-        if isinstance(children, list):
-            waiting.extend(reversed(children))
-    return found
-
-
-def _properties(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = feature.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
-def _kind(feature: dict[str, Any]) -> str:
-    properties = _properties(feature)
-    kind = properties.get("objectType") or properties.get("object_type")
-    if not isinstance(kind, str):
-        # QuPath 0.2 wrote the kind into the id, as in PathCellObject.
-        old = str(feature.get("id", ""))
-        kind = old.removeprefix("Path").removesuffix("Object") if old.endswith("Object") else ""
-    return kind.lower()
-
-
-def _label(feature: dict[str, Any]) -> str:
-    classification = _properties(feature).get("classification")
-    if isinstance(classification, str):
-        return classification
-    if isinstance(classification, dict):
-        name, names = classification.get("name"), classification.get("names")
-        if isinstance(name, str) and name.strip():
-            return name
-        if isinstance(names, list) and names:
-            return ": ".join(str(part) for part in names)
-    return UNCLASSIFIED
 
 
 def _parts(geometry: Any, left_out: Counter[str]) -> Iterator[tuple[str, Any]]:
@@ -173,7 +88,7 @@ def _parts(geometry: Any, left_out: Counter[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _not_numbers(name: str) -> CellsError:
-    return CellsError(f"{name} holds coordinates that are not finite numbers.", _EXPORT_HINT)
+    return CellsError(f"{name} holds coordinates that are not finite numbers.", EXPORT_HINT)
 
 
 def _numbers(values: Any, name: str) -> npt.NDArray[np.float64]:
