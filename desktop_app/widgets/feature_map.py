@@ -70,7 +70,8 @@ class FeaturePlane(QWidget):
     def show_points(self, xy: npt.NDArray[np.float32]) -> None:
         """Show points (F, 2); those that are NaN have no place and are left out."""
         low, high = (np.nanmin(xy, axis=0), np.nanmax(xy, axis=0)) if len(xy) else (np.zeros(2), np.ones(2))
-        span = float(max((high - low).max(), 1e-9)) if np.isfinite(low).all() else 1.0
+        # Each axis fills its side: only nearness means something, not the shape of the whole.
+        span = np.maximum(high - low, 1e-9) if np.isfinite(low).all() else np.ones(2)
         self._xy = ((xy - (low + high) / 2) / span + 0.5).astype(np.float32)
         self._rgb = np.full((len(xy), 3), _UNKNOWN, np.uint8)
         self.reset()
@@ -102,9 +103,11 @@ class FeaturePlane(QWidget):
 
     def places_px(self) -> npt.NDArray[np.float64]:
         """Return where the points are drawn, (F, 2) as (x, y) in px of the widget."""
-        side = min(self.width(), self.height()) - 2 * _MARGIN_PX
         offset = np.array([self.width(), self.height()]) / 2
-        return (self._xy - self._centre) * side * self._zoom + offset
+        return (self._xy - self._centre) * self._sides() * self._zoom + offset
+
+    def _sides(self) -> npt.NDArray[np.float64]:
+        return np.array([self.width(), self.height()], np.float64) - 2 * _MARGIN_PX
 
     def nearest(self, at: QPointF) -> int | None:
         """Return the feature nearest to a place, None where none is within 8 px."""
@@ -139,9 +142,8 @@ class FeaturePlane(QWidget):
             self._line.append(at)
             self.update()
         elif event.buttons() & Qt.MouseButton.RightButton and self._pressed is not None:
-            side = (min(self.width(), self.height()) - 2 * _MARGIN_PX) * self._zoom
             moved = at - self._pressed
-            self._centre -= np.array([moved.x(), moved.y()]) / side
+            self._centre -= np.array([moved.x(), moved.y()]) / (self._sides() * self._zoom)
             self._pressed = at
             self._redraw()
         else:
@@ -172,7 +174,7 @@ class FeaturePlane(QWidget):
             np.array([event.position().x(), event.position().y()])
             - np.array([self.width(), self.height()]) / 2
         )
-        self._centre += at / side * (1 / self._zoom - 1 / new)
+        self._centre += at / self._sides() * (1 / self._zoom - 1 / new)
         self._zoom = new
         self._redraw()
 
@@ -265,7 +267,7 @@ class FeatureMapPanel(QWidget):
         """Show points (F, 2) and how they were laid; the scores can be chosen."""
         self.plane.show_points(xy)
         self.method.setText(
-            f"{len(xy):,} features. {method} Click: choose. Drag: draw around features to list them. "
+            f"{len(xy):,} features. {method.rstrip('.')}. Click: choose. Drag: draw around features to list them. "
             "Wheel: zoom. Right button: move."
         )
         chosen = self.score.currentText()

@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
 from desktop_app.widgets.empty_state import EmptyState
 from desktop_app.widgets.texts import number, percent
 
-HEADERS: Final = ("Feature", "Name", "Value", "Percentile", "Explains")
+HEADERS: Final = ("Feature", "Value", "Percentile", "Explains", "Name")
 _TIPS: Final = (
-    "",
     "",
     "Activation in this tile, in SAE units",
     "Where this value stands among the tiles of this slide in which the feature fires",
     "How much larger the error of the rebuilt embedding would be without the feature, as a share of the embedding",
+    "",
 )
 _SORT: Final = Qt.ItemDataRole.UserRole
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -69,8 +69,10 @@ class FiresHerePanel(QWidget):
         self.table.setWordWrap(False)
         self.table.setSortingEnabled(True)
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setStretchLastSection(True)
+        for column, width in enumerate((58, 58, 76, 70)):
+            self.table.setColumnWidth(column, width)
         self.table.clicked.connect(self._chosen)
         self.table.activated.connect(self._chosen)
         self.pages = EmptyState(self.table, "Click on the slide to list the features that fire in that tile.")
@@ -85,16 +87,17 @@ class FiresHerePanel(QWidget):
         self._items.removeRows(0, self._items.rowCount())
         # Unsorted until a heading is clicked: the order given is the ranking.
         self.sorted.sort(-1)
+        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         for row in rows:
             rank = "–" if row.percentile is None else f"{row.percentile:.0f}"
             share = "–" if row.share is None else percent(row.share) if row.share >= 0 else f"{row.share:.1%}"
             self._items.appendRow(
                 [
                     _item(str(row.feature), row.feature, right=True),
-                    _item(row.name, row.name.casefold() or "\uffff"),
                     _item(number(row.value), row.value, right=True),
                     _item(rank, -1.0 if row.percentile is None else row.percentile, right=True),
                     _item(share, -9.0 if row.share is None else row.share, right=True),
+                    _item(row.name, row.name.casefold() or "\uffff"),
                 ]
             )
         if rows:

@@ -193,7 +193,7 @@ def test_a_click_lists_what_fires_and_outlines_the_tile(parts: Parts, project: P
     assert panel.rows()[0] == 1
     # The autoencoder of this project is made up, so how much a feature explains cannot be told.
     assert "not known" in panel.title.text()
-    assert panel.sorted.index(0, 3).data() == "50", "alone among the firing tiles"
+    assert panel.sorted.index(0, 2).data() == "50", "alone among the firing tiles"
     panel.table.clicked.emit(panel.sorted.index(0, 0))
     assert parts.window.features.selected() == 1
     parts.window.slide_clicked.emit(-50.0, -50.0)

@@ -174,11 +174,11 @@ def test_what_fires_is_sorted_by_any_column(qtbot: QtBot) -> None:
     qtbot.addWidget(panel)
     panel.show_tile("Tile 3", [FiringRow(12, "", 0.5, 99.6, 0.4), FiringRow(7, "glands", 2.0, 50.0, -0.02)])
     assert panel.rows() == [12, 7]
-    panel.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    panel.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
     assert panel.rows() == [7, 12]
     texts = [panel.sorted.index(0, column).data() for column in range(5)]
-    assert texts == ["7", "glands", "2", "50", "-2.0%"]
+    assert texts == ["7", "2", "50", "-2.0%", "glands"]
     panel.show_tile("Tile 4", [FiringRow(1, "", 1.0)])
-    assert [panel.sorted.index(0, column).data() for column in (3, 4)] == ["–", "–"]
+    assert [panel.sorted.index(0, column).data() for column in (2, 3)] == ["–", "–"]
     panel.show_tile("Tile 5", [])
     assert "No feature fires" in panel.pages.sentence
