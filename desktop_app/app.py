@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,9 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
 
     The window is seen first; then the worker starts in its own process and the slide opens.
     """
+    # napari compiles with numba where it finds it (the worker's map of features needs it): loading what was
+    # compiled stops the window for half a second at the first outline. Without it nothing here is slower.
+    sys.modules.setdefault("numba", None)  # type: ignore[arg-type]
     import napari
     from napari.settings import get_settings
     from PySide6.QtCore import QStandardPaths, QTimer

@@ -10,6 +10,14 @@ import pytest
 os.environ.setdefault("QT_API", "pyside6")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _napari_settings_of_nobody() -> None:
+    """Keep napari's settings of this run out of the home of whoever runs the tests."""
+    from napari.settings import get_settings
+
+    get_settings(path=None)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder with the real slides; tests that need it are skipped where it is absent."""

@@ -23,7 +23,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
+from desktop_app.store import AnnotationConflict
 from desktop_app.widgets.help_browser import PAGE_PX, HelpBrowser
+from desktop_app.widgets.merge import Choice, MergeDialog
 from sae_backend.shipped import SHIPPED_ENCODER
 from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
@@ -62,6 +64,9 @@ class Dialogs(Protocol):
     def choose_or_type(self, title: str, prompt: str, known: Sequence[str]) -> str | None:
         """Ask for one of the known words, or a new one."""
 
+    def resolve(self, conflicts: Sequence[AnnotationConflict]) -> list[Choice] | None:
+        """Ask which texts to take from a colleague's file."""
+
 
 class QtDialogs:
     """Asks with windows on top of `parent`."""
@@ -99,6 +104,11 @@ class QtDialogs:
         """Ask for one of the known words, or a new one."""
         text, given = QInputDialog.getItem(self._parent, title, prompt, list(known), 0, True)
         return text.strip() if given else None
+
+    def resolve(self, conflicts: Sequence[AnnotationConflict]) -> list[Choice] | None:
+        """Ask which texts to take from a colleague's file."""
+        dialog = MergeDialog(conflicts, self._parent)
+        return dialog.choices() if dialog.exec() else None
 
     def pixel_size(self, slide: str, known: float | None) -> float | None:
         """Ask for um per pixel."""

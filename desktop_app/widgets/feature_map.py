@@ -169,7 +169,6 @@ class FeaturePlane(QWidget):
         """Zoom about the pointer."""
         factor = 1.25 ** (event.angleDelta().y() / 120)
         new = min(max(self._zoom * factor, 1.0), _MOST_ZOOM)
-        side = min(self.width(), self.height()) - 2 * _MARGIN_PX
         at = (
             np.array([event.position().x(), event.position().y()])
             - np.array([self.width(), self.height()]) / 2

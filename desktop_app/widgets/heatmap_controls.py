@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from desktop_app.heat_look import COLOUR_MAPS, HeatLook, strip
 from desktop_app.widgets.colour_bar import ColourBar
+from desktop_app.widgets.looks import mark_warning
 
 STEPS: Final = 200
 
@@ -48,7 +49,6 @@ class HeatmapControls(QWidget):
         self.title.setWordWrap(True)
         self.inside_note = QLabel("")
         self.inside_note.setWordWrap(True)
-        self.inside_note.setStyleSheet("font-size: 11px;")
         self.inside_note.hide()
         self.body = QWidget()
         self.bar = ColourBar()
@@ -76,14 +76,16 @@ class HeatmapControls(QWidget):
         self.shown.setChecked(True)
         self.refusal = QLabel("The right end has to be larger than the left; the map keeps its colours.")
         self.refusal.setWordWrap(True)
-        self.refusal.setStyleSheet("color: #ffb4a8;")
+        mark_warning(self.refusal, True)
         self.refusal.hide()
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, STEPS)
+        self.threshold.setAccessibleName("Only above")
         self.threshold_value = _value_box("Tiles at or below this value are not drawn")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(65)
+        self.opacity.setAccessibleName("Opacity of the heat map")
         self._lay_out()
         self.low.valueChanged.connect(self._limits_typed)
         self.high.valueChanged.connect(self._limits_typed)

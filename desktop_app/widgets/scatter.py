@@ -7,15 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from desktop_app.widgets.texts import number
 
 LEFT, RIGHT, TOP, BOTTOM = 76, 12, 10, 40
 REACH_PX: Final = 10.0
-INK, POINT, PICKED = QColor("#d8dce4"), QColor(90, 200, 250, 150), QColor("#ff00c8")
-PAPER: Final = QColor("#1b1e24")
+POINT, PICKED = QColor(40, 140, 210, 150), QColor("#ff00c8")
 
 
 class Scatter(QWidget):
@@ -108,9 +107,9 @@ class Scatter(QWidget):
 
     def _draw(self) -> QPixmap:
         pixmap = QPixmap(self.size())
-        pixmap.fill(PAPER)
+        pixmap.fill(self.palette().color(QPalette.ColorRole.Window))
         painter = QPainter(pixmap)
-        painter.setPen(INK)
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         area, (x_top, y_top) = self._area(), self._tops()
         if not self._x.size:
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Choose a row of the table")

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.places import MAGNIFICATIONS, UM_AT_1X, magnification_text
+from desktop_app.widgets.looks import mark_warning
 from desktop_app.widgets.texts import duration
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class StatusLine(QWidget):
         super().__init__(parent)
         self._job = -1
         self.magnification = QComboBox()
+        self.magnification.setAccessibleName("Magnification")
         self.magnification.setEditable(True)
         self.magnification.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.magnification.addItems([magnification_text(UM_AT_1X / value) for value in MAGNIFICATIONS])
@@ -118,7 +120,7 @@ class StatusLine(QWidget):
     def show_saved(self, *, saved: bool, at: str) -> None:
         """Say whether all that was typed is in the project, and since when."""
         self.saved.setText(f"Saved {at}" if saved else "Not saved yet")
-        self.saved.setStyleSheet("" if saved else "color: #ffb454; font-weight: bold;")
+        mark_warning(self.saved, not saved)
         self.saved.setToolTip(
             "Every change is written to the project at once"
             if saved

@@ -11,7 +11,8 @@ import tifffile
 from scipy.sparse import csr_array
 
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
-from desktop_app.store import AnalysisRecord, NewAnalysis, Store
+from desktop_app.store import AnalysisRecord, AnnotationConflict, NewAnalysis, Store
+from desktop_app.widgets.merge import Choice
 from sae_backend.features import FeatureMatrix, write_features
 from sae_backend.messages import Event, Request, ThumbnailsRequest
 from sae_backend.slide import Slide
@@ -65,6 +66,7 @@ class FakeDialogs:
     analyze: AnalyzeOptions | None = None
     train: TrainOptions | None = None
     words: str | None = None
+    take: tuple[str, ...] | None = None
     asked: list[str] = field(default_factory=list)
 
     def text(self, title: str, prompt: str, suggested: str) -> str | None:
@@ -78,6 +80,10 @@ class FakeDialogs:
     def choose_or_type(self, title: str, prompt: str, known: Sequence[str]) -> str | None:
         self.asked.append(f"{prompt}: {', '.join(known)}")
         return self.words
+
+    def resolve(self, conflicts: Sequence[AnnotationConflict]) -> list[Choice] | None:
+        self.asked.append(f"{len(conflicts)} conflicts")
+        return None if self.take is None else [(conflict, self.take) for conflict in conflicts]
 
     def open_file(self, title: str, kinds: str) -> Path | None:
         self.asked.append(title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -54,3 +55,17 @@ def test_no_acknowledged_change_is_lost_by_kill_9(tmp_path: Path) -> None:
                 names = [h.after for h in store.history("sae", earlier) if h.field == "name"]
                 assert names == [f"name {i}" for i in range(1, record.revision + 1)]
     assert len(acknowledged) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the writers are forks")
+def test_kills_at_random_moments_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    """A few here; `python -m tests.store.kill_writers FOLDER 300` does all that is promised."""
+    root = Path(desktop_app.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.store.kill_writers", str(tmp_path / "project"), "25"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["kills"] == 25 and found["acknowledged"] > 25
+    assert {"annotate", "comment", "example", "bookmark"} <= set(found)
