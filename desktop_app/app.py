@@ -59,12 +59,15 @@ def build_window(
     from desktop_app.tasks import LiveWorker, WorkerTasks
     from desktop_app.widgets.dialogs import QtDialogs
     from desktop_app.widgets.main_window import MainWindow
+    from desktop_app.widgets.opengl import draws_in_software, renderer
 
     window = MainWindow()
+    layers = SlideLayers(window.viewer)
+    layers.fine = not draws_in_software(renderer())
     context = Context(
         session=Session(),
         window=window,
-        layers=SlideLayers(window.viewer),
+        layers=layers,
         tasks=WorkerTasks(backend),
         dialogs=dialogs or QtDialogs(window.qt_window),
         preferences=preferences or PreferencesFile(None),
@@ -109,6 +112,8 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     # Path None: nothing that happens here is written into the user's own napari settings.
     get_settings(path=None)
     get_settings().application.confirm_close_window = False
+    # The slide is read beside the window; what is not there yet shows the coarsest level below it.
+    get_settings().experimental.async_ = True
     from desktop_app.preferences import PreferencesFile
 
     if backend is None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from desktop_app.cell_layers import CELL_COLOURS, CellLayers
 from desktop_app.map_layers import MapLayers
 from desktop_app.owned_layers import (
+    BACKDROP,
     CELLS,
     DENSITY,
     HEATMAP,
@@ -23,7 +24,7 @@ from desktop_app.owned_layers import (
     guard_layer,
     mixed_colours,
 )
-from desktop_app.slide_levels import ChunkCache, slide_levels
+from desktop_app.slide_levels import ChunkCache, SlideLevel, slide_levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sae_backend.tiles import TileGrid
 
 __all__ = [
-    "CELLS", "CELL_COLOURS", "DENSITY", "HEATMAP", "INSIDE", "ORDER", "SLIDE", "TILE", "TISSUE", "TOGETHER",
+    "BACKDROP", "CELLS", "CELL_COLOURS", "DENSITY", "HEATMAP", "INSIDE", "ORDER", "SLIDE", "TILE", "TISSUE", "TOGETHER",
     "UNITS", "SlideLayers", "guard_layer", "mixed_colours", "tile_corners_um", "world_to_l0",
 ]  # fmt: skip
 _OUTLINE_PX: Final = 2.5
@@ -51,7 +52,11 @@ class SlideLayers(MapLayers, CellLayers):
     def __init__(self, viewer: ViewerModel, cache_bytes: int = 256 << 20) -> None:
         super().__init__(viewer)
         self._cache_bytes = cache_bytes
+        self.cache: ChunkCache | None = None
+        """Pixels of the slide that is shown; a second view of it draws from the same."""
         self._tile_um = 1.0
+        self.fine = True
+        """Whether px of the slide are mixed on the screen: without a graphics card that costs the pace."""
         self.on_read_error: Callable[[SlideError], None] | None = None
         """Told, while the canvas is drawn, that the file can no longer be read."""
 
@@ -61,7 +66,7 @@ class SlideLayers(MapLayers, CellLayers):
 
     def clear(self) -> None:
         """Take all our layers away."""
-        self._heatmap = None
+        self._heatmap = self.cache = None
         for name in ORDER:
             self.remove(name)
 
@@ -82,11 +87,15 @@ class SlideLayers(MapLayers, CellLayers):
         if layer is not None:
             layer.visible = visible
 
-    def show_slide(self, slide: Slide, mpp: float | None) -> None:
-        """Replace everything by a slide; without pixel size one pixel counts as 1 um."""
+    def show_slide(self, slide: Slide, mpp: float | None, cache: ChunkCache | None = None) -> None:
+        """Replace everything by a slide; without pixel size one pixel counts as 1 um.
+
+        `cache` is that of another view of the same slide; without it there is a new one.
+        """
         self.clear()
+        self.cache = cache or ChunkCache(self._cache_bytes)
         self._mpp = mpp if mpp is not None else 1.0
-        levels = slide_levels(slide, ChunkCache(self._cache_bytes), self._report)
+        levels = slide_levels(slide, self.cache, self._report)
         layer = self._viewer.add_image(
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,
@@ -94,7 +103,24 @@ class SlideLayers(MapLayers, CellLayers):
             name=SLIDE,
             scale=(self._mpp, self._mpp),
             units=UNITS,
-            interpolation2d="linear",
+            interpolation2d="linear" if self.fine else "nearest",
+        )
+        self._place(layer)
+        if len(levels) > 1:
+            self._show_backdrop(levels[-1])
+
+    def _show_backdrop(self, coarsest: SlideLevel) -> None:
+        side_um = coarsest.downsample * self._mpp
+        # The middle of its first px, the centre of level-0 px (0, 0) being the origin.
+        first_um = (coarsest.downsample - 1) / 2 * self._mpp
+        layer = self._viewer.add_image(
+            np.asarray(coarsest),
+            rgb=True,
+            name=BACKDROP,
+            scale=(side_um, side_um),
+            translate=(first_um, first_um),
+            units=UNITS,
+            interpolation2d="linear" if self.fine else "nearest",
         )
         self._place(layer)
 

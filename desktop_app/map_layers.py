@@ -127,6 +127,11 @@ class MapLayers(OwnedLayers):
         if layer is not None and self._heatmap is not None:
             layer.data = self._shown_values()
 
+    @property
+    def opacity(self) -> float:
+        """The heat map's opacity, 0 to 1."""
+        return self._opacity
+
     def set_opacity(self, opacity: float) -> None:
         """Set the heat map's opacity, 0 to 1, and that of the map inside tiles."""
         self._opacity = opacity

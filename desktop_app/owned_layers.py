@@ -17,10 +17,27 @@ if TYPE_CHECKING:
 
 SLIDE, HEATMAP, TISSUE, CELLS, TILE = "Slide", "Heat map", "Tissue outline", "Cells", "Picked tile"
 INSIDE: Final = "Inside tiles"
+BACKDROP: Final = "Backdrop"
+"""The coarsest level below the slide, seen while the finer ones are read."""
+
 DENSITY: Final = "Cell density"
 TOGETHER: Final = "Features together"
 REGIONS, DRAWING = "Regions", "Region being drawn"
-ORDER: Final = (SLIDE, TISSUE, HEATMAP, TOGETHER, INSIDE, REGIONS, DENSITY, CELLS, TILE, DRAWING)
+TILE_GRID: Final = "Tile grid"
+ORDER: Final = (
+    BACKDROP,
+    SLIDE,
+    TISSUE,
+    HEATMAP,
+    TOGETHER,
+    INSIDE,
+    TILE_GRID,
+    REGIONS,
+    DENSITY,
+    CELLS,
+    TILE,
+    DRAWING,
+)
 UNITS: Final = ("um", "um")
 _FAINTEST: Final = 0.3
 _LEAST_SHARE: Final = 0.01

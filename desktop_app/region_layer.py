@@ -12,6 +12,7 @@ from desktop_app.owned_layers import DRAWING, REGIONS, UNITS, OwnedLayers
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Shapes
 
     from desktop_app.store.records import RegionRecord
 
@@ -24,7 +25,6 @@ _EDGE_COLOUR: Final = "#101418"
 _LINE_PX: Final = 1.6
 _CHOSEN_PX: Final = 2.6
 _EDGE_PX: Final = 1.8
-_TEXT_PX: Final = 11
 _WIDTH_STEP: Final = 1.1
 
 Lines = Sequence[npt.NDArray[np.float64]]
@@ -42,7 +42,7 @@ class RegionLayer(OwnedLayers):
         self._uids: list[str] = []
         self._chosen = ""
         self._visible = True
-        self._drawn_width = 0.0
+        self._drawn_um_per_px = 0.0
 
     def to_l0(self, position_um: Sequence[float]) -> tuple[float, float]:
         """Level-0 (y, x) of a point of the world in um."""
@@ -78,16 +78,13 @@ class RegionLayer(OwnedLayers):
         self.remove(REGIONS)
         self._mpp = mpp if mpp is not None else 1.0
         rings = [
-            (region, number, ring)
-            for region in regions
-            for number, ring in enumerate(ring for polygon in region.polygons_l0 for ring in polygon)
+            (region.uid, ring) for region in regions for polygon in region.polygons_l0 for ring in polygon
         ]
-        self._uids = [region.uid for region, _, _ in rings]
+        self._uids = [uid for uid, _ in rings]
         self._chosen = chosen
         if not rings:
             return
-        paths = [_closed(self.to_um(np.asarray(ring))) for _, _, ring in rings]
-        names = [region.name if number == 0 else "" for region, number, _ in rings]
+        paths = [_closed(self.to_um(np.asarray(ring))) for _, ring in rings]
         layer = self._viewer.add_shapes(
             [*paths, *paths],
             shape_type="path",
@@ -98,16 +95,14 @@ class RegionLayer(OwnedLayers):
             name=REGIONS,
             units=UNITS,
             visible=self._visible,
-            features={"name": [*names, *[""] * len(paths)]},
-            text={
-                "string": "{name}",
-                "size": _TEXT_PX,
-                "color": _EDGE_COLOUR,
-                "anchor": "center",
-            },
         )
-        self._drawn_width = self._um_per_px
+        self._drawn_um_per_px = self._um_per_px
         self._place(layer)
+
+    @property
+    def chosen(self) -> str:
+        """`uid` of the region that stands out, empty for none."""
+        return self._chosen
 
     def choose(self, uid: str) -> None:
         """Let another region stand out; an empty `uid` means none."""
@@ -117,7 +112,7 @@ class RegionLayer(OwnedLayers):
         layer = self.layer(REGIONS)
         if layer is not None:
             layer.edge_color = self._colours()
-            layer.edge_width = self._widths()
+            self._set_widths(layer)
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the regions of the project; what is being drawn is always seen."""
@@ -131,9 +126,8 @@ class RegionLayer(OwnedLayers):
         self._um_per_px = um_per_px
         layer = self.layer(REGIONS)
         # Many lines take tens of ms, and the eye does not see a tenth of their width.
-        if layer is not None and not 1 / _WIDTH_STEP < um_per_px / self._drawn_width < _WIDTH_STEP:
-            layer.edge_width = self._widths()
-            self._drawn_width = um_per_px
+        if layer is not None and not 1 / _WIDTH_STEP < um_per_px / self._drawn_um_per_px < _WIDTH_STEP:
+            self._set_widths(layer)
 
     def show_drawing(self, lines_l0: Lines, *, erases: bool = False) -> None:
         """Show open or closed lines (n, 2) of what is being drawn, above everything else."""
@@ -157,6 +151,12 @@ class RegionLayer(OwnedLayers):
     def end_drawing(self) -> None:
         """Take away what was being drawn."""
         self.remove(DRAWING)
+
+    def _set_widths(self, layer: Shapes) -> None:
+        layer.edge_width = self._widths()
+        # napari 0.9 does not draw anew for the width of lines that are there.
+        layer.events.edge_width()
+        self._drawn_um_per_px = self._um_per_px
 
     def _colours(self) -> list[str]:
         lines = [CHOSEN_COLOUR if uid == self._chosen else LINE_COLOUR for uid in self._uids]

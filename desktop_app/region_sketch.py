@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.region_shapes import brushed, enclosed_by, joined, rectangle, simplified
+from sae_backend.region_shapes import brushed, enclosed_by, joined, rectangle_corners, simplified
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon
@@ -67,12 +67,17 @@ class Sketch(Protocol):
 
 
 class RectangleSketch:
-    """A rectangle from corner to corner."""
+    """A rectangle from corner to corner.
+
+    Its sides run as those of the screen do: along `right`, the unit vector of the slide that points to the right there,
+    set before each gesture.
+    """
 
     kind: RegionKind = "rectangle"
 
     def __init__(self) -> None:
         self.px_l0 = 1.0
+        self.right: Spot = (0.0, 1.0)
         self._from: Spot | None = None
         self._to: Spot = (0.0, 0.0)
 
@@ -92,9 +97,12 @@ class RectangleSketch:
     def release(self, spot: Spot) -> MultiPolygon | None:
         """Finish; None where it would be as narrow as a click."""
         begun, self._from = self._from, None
-        if begun is None or min(abs(a - b) for a, b in zip(begun, spot, strict=True)) < CLICK_PX * self.px_l0:
+        if begun is None:
             return None
-        return rectangle(begun, spot)
+        corners = rectangle_corners(begun, spot, self.right)
+        if min(math.dist(corners[0], corners[i]) for i in (1, 3)) < CLICK_PX * self.px_l0:
+            return None
+        return enclosed_by(corners)
 
     def hover(self, spot: Spot) -> None:
         """Nothing to note."""
@@ -115,8 +123,8 @@ class RectangleSketch:
         """Return the four sides."""
         if self._from is None or self._from == self._to:
             return []
-        (y0, x0), (y1, x1) = self._from, self._to
-        return [np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0], [y0, x0]])]
+        corners = rectangle_corners(self._from, self._to, self.right)
+        return [np.array([*corners, corners[0]])]
 
 
 class PolygonSketch:
@@ -139,13 +147,14 @@ class PolygonSketch:
 
     def press(self, spot: Spot) -> None:
         """Set a corner, unless it is the one that is there: of two clicks in one place one counts."""
-        self._pressed, self._free = spot, False
+        self._pressed, self._pointer, self._free = spot, spot, False
         if not self._corners or self._distance(self._corners[-1], spot) > CLICK_PX:
             self._stretches.append(len(self._corners))
             self._corners.append(spot)
 
     def drag(self, spot: Spot) -> None:
         """Draw freely, once the pointer has left the place where the button went down."""
+        self._pointer = spot
         if self._pressed is None:
             return
         if not self._free and self._distance(self._pressed, spot) <= CLICK_PX:
@@ -188,6 +197,7 @@ class PolygonSketch:
     def drop(self) -> None:
         """Forget all corners."""
         self._corners, self._stretches, self._pointer, self._pressed = [], [], None, None
+        self._free = False
 
     def step_back(self) -> None:
         """Take the last corner back, or the last line that was drawn freely."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from desktop_app.region_layer import RegionLayer
     from desktop_app.store.records import RegionKind
+    from desktop_app.turn import TurnedView
 
 LEFT, MIDDLE = 1, 3
 RADIUS_UM: Final = 50.0
@@ -41,11 +42,11 @@ class RegionTools:
     tool_changed = Signal(str)
     radius_changed = Signal(float)
 
-    def __init__(self, viewer: ViewerModel, layer: RegionLayer) -> None:
-        self._viewer, self._layer = viewer, layer
+    def __init__(self, viewer: ViewerModel, layer: RegionLayer, turned: TurnedView) -> None:
+        self._viewer, self._layer, self._turned = viewer, layer, turned
         self._sketch: Sketch | None = None
         self._radius_um = RADIUS_UM
-        self._moves_slide = False
+        self._moves_slide = self._is_down = False
         self._kept: tuple[list[Callable[..., Any]], list[Callable[..., Any]]] = ([], [])
         viewer.mouse_move_callbacks.append(self._hover)
         viewer.bind_key("Space", self._hold_to_move, overwrite=True)
@@ -83,6 +84,7 @@ class RegionTools:
         if self.kind == kind:
             return
         self._layer.end_drawing()
+        self._is_down = False
         if self._sketch is None:
             presses, doubles = self._viewer.mouse_drag_callbacks, self._viewer.mouse_double_click_callbacks
             self._kept = (list(presses), list(doubles))
@@ -103,9 +105,10 @@ class RegionTools:
         if self._sketch is None:
             return
         self._sketch = None
-        self._moves_slide = False
-        self._viewer.mouse_drag_callbacks[:] = self._kept[0]
-        self._viewer.mouse_double_click_callbacks[:] = self._kept[1]
+        self._moves_slide = self._is_down = False
+        presses, doubles = self._viewer.mouse_drag_callbacks, self._viewer.mouse_double_click_callbacks
+        presses[:] = [*self._kept[0], *(known for known in presses if known != self._press)]
+        doubles[:] = [*self._kept[1], *(known for known in doubles if known != self._double)]
         self._viewer.scene.camera.mouse_pan = True
         self._viewer.cursor.style = "standard"
         self._layer.end_drawing()
@@ -131,6 +134,7 @@ class RegionTools:
             self._show()
 
     def _press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:
+        del viewer
         if event.button == MIDDLE:
             yield from self._move_slide(event)
             return
@@ -141,16 +145,20 @@ class RegionTools:
         erases = isinstance(sketch, BrushSketch) and any(key in event.modifiers for key in _ERASE_KEYS)
         if isinstance(sketch, BrushSketch):
             sketch.erases = erases
+        elif isinstance(sketch, RectangleSketch):
+            sketch.right = self._right()
         sketch.press(begun)
+        self._is_down = True
         self._show()
         yield
         while event.type == "mouse_move":
-            # Esc during the gesture drops it, another tool ends it.
+            # Another tool may have been taken meanwhile.
             if sketch is not self._sketch:
                 return
             sketch.drag(self._spot(event))
             self._show()
             yield
+        self._is_down = False
         if sketch is not self._sketch:
             return
         shape = sketch.release(self._spot(event))
@@ -163,10 +171,12 @@ class RegionTools:
             self._emit(shape)
 
     def _double(self, viewer: ViewerModel, event: Any) -> None:
+        del viewer
         if event.button == LEFT and not self._moves_slide:
             self.finish()
 
     def _hover(self, viewer: ViewerModel, event: Any) -> None:
+        del viewer
         if self._sketch is not None:
             self._sketch.hover(self._spot(event))
             if not isinstance(self._sketch, RectangleSketch):
@@ -182,7 +192,7 @@ class RegionTools:
             yield
 
     def _hold_to_move(self, viewer: ViewerModel) -> Iterator[None]:
-        if self._sketch is None or self._sketch.is_begun and not isinstance(self._sketch, PolygonSketch):
+        if self._sketch is None or self._is_down:
             return
         self._moves_slide = True
         viewer.scene.camera.mouse_pan = True
@@ -205,7 +215,12 @@ class RegionTools:
     def _spot(self, event: Any) -> tuple[float, float]:
         assert self._sketch is not None
         self._sketch.px_l0 = self._layer.px_l0
-        return self._layer.to_l0(event.position)
+        return self._layer.to_l0(self._turned.turn.back(*event.position[-2:]))
+
+    def _right(self) -> tuple[float, float]:
+        turn = self._turned.turn
+        (y0, x0), (y1, x1) = turn.back(0.0, 0.0), turn.back(0.0, 1.0)
+        return (0.0, 1.0) if turn.is_upright else (y1 - y0, x1 - x0)
 
     def _emit(self, shape: object) -> None:
         self._show()

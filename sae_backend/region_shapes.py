@@ -45,10 +45,19 @@ def polygons_of(shape: shapely.Geometry) -> tuple[tuple[Ring, ...], ...]:
     )
 
 
-def rectangle(corner: tuple[float, float], opposite: tuple[float, float]) -> MultiPolygon:
-    """Return the rectangle between two corners (y, x) in level-0 px."""
+def rectangle_corners(
+    corner: tuple[float, float], opposite: tuple[float, float], right: tuple[float, float] = (0.0, 1.0)
+) -> list[tuple[float, float]]:
+    """Return the four corners (y, x) of the rectangle between two of them.
+
+    Its sides run along the unit vector `right` and across it; the corners are exact where that is upright.
+    """
     (y0, x0), (y1, x1) = corner, opposite
-    return _areas(shapely.box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
+    if right == (0.0, 1.0):
+        return [(y0, x0), (y0, x1), (y1, x1), (y1, x0)]
+    along = (y1 - y0) * right[0] + (x1 - x0) * right[1]
+    step_y, step_x = along * right[0], along * right[1]
+    return [(y0, x0), (y0 + step_y, x0 + step_x), (y1, x1), (y1 - step_y, x1 - step_x)]
 
 
 def enclosed_by(points: Points) -> MultiPolygon:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from desktop_app.controller.annotations import AnnotationActions
+from desktop_app.controller.arrivals import ArrivalActions, Doors
+from desktop_app.controller.checklist import ChecklistActions
 from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
 from desktop_app.controller.examples import ExampleActions
@@ -14,12 +16,22 @@ from desktop_app.controller.feature_page import FeaturePageActions
 from desktop_app.controller.features import FeatureActions
 from desktop_app.controller.inside import InsideActions
 from desktop_app.controller.jobs import JobActions
+from desktop_app.controller.looks import LookActions
+from desktop_app.controller.merge import MergeActions
 from desktop_app.controller.overview import OverviewActions
 from desktop_app.controller.projects import ProjectActions
+from desktop_app.controller.region_drawing import DrawingActions
+from desktop_app.controller.region_files import RegionFileActions
+from desktop_app.controller.regions import RegionActions
 from desktop_app.controller.remarks import Others, RemarkActions
 from desktop_app.controller.review import ReviewActions
+from desktop_app.controller.second_view import SecondViewActions
+from desktop_app.controller.slide_info import SlideInfoActions
+from desktop_app.controller.start import StartActions
 from desktop_app.controller.status import StatusActions
+from desktop_app.controller.tile_grid import TileGridActions
 from desktop_app.controller.together import TogetherActions
+from desktop_app.controller.turn import TurnActions
 from desktop_app.controller.undo import UndoActions
 
 if TYPE_CHECKING:
@@ -46,18 +58,32 @@ class Controller:
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
         self.undo = UndoActions(context, self.annotations)
-        self.remarks = RemarkActions(
-            context, Others(self.projects, self.features, self.annotations, self.undo)
-        )
+        others = Others(self.projects, self.features, self.annotations, self.undo)
+        self.remarks = RemarkActions(context, others)
+        self.regions = RegionActions(context, others, self.remarks)
+        self.drawing = DrawingActions(context, self.projects, self.regions)
+        self.region_files = RegionFileActions(context, self.regions)
+        self.merge = MergeActions(context, self.features, self.annotations, self.remarks)
         self.inside = InsideActions(context, live)
         self.overview = OverviewActions(context)
         self.together = TogetherActions(context)
+        self.turn = TurnActions(context)
+        self.tile_grid = TileGridActions(context)
+        self.second_view = SecondViewActions(context)
+        self.slide_info = SlideInfoActions(context)
+        self.looks = LookActions(context)
+        self.checklist = ChecklistActions(context, self.projects, self.jobs, self.correlations)
+        self.start_page = StartActions(context, self.projects)
+        doors = Doors(self.projects, self.jobs, self.correlations, self.region_files, self.merge)
+        self.arrivals = ArrivalActions(context, doors)
         self._closed = False
+        self.looks.apply()
         context.window.closing.connect(self.close)
 
     def start(self) -> None:
         """Start the worker; nothing waits for it."""
         self._context.attempt(self._context.tasks.start)
+        self.start_page.refresh()
 
     def select_feature(self, feature: int) -> None:
         """Choose a feature of the open slide."""
@@ -68,12 +94,16 @@ class Controller:
         if self._closed:
             return
         self._closed = True
+        self.arrivals.close()
+        self.start_page.close()
         self.annotations.close()
         self.projects.close()
         self.correlations.close()
         self.examples.close()
         self.page.close()
         self.overview.close()
+        self.second_view.close()
+        self.slide_info.close()
         self.inside.close()
         self._context.tasks.close()
         self._context.layers.clear()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from psygnal import Signal
 
 from desktop_app import jobs
 from desktop_app.tasks import LatestRead
 from sae_backend.cells import CellImport, count_cells
+from sae_backend.errors import SparsescopeError
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
 
 
 class CorrelationActions:
-    """Shows which features follow which cell types."""
+    """Shows which features follow which cell types.
+
+    `reading` carries the slide whose cell file is being read, `read_ended` the error or None.
+    """
+
+    reading = Signal(int)
+    read_ended = Signal(object)
 
     def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
         self._context, self._projects, self._features = context, projects, features
@@ -29,7 +38,7 @@ class CorrelationActions:
         self._reading: tuple[Store, SlideRecord]
         self._read = LatestRead()
         self._read.answered.connect(self._keep_cells)
-        self._read.failed.connect(context.show_error)
+        self._read.failed.connect(self._refused)
 
     def close(self) -> None:
         """End the read that may be under way."""
@@ -46,12 +55,24 @@ class CorrelationActions:
         path = context.dialogs.open_file(
             "Import cells", "Cells (*.geojson *.json *.csv *.tsv *.parquet);;All files (*)"
         )
-        store, record = context.session.store, context.session.slide_record
-        if path is None or store is None or record is None:
-            return
+        if path is not None:
+            self.import_cells(path)
+
+    def import_cells(self, path: Path, slide: SlideRecord | None = None) -> bool:
+        """Read a cell file beside the window, for a slide of the project or the open one; False without one."""
+        context = self._context
+        store, record = context.session.store, slide or context.session.slide_record
+        if store is None or record is None:
+            return False
         context.window.say(f"Reading the cells of {path.name} …")
         self._reading = (store, record)
         self._read.ask(lambda: jobs.read_cell_file(record, path))
+        self.reading.emit(record.id)
+        return True
+
+    def _refused(self, error: SparsescopeError) -> None:
+        self._context.show_error(error)
+        self.read_ended.emit(error)
 
     def _keep_cells(self, found: object) -> None:
         assert isinstance(found, CellImport)
@@ -59,15 +80,19 @@ class CorrelationActions:
         store, record = self._reading
         if store is not context.session.store:
             context.window.say("The project was closed while cells were read; import them again there.")
+            self.read_ended.emit(None)
             return
-        done = context.attempt(lambda: store.add_cells(record.id, found))
-        if done is None:
+        try:
+            done = store.add_cells(record.id, found)
+        except SparsescopeError as error:
+            self._refused(error)
             return
         context.window.menus.cells.setChecked(True)
         self._features.show_cells()
         self.refresh()
         kinds = ", ".join(f"{count:,} {name}" for name, count in done.type_counts.items())
         context.window.say(" ".join([f"{done.n_cells:,} cells imported: {kinds}.", *done.notes]))
+        self.read_ended.emit(None)
 
     def refresh(self) -> None:
         """Show the newest correlation of the current SAE."""

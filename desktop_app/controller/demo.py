@@ -39,6 +39,7 @@ class DemoActions:
         store = self._context.attempt(lambda: self._open_project(out))
         if store is None:
             return
+        self._context.preferences.opened(store.folder)
         self._context.session.set_project(store)
         if demo_steps.is_drawn(out):
             self._drawn(store, out)

@@ -41,7 +41,6 @@ class ExportActions:
         menus.export_annotations_requested.connect(
             lambda: self._write("Export annotations", ANNOTATIONS, "annotations.json", _annotations)
         )
-        menus.import_annotations_requested.connect(self.import_annotations)
         menus.export_view_requested.connect(self.export_view)
         menus.guide_requested.connect(self.show_guide)
         menus.about_requested.connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
@@ -62,28 +61,6 @@ class ExportActions:
 
         if self._context.attempt(work):
             self._context.window.say(f"Written: {path}")
-
-    def import_annotations(self) -> None:
-        """Read annotations that were exported elsewhere; differing ones are told, never overwritten."""
-        session = self._context.session
-        if session.store is None:
-            self._context.window.say("Open a project first.")
-            return
-        store = session.store
-        path = self._context.dialogs.open_file("Import annotations", "Annotations (*.json *.jsonl)")
-        if path is None:
-            return
-        lines = path.suffix.lower() == ".jsonl"
-        read = feature_jsonl.import_jsonl if lines else annotation_exchange.import_json
-        report = self._context.attempt(lambda: read(store, path))
-        if report is None:
-            return
-        text = f"{report.added} annotations added, {report.unchanged} already there."
-        if report.conflicts:
-            text += f" {len(report.conflicts)} differ from this project's and were left alone."
-        for note in store.annotations(session.features.sae_digest if session.features is not None else None):
-            session.annotation_changed.emit(note)
-        self._context.window.say(text)
 
     def export_view(self) -> None:
         """Write what is seen as a PNG with scale bar and colour bar."""
@@ -112,8 +89,13 @@ class ExportActions:
             title = f"Feature {feature}" + (f": {name}" if name else "")
             limits = self._context.layers.limits
             source += f", SAE {session.features.sae_digest[:12]}"
+        bar = window.viewer.canvas.overlays.scale_bar
+        # What lies on the canvas is no part of its picture: napari's scale bar stands in for ours.
+        bar.visible = session.slide.info.mpp is not None
+        shot = window.viewer.screenshot(canvas_only=True, flash=False)
+        bar.visible = False
         save_view(
-            window.viewer.screenshot(canvas_only=True, flash=False),
+            shot,
             path,
             ViewCaption(title, source, limits, self._context.layers.look, self._context.layers.is_signed),
         )

@@ -11,10 +11,10 @@ from desktop_app import jobs
 from desktop_app.analysis_parts import AnalysisParts, parts_of
 from desktop_app.controller.firing import firing_rows
 from desktop_app.controller.lists import ListActions
+from desktop_app.controller.map_words import map_legend
 from desktop_app.export import best_correlates
 from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
 from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
-from desktop_app.widgets.legend import MapLegend
 from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
 
@@ -55,7 +55,7 @@ class FeatureActions:
         menus.cells_toggled.connect(lambda on: layers.set_visible(CELLS, on))
         menus.cells_toggled.connect(lambda on: window.legend.set_shown(cells=on))
         window.legend.set_shown(cells=menus.cells.isChecked())
-        menus.legend_toggled.connect(lambda on: window.legend.setVisible(on and bool(window.legend.text)))
+        menus.legend_toggled.connect(window.legend.set_wanted)
         menus.next_feature_requested.connect(lambda: window.features.step(1))
         menus.previous_feature_requested.connect(lambda: window.features.step(-1))
         menus.search_requested.connect(self._search)
@@ -252,22 +252,8 @@ class FeatureActions:
         self._show_legend()
 
     def _show_legend(self) -> None:
-        session, window, layers = self._context.session, self._context.window, self._context.layers
-        features, feature, analysis = session.features, session.feature, session.analysis
-        if features is None or feature is None or analysis is None:
-            window.legend.show_map(None)
-            return
-        name = window.features.model.table.note(feature).name
-        control = " (random weights)" if analysis.is_control else ""
-        window.legend.show_map(
-            MapLegend(
-                f"Feature {feature}" + (f": {name}" if name else ""),
-                f"{analysis.encoder}{control}, SAE {features.sae_digest[:8]}",
-                layers.limits,
-                layers.look,
-                layers.is_signed,
-            )
-        )
+        context = self._context
+        context.window.legend.show_map(map_legend(context, context.session.feature, context.layers))
 
     def _set_limits(self, low: float, high: float) -> None:
         self._context.layers.set_limits(low, high)

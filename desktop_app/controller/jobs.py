@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from psygnal import Signal
+
 from desktop_app import correlation_jobs, jobs
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 
@@ -20,7 +22,12 @@ Answer = Callable[[dict[str, Any]], None]
 
 
 class JobActions:
-    """Submits jobs and keeps their answers in the project they were asked for."""
+    """Submits jobs and keeps their answers in the project they were asked for.
+
+    `submitted` carries a job's number and what was asked of the worker.
+    """
+
+    submitted = Signal(int, object)
 
     def __init__(
         self,
@@ -37,7 +44,6 @@ class JobActions:
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
         window, tasks = context.window, context.tasks
-        window.slides.analyze_requested.connect(self.ask_analyze)
         window.menus.analyze_requested.connect(self.ask_analyze)
         window.menus.train_requested.connect(self.ask_train)
         window.menus.correlate_requested.connect(self.correlate)
@@ -81,7 +87,7 @@ class JobActions:
             analysis = jobs.record_analysis(store, record.id, request, result)
             if analysis.feature_folder is not None:
                 self.show_new(store, analysis)
-            elif not self._encode(store, analysis, options.device):
+            elif not self.encode(store, analysis, options.device):
                 self.show_new(store, analysis)
                 self._context.window.say(
                     "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
@@ -110,7 +116,7 @@ class JobActions:
         def keep(result: dict[str, Any]) -> None:
             sae = jobs.record_training(store, result)
             for analysis in analyses:
-                self._encode(store, analysis, options.device, sae)
+                self.encode(store, analysis, options.device, sae)
 
         self.submit(store, "Train a sparse autoencoder", request, keep)
 
@@ -132,9 +138,10 @@ class JobActions:
 
         self.submit(store, "Correlate features with cells", request, keep)
 
-    def _encode(
-        self, store: Store, analysis: AnalysisRecord, device: str, sae: SaeRecord | None = None
+    def encode(
+        self, store: Store, analysis: AnalysisRecord, device: str = "auto", sae: SaeRecord | None = None
     ) -> bool:
+        """Turn embeddings into features by an autoencoder that fits, or by `sae`; False where there is none."""
         request = jobs.encode_request(store, analysis, device, sae)
         if request is None:
             return False
@@ -181,6 +188,7 @@ class JobActions:
         job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
         if job is not None:
             self._answers[job] = (store, keep)
+            self.submitted.emit(job, request)
             if not quiet:
                 # What was said of an earlier job is over.
                 self._context.window.say("")

@@ -23,7 +23,7 @@ class OverviewActions:
         # A slide that cannot be read says so already where it is drawn large.
         self._read.failed.connect(lambda _error: context.window.overview.forget())
         window = context.window
-        window.field_changed.connect(self._field_changed)
+        window.field_changed.connect(lambda *_: self._field_changed())
         window.overview.place_requested.connect(window.look_at)
         window.menus.overview_toggled.connect(lambda _on: self._place())
         context.session.slide_changed.connect(lambda _slide: self.refresh())
@@ -52,11 +52,11 @@ class OverviewActions:
         assert isinstance(found, tuple)
         window = self._context.window
         window.overview.show_slide(*found)
-        window.overview.show_field(*window.field_um())
+        window.overview.show_field(window.field_corners_um())
         self._place()
 
-    def _field_changed(self, y0: float, x0: float, y1: float, x1: float) -> None:
-        self._context.window.overview.show_field(y0, x0, y1, x1)
+    def _field_changed(self) -> None:
+        self._context.window.overview.show_field(self._context.window.field_corners_um())
         self._place()
 
     def _place(self) -> None:

@@ -73,6 +73,7 @@ class ProjectActions:
             return False
         session = self._context.session
         known = session.slide.info if session.slide is not None and session.store is None else None
+        self._context.preferences.opened(store.folder)
         session.set_project(store)
         if known is not None:
             self.open_slide(known.path, known.mpp if known.mpp_source == "user" else None)
@@ -83,6 +84,7 @@ class ProjectActions:
         store = self._context.attempt(lambda: Store.open(folder))
         if store is None:
             return False
+        self._context.preferences.opened(store.folder)
         self._context.session.set_project(store)
         slides = store.slides()
         last = store.setting(LAST_SLIDE)
@@ -135,11 +137,11 @@ class ProjectActions:
         if mpp is not None and mpp != info.mpp:
             self.open_slide(info.path, mpp)
 
-    def ensure_project(self) -> bool:
-        """Make sure that there is a project to save into, asking for a folder where there is none."""
+    def ensure_project(self, what: str = "Results") -> bool:
+        """Make sure that there is a project to save `what` into, asking for a folder where there is none."""
         if self._context.session.store is not None:
             return True
-        self._context.window.say("Results need a project: choose a folder for it.")
+        self._context.window.say(f"{what} need a project: choose a folder for it.")
         return self.ask_new_project()
 
     def toggle_tissue(self, visible: bool) -> None:
@@ -192,7 +194,6 @@ class ProjectActions:
         records: list[SlideRecord] = list(session.store.slides()) if session.store is not None else []
         current = session.slide_record.id if session.slide_record is not None else None
         context.window.slides.show_slides(records, current, has_project=session.store is not None)
-        context.window.slides.analyze_button.setEnabled(session.slide is not None)
         slide = session.slide
         context.window.set_title(
             slide.info.path.name if slide is not None else "",

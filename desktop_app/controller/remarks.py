@@ -118,14 +118,23 @@ class RemarkActions:
         known, session = self._known(), self._context.session
         if known is None or session.features is None or session.slide is None:
             return
-        store, sae, feature = known
         if tile < 0:
             self._context.window.say("Pick a tile first: click on the slide, or on one of the examples.")
             return
-        grid, fingerprint = session.features.grid, session.slide.info.fingerprint
+        grid = session.features.grid
         y, x = (float(value) for value in grid.origins_l0()[tile])
-        box = (y, x, grid.tile_l0, grid.tile_l0)
-        record = self._context.attempt(lambda: store.add_example(sae, feature, fingerprint, box))
+        self.add_place((y, x, grid.tile_l0, grid.tile_l0))
+
+    def add_place(self, box_l0: tuple[float, float, float, float], region_uid: str = "") -> None:
+        """Let a box (y, x, height, width) of the open slide, or the region in it, stand as an example."""
+        known, slide = self._known(), self._context.session.slide
+        if known is None or slide is None:
+            return
+        store, sae, feature = known
+        fingerprint = slide.info.fingerprint
+        record = self._context.attempt(
+            lambda: store.add_example(sae, feature, fingerprint, box_l0, region_uid)
+        )
         if record is not None:
             self._done(
                 f"example of feature {feature}",
@@ -286,4 +295,7 @@ def _words(store: Store, example: ExampleRecord) -> str:
     where = slide.name if slide is not None else "a slide that is not in this project"
     mpp = slide.mpp if slide is not None else None
     place = f"x {example.x_l0 * mpp:,.0f}, y {example.y_l0 * mpp:,.0f} µm" if mpp is not None else ""
+    if example.region_uid:
+        named = next((r.name for r in store.regions(withdrawn=True) if r.uid == example.region_uid), "")
+        place = f"region {named or 'without a name'}, {place}"
     return f"{where}  {place}\nchosen by {example.author or 'somebody'}, {when(example.at)}"

@@ -70,7 +70,12 @@ class StatusActions:
     def _slide_changed(self, slide: object) -> None:
         del slide
         opened = self._context.session.slide
-        self._context.window.status.show_slide(None if opened is None else opened.info.mpp)
+        mpp = None if opened is None else opened.info.mpp
+        window = self._context.window
+        window.status.show_slide(mpp)
+        # Without a pixel size nothing has a length.
+        window.scale_bar.setVisible(mpp is not None)
+        window.scale_bar.show_scale(window.um_per_px)
         self._forget_values()
 
     def _forget_values(self) -> None:

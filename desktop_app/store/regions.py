@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
@@ -96,8 +96,54 @@ class RegionRows:
                 connection.execute(update(_T).where(_T.c.uid == uid).values(**values))
             row = connection.execute(select(_T).where(_T.c.uid == uid)).first()
         if row is None:
-            raise StoreError("There is no such region in this project.", "Open the slide again.")
+            raise _no_such_region()
         return _record(row)
+
+    def add_regions(self, records: Iterable[RegionRecord]) -> list[RegionRecord]:
+        """Keep regions that were drawn elsewhere, in one transaction: all of them or none.
+
+        One whose `uid` is known is left as it is, but put in again where it was withdrawn. Returns those that are new
+        or were put in again.
+
+        Raises
+        ------
+        UserInputError
+            When a ring has fewer than three points or a coordinate is no number.
+        """
+        clean = [
+            replace(
+                record,
+                name=checked_text("name", record.name).strip(),
+                polygons_l0=checked_polygons(record.polygons_l0),
+                withdrawn=False,
+            )
+            for record in records
+        ]
+        added: list[RegionRecord] = []
+        with self._database.write() as connection:
+            for record in clean:
+                row = connection.execute(select(_T).where(_T.c.uid == record.uid)).first()
+                if row is None:
+                    connection.execute(insert(_T).values(**_columns(record)))
+                    added.append(record)
+                elif row.withdrawn:
+                    connection.execute(update(_T).where(_T.c.uid == record.uid).values(withdrawn=False))
+                    added.append(replace(_record(row), withdrawn=False))
+        return added
+
+    def withdraw_regions(self, uids: Iterable[str], *, withdrawn: bool = True) -> None:
+        """Take regions back, or put them in again, in one transaction.
+
+        Raises
+        ------
+        StoreError
+            When one of them is not there; then nothing is changed.
+        """
+        with self._database.write() as connection:
+            for uid in uids:
+                done = connection.execute(update(_T).where(_T.c.uid == uid).values(withdrawn=withdrawn))
+                if done.rowcount == 0:
+                    raise _no_such_region()
 
 
 def checked_polygons(polygons: Polygons) -> tuple[tuple[Ring, ...], ...]:
@@ -112,6 +158,10 @@ def checked_polygons(polygons: Polygons) -> tuple[tuple[Ring, ...], ...]:
     if not clean or not all(clean):
         raise UserInputError("The region is empty.", "Draw around something.")
     return clean
+
+
+def _no_such_region() -> StoreError:
+    return StoreError("There is no such region in this project.", "Open the slide again.")
 
 
 def _ring(points: Sequence[Sequence[float]]) -> Ring:

@@ -65,12 +65,23 @@ class KeyGuard(QObject):
         peeks: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(window)
-        self._window, self._canvas, self._keys, self._peeks = window, canvas, keys, peeks
+        self._window, self._keys, self._peeks = window, keys, peeks
+        self._canvases = [canvas]
+        self._lent: Mapping[str, Callable[[], None]] = {}
         self._held: dict[str, float] = {}
         self._typing = False
         application = QApplication.instance()
         assert application is not None
         application.installEventFilter(self)
+
+    def protect(self, canvas: QWidget) -> None:
+        """Guard another canvas too, until it is destroyed."""
+        self._canvases.append(canvas)
+        canvas.destroyed.connect(lambda: self._canvases.remove(canvas))
+
+    def lend(self, keys: Mapping[str, Callable[[], None]]) -> None:
+        """Let keys do something else until others, or none, are lent; a list does not keep those for itself."""
+        self._lent = dict(keys)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take a key on its way to napari; everything else passes."""
@@ -92,15 +103,16 @@ class KeyGuard(QObject):
             # What a field leaves over, Return above all, comes by its parents.
             event.accept()
             return True
-        action = self._keys.get(text)
+        lent = self._lent.get(text)
+        action = lent or self._keys.get(text)
         in_list = isinstance(watched, QAbstractItemView)
-        if in_list and text in (watched.property(OWN_KEYS) or ()):
+        if lent is None and in_list and text in (watched.property(OWN_KEYS) or ()):
             return False
         if action is None and (in_list or text not in BLOCKED):
             return False
         event.accept()
         if action is not None and event.type() == QEvent.Type.KeyPress:
-            if text in self._peeks:
+            if lent is None and text in self._peeks:
                 if event.isAutoRepeat() or text in self._held:
                     return True
                 self._held[text] = monotonic()
@@ -117,7 +129,9 @@ class KeyGuard(QObject):
     def _is_ours(self, watched: QObject) -> bool:
         if not isinstance(watched, QWidget):
             return False
-        if watched is self._window or watched is self._canvas or self._canvas.isAncestorOf(watched):
+        if watched is self._window:
+            return True
+        if any(watched is canvas or canvas.isAncestorOf(watched) for canvas in self._canvases):
             return True
         return isinstance(watched, QAbstractItemView) and watched.window() is self._window
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
@@ -14,6 +14,9 @@ from desktop_app.heat_look import PLAIN, HeatLook, strip, value_at
 from desktop_app.widgets.texts import number
 
 WIDTH_PX: Final = 268
+ROOM_PX: Final = (420, 480)
+"""On a canvas less high or less wide than this only title, bar and unit are painted."""
+
 _PAD: Final = 8
 _BAR_PX: Final = 12
 _PAPER, _INK = QColor(18, 20, 24, 225), QColor("#f2f2f2")
@@ -36,8 +39,10 @@ class Legend(QWidget):
     """Paints a legend in a corner of the canvas; the mouse goes through it.
 
     It shows one map with its colour bar, or several features each in its own colour, and below the
-    cell types while cells are shown.
+    cell types while cells are shown. `changed` says that it means something else now.
     """
+
+    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,7 +51,9 @@ class Legend(QWidget):
         self.together: tuple[tuple[str, str], ...] = ()
         self.cells: tuple[tuple[str, str, int], ...] = ()
         self.note = ""
-        self._map_shown = self._cells_shown = True
+        self._map_shown = self._cells_shown = self._wanted = True
+        self._short = False
+        self._canvas: QWidget | None = None
         self.hide()
 
     def show_map(self, legend: MapLegend | None) -> None:
@@ -70,6 +77,18 @@ class Legend(QWidget):
         self._cells_shown = self._cells_shown if cells is None else cells
         self._changed()
 
+    def set_wanted(self, wanted: bool) -> None:
+        """Show it whenever it has something to say, or never."""
+        self._wanted = wanted
+        self._changed()
+
+    @property
+    def heading(self) -> str:
+        """What the canvas shows, in one line: a feature, several, or the slide alone."""
+        if self._map_shown and self.together:
+            return "; ".join(words for words, _ in self.together)
+        return self.map.title if self._map_shown and self.map is not None else "Slide"
+
     @property
     def text(self) -> str:
         """All words that are painted, a line each: for screen readers and tests."""
@@ -85,11 +104,32 @@ class Legend(QWidget):
             lines += [f"{name} {count:,}" for name, _, count in self.cells] + [self.note]
         return lines
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the size of the canvas it is put on."""
+        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is not self._canvas:
+            if self._canvas is not None:
+                self._canvas.removeEventFilter(self)
+            self._canvas = self.parentWidget()
+            if self._canvas is not None:
+                self._canvas.installEventFilter(self)
+        super().changeEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Be short where there is little room."""
+        if watched is self._canvas and event.type() == QEvent.Type.Resize:
+            short = self._canvas.height() < ROOM_PX[0] or self._canvas.width() < ROOM_PX[1]
+            if short != self._short:
+                self._short = short
+                self.resize(self.sizeHint())
+                self.update()
+        return False
+
     def _changed(self) -> None:
-        self.setVisible(bool(self._lines()))
+        self.setVisible(self._wanted and bool(self._lines()))
         self.setAccessibleName(self.text)
         self.resize(self.sizeHint())
         self.update()
+        self.changed.emit()
 
     def sizeHint(self) -> QSize:
         """Return the size that the lines need."""
@@ -98,7 +138,7 @@ class Legend(QWidget):
         if self._map_shown and self.together:
             height += len(self.together) * line
         elif self._map_shown and self.map is not None:
-            height += 4 * line + _BAR_PX + 6
+            height += (2 if self._short else 4) * line + _BAR_PX + 6
         if self._cells_shown and self.cells:
             height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
         return QSize(WIDTH_PX, height + 2 * _PAD)
@@ -147,10 +187,12 @@ class Legend(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(legend.limits[0]))
         painter.drawText(below, _RIGHT, number(legend.limits[1]))
         scale = "log" if legend.look.log and not legend.signed else ""
-        painter.drawText(
-            below, _MIDDLE, f"{scale} {number(value_at(0.5, legend.limits, legend.look))}".strip()
-        )
+        half = number(value_at(0.5, legend.limits, legend.look))
+        words = f"{legend.unit}{', log' if scale else ''}" if self._short else f"{scale} {half}".strip()
+        painter.drawText(below, _MIDDLE, words)
         top += self._line_px()
+        if self._short:
+            return top + 3
         self._write(painter, top, legend.unit)
         top += self._line_px()
         self._write(painter, top, legend.source)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import napari
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -16,10 +17,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.turn import TurnedView
 from desktop_app.widgets.annotation import AnnotationPanel
 from desktop_app.widgets.banners import CONTROL_TEXT, Banner
+from desktop_app.widgets.canvas_mouse import CanvasMouse
 from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
+from desktop_app.widgets.drop_area import DropArea
 from desktop_app.widgets.examples import ExamplesPanel
 from desktop_app.widgets.feature_map import FeatureMapPanel
 from desktop_app.widgets.feature_page import FeaturePage
@@ -32,27 +36,34 @@ from desktop_app.widgets.legend import Legend
 from desktop_app.widgets.menus import Menus
 from desktop_app.widgets.overview import Overview
 from desktop_app.widgets.palette import Palette
+from desktop_app.widgets.regions import RegionsPanel
+from desktop_app.widgets.scale_bar import ScaleBar
 from desktop_app.widgets.slides import SlidesPanel
 from desktop_app.widgets.start_page import StartPage
 from desktop_app.widgets.status_line import StatusLine
+from desktop_app.widgets.turn_mark import TurnMark
+from desktop_app.widgets.two_views import TwoViews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import numpy.typing as npt
+
+    from desktop_app.turn import Turn
 
 LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.LeftDockWidgetArea,
     Qt.DockWidgetArea.RightDockWidgetArea,
     Qt.DockWidgetArea.BottomDockWidgetArea,
 )
-FEATURE_TABS = ("Annotation", "Examples", "About", "Fires here")
+FEATURE_TABS = ("Annotation", "Examples", "About", "Fires here", "Regions")
 INFO_COLOURS, ERROR_COLOURS = ("#24476b", "#ffffff"), ("#8c1d18", "#ffffff")
 
 
 class MainWindow(QObject):
     """Wraps a napari viewer; holds the panels and decides nothing.
 
-    `slide_clicked` and `cursor_moved` carry the world position (y, x) in um, `view_changed` how many um a px
-    of the screen shows, `field_changed` what of the world is in view: y0, x0, y1, x1 in um.
+    `slide_clicked` and `cursor_moved` carry the position (y, x) on the slide in um, in whichever view,
+    `view_changed` how many um a px of the screen shows, `field_changed` what of the slide is in view: y0, x0,
+    y1, x1 in um. All of them are positions on the slide, however the view is turned.
     """
 
     slide_clicked = Signal(float, float)
@@ -65,6 +76,8 @@ class MainWindow(QObject):
         super().__init__()
         self.viewer = napari.Viewer(title="Sparsescope", show=False)
         self.qt_window: QMainWindow = self.viewer.window._qt_window
+        self.turned = TurnedView(self.viewer)
+        self.mouse = CanvasMouse(self.viewer, self.turned, self)
         self.docks: dict[str, QDockWidget] = {}
         self._tab_of: dict[str, QTabWidget] = {}
         self.start_page = StartPage()
@@ -75,6 +88,7 @@ class MainWindow(QObject):
         self.fires_here = FiresHerePanel()
         self.examples = ExamplesPanel()
         self.page = FeaturePage()
+        self.regions = RegionsPanel()
         self.feature_map = FeatureMapPanel()
         self.correlations = CorrelationsPanel()
         self.jobs = JobsPanel()
@@ -95,10 +109,10 @@ class MainWindow(QObject):
         keys["Ctrl+R"] = self.fit
         self.slides.list.setProperty(OWN_KEYS, ["Return", "Enter"])
         self.key_guard = KeyGuard(self.qt_window, canvas, keys, frozenset("H"))
+        self.views.canvas_made.connect(self.key_guard.protect)
         self.show_napari_layers(False)
-        self.viewer.canvas.overlays.scale_bar.visible = True
-        self.viewer.mouse_drag_callbacks.append(self._mouse)
-        self.viewer.mouse_move_callbacks.append(self._moved)
+        self.mouse.clicked.connect(self.slide_clicked)
+        self.mouse.moved.connect(self.cursor_moved)
         self.viewer.scene.camera.events.zoom.connect(lambda _event: self.view_changed.emit(self.um_per_px))
         camera = self.viewer.scene.camera.events
         for moved in (camera.center, camera.zoom, self.viewer.canvas.events.size):
@@ -108,11 +122,18 @@ class MainWindow(QObject):
         # napari's line names layers and array indices, which mean nothing to who looks at a slide.
         self.qt_window.statusBar().hide()
         self._build_status()
-        self.legend, self.overview = Legend(), Overview()
+        self.legend, self.overview, self.turn_mark = Legend(), Overview(), TurnMark()
+        self.scale_bar = ScaleBar()
+        self.view_changed.connect(self.scale_bar.show_scale)
         self.corners = Corners(canvas.canvas.native)
         self.corners.put(self.legend, Qt.Corner.BottomLeftCorner)
+        self.corners.put(self.scale_bar, Qt.Corner.BottomRightCorner)
         self.corners.put(self.overview, Qt.Corner.TopRightCorner)
+        self.corners.put(self.turn_mark, Qt.Corner.TopLeftCorner)
         self.qt_window.installEventFilter(self)
+        self.drops = DropArea(self.qt_window)
+        self.slides.checklist.folded.connect(self._size_left)
+        self._put_away: list[QDockWidget] = []
         self.qt_window.resize(1400, 880)
 
     def _build_centre(self) -> None:
@@ -120,7 +141,8 @@ class MainWindow(QObject):
         assert canvas is not None
         self.stack = QStackedWidget()
         self.stack.addWidget(self.start_page)
-        self.stack.addWidget(canvas)
+        self.views = TwoViews(self.viewer, canvas, self.mouse)
+        self.stack.addWidget(self.views)
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
@@ -151,6 +173,7 @@ class MainWindow(QObject):
             "Examples": self.examples,
             "About": self.page,
             "Fires here": self.fires_here,
+            "Regions": self.regions,
         }
         self._dock("Feature", self._tabs(about), RIGHT)
         # Hidden until there is something to read in it: the slide has the room meanwhile.
@@ -161,6 +184,11 @@ class MainWindow(QObject):
             ),
             BOTTOM,
         ).hide()
+
+    def themed_parts(self) -> list[QWidget]:
+        """Widgets with panels of ours in them."""
+        centre = self.qt_window.centralWidget()
+        return [*self.docks.values(), self.status, *([centre] if centre is not None else [])]
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:
         tabs = QTabWidget()
@@ -174,9 +202,14 @@ class MainWindow(QObject):
         docks, window = self.docks, self.qt_window
         across = [docks["Slides"], docks["Heat map"]]
         window.resizeDocks(across, [390, 350], Qt.Orientation.Horizontal)
-        window.resizeDocks([docks["Slides"], docks["Features"]], [150, 670], Qt.Orientation.Vertical)
+        self._size_left()
         window.resizeDocks([docks["Heat map"], docks["Feature"]], [240, 560], Qt.Orientation.Vertical)
         window.resizeDocks([docks["Results"]], [230], Qt.Orientation.Vertical)
+
+    def _size_left(self) -> None:
+        # As low as the checklist allows, which takes less room once it is folded.
+        left = [self.docks["Slides"], self.docks["Features"]]
+        self.qt_window.resizeDocks(left, [150, 670], Qt.Orientation.Vertical)
 
     def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self.qt_window)
@@ -187,16 +220,29 @@ class MainWindow(QObject):
         return dock
 
     def show(self) -> None:
-        """Show the window."""
+        """Show the window; its panels wait until something is open."""
+        self._put_away = [dock for dock in self.docks.values() if not dock.isHidden()]
+        for dock in self._put_away:
+            dock.hide()
         self.qt_window.show()
-        self._size_docks()
+
+    def reveal_panels(self) -> None:
+        """Show the panels that waited."""
+        waiting, self._put_away = self._put_away, []
+        for dock in waiting:
+            dock.show()
+        if waiting:
+            self._size_docks()
+            # Once more when they say how low they can be.
+            QTimer.singleShot(0, self._size_left)
 
     def show_start_page(self) -> None:
         """Show the ways in, in place of the slide."""
         self.stack.setCurrentIndex(0)
 
     def show_canvas(self) -> None:
-        """Show the slide, in place of the ways in."""
+        """Show the slide, in place of the ways in, and the panels about it."""
+        self.reveal_panels()
         self.stack.setCurrentIndex(1)
 
     def show_panel(self, title: str) -> None:
@@ -255,10 +301,22 @@ class MainWindow(QObject):
         if self._fitted == self._camera_place():
             self.fit()
 
+    def set_turn(self, turn: Turn) -> None:
+        """Turn the view, about what is in its middle; whoever saw the whole slide still does."""
+        camera, whole = self.viewer.scene.camera, self._fitted == self._camera_place()
+        middle = self.turned.turn.back(*camera.center[-2:])
+        self.turned.set_turn(turn)
+        self.views.set_turn(turn)
+        self.turn_mark.show_turn(turn.words)
+        camera.center = (0.0, *turn.forward(*middle))
+        if whole:
+            self.fit()
+        self.field_changed.emit(*self.field_um())
+
     def centre_on(self, y_um: float, x_um: float, width_um: float) -> None:
         """Move to a point and show at least `width_um` around it."""
         camera = self.viewer.scene.camera
-        camera.center = (0.0, y_um, x_um)
+        self.look_at(y_um, x_um)
         zoom = min(self.viewer.canvas.size) / width_um
         camera.zoom = min(max(camera.zoom, zoom / 4), zoom)
 
@@ -267,39 +325,31 @@ class MainWindow(QObject):
         """Um of the slide in one px of the screen."""
         return 1.0 / float(self.viewer.scene.camera.zoom)
 
-    def field_um(self) -> tuple[float, float, float, float]:
-        """What of the world is in view: y0, x0, y1, x1 in um."""
+    def field_corners_um(self) -> npt.NDArray[np.float64]:
+        """Corners of what of the slide is in view, (4, 2) of (y, x) in um, in the order they are seen."""
         y, x = self.viewer.scene.camera.center[-2:]
         # The canvas's size is in the px that the zoom counts, whatever the screen makes of them.
         height, width = (size * self.um_per_px for size in self.viewer.canvas.size)
-        return y - height / 2, x - width / 2, y + height / 2, x + width / 2
+        y0, x0, y1, x1 = y - height / 2, x - width / 2, y + height / 2, x + width / 2
+        return self.turned.turn.back_points(np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)]))
+
+    def field_um(self) -> tuple[float, float, float, float]:
+        """Box of the slide that holds all that is in view: y0, x0, y1, x1 in um."""
+        corners = self.field_corners_um()
+        (y0, x0), (y1, x1) = corners.min(axis=0), corners.max(axis=0)
+        return float(y0), float(x0), float(y1), float(x1)
 
     def zoom_to(self, um_per_px: float) -> None:
         """Show so many um in a px of the screen, about the middle of the view."""
         self.viewer.scene.camera.zoom = 1.0 / um_per_px
 
     def look_at(self, y_um: float, x_um: float) -> None:
-        """Move a point to the middle of the view."""
-        self.viewer.scene.camera.center = (0.0, y_um, x_um)
-
-    def _moved(self, viewer: napari.Viewer, event: object) -> None:
-        del event
-        y, x = viewer.cursor.position[-2:]
-        self.cursor_moved.emit(float(y), float(x))
-
-    def _mouse(self, viewer: napari.Viewer, event: object) -> Iterator[None]:
-        start = tuple(event.pos)  # type: ignore[attr-defined]
-        position = viewer.cursor.position[-2:]
-        left = event.button == 1  # type: ignore[attr-defined]
-        yield
-        while event.type == "mouse_move":  # type: ignore[attr-defined]
-            yield
-        moved = max(abs(a - b) for a, b in zip(start, event.pos, strict=True))  # type: ignore[attr-defined]
-        if left and moved <= 3:
-            self.slide_clicked.emit(float(position[0]), float(position[1]))
+        """Move a point of the slide to the middle of the view."""
+        self.viewer.scene.camera.center = (0.0, *self.turned.turn.forward(y_um, x_um))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Say `closing` before the window goes."""
         if watched is self.qt_window and event.type() == QEvent.Type.Close:
             self.closing.emit()
+            self.views.shut()
         return False

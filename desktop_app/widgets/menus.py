@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
 
+from desktop_app.widgets.view_entries import ViewEntries
+
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QDockWidget, QMenu, QMenuBar
 
@@ -39,6 +41,7 @@ class Menus(QObject):
     tissue_toggled = Signal(bool)
     napari_layers_toggled = Signal(bool)
     pixel_size_requested = Signal()
+    slide_information_requested = Signal()
     analyze_requested = Signal()
     import_cells_requested = Signal()
     next_feature_requested = Signal()
@@ -54,9 +57,18 @@ class Menus(QObject):
     together_requested = Signal()
     alone_requested = Signal()
     overview_toggled = Signal(bool)
+    light_toggled = Signal(bool)
+    text_size_requested = Signal(int)
     legend_toggled = Signal(bool)
     example_requested = Signal()
     vocabulary_requested = Signal()
+    regions_toggled = Signal(bool)
+    tool_requested = Signal(str)
+    stop_drawing_requested = Signal()
+    region_fires_requested = Signal()
+    region_example_requested = Signal()
+    export_regions_requested = Signal()
+    import_regions_requested = Signal()
 
     def __init__(self, bar: QMenuBar, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +83,7 @@ class Menus(QObject):
         slide = bar.addMenu("&Slide")
         self._add(slide, "Add slide…", self.open_slide_requested)
         self._add(slide, "Pixel size…", self.pixel_size_requested)
+        self._add(slide, "Slide information…", self.slide_information_requested)
         slide.addSeparator()
         self._add(slide, "Analyse…", self.analyze_requested)
         self._add(slide, "Import cells…", self.import_cells_requested)
@@ -96,6 +109,7 @@ class Menus(QObject):
         self._add(features, "Vocabulary of concepts…", self.vocabulary_requested)
         features.addSeparator()
         self._add(features, "Train a sparse autoencoder…", self.train_requested)
+        self._tools()
         analysis = bar.addMenu("&Analysis")
         self._add(analysis, "Correlate features with cells", self.correlate_requested)
         self._help()
@@ -130,13 +144,41 @@ class Menus(QObject):
         self.inside = self._check(menu, "Inside the tiles in view", self.inside_toggled, "T", on=False)
         self.cells = self._check(menu, "Cells", self.cells_toggled, "A", on=False)
         self.tissue = self._check(menu, "Tissue outline", self.tissue_toggled, "G", on=False)
+        self.regions = self._check(menu, "Regions", self.regions_toggled, "", on=True)
+        self.sight = ViewEntries(menu, self.actions_by_text, self)
         menu.addSeparator()
         self.overview = self._check(menu, "Overview", self.overview_toggled, "O", on=True)
         self.legend = self._check(menu, "Legend on the slide", self.legend_toggled, "L", on=True)
         menu.addSeparator()
+        self.light = self._check(menu, "Light theme", self.light_toggled, "", on=False)
+        for text, step, key in (("Larger text", 1, "Ctrl+="), ("Smaller text", -1, "Ctrl+-")):
+            action = menu.addAction(text)
+            action.setShortcut(QKeySequence(key))
+            action.triggered.connect(lambda _=False, by=step: self.text_size_requested.emit(by))
+            self.actions_by_text[text] = action
+        menu.addSeparator()
         self._check(menu, "napari's layer list", self.napari_layers_toggled, "", on=False)
         menu.addSeparator()
         return menu
+
+    def _tools(self) -> None:
+        menu = self._bar.addMenu("&Tools")
+        for text, tool, key in (
+            ("Draw a polygon", "polygon", "P"),
+            ("Draw a rectangle", "rectangle", "R"),
+            ("Brush", "brush", "W"),
+        ):
+            action = menu.addAction(text)
+            action.setShortcut(QKeySequence(key))
+            action.triggered.connect(lambda _=False, name=tool: self.tool_requested.emit(name))
+            self.actions_by_text[text] = action
+        self._add(menu, "Stop drawing", self.stop_drawing_requested, "Esc")
+        menu.addSeparator()
+        self._add(menu, "What fires in the region", self.region_fires_requested)
+        self._add(menu, "Let the region stand as an example", self.region_example_requested)
+        menu.addSeparator()
+        self._add(menu, "Export regions…", self.export_regions_requested)
+        self._add(menu, "Import regions…", self.import_regions_requested)
 
     def add_panels(self, docks: list[QDockWidget]) -> None:
         """Add an entry that shows and hides each panel."""

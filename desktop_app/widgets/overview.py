@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 LONGEST_PX: Final = 180
@@ -23,7 +23,7 @@ class Overview(QWidget):
         super().__init__(parent)
         self._image: QImage | None = None
         self._size_um = (1.0, 1.0)
-        self._field: tuple[float, float, float, float] | None = None
+        self._field: npt.NDArray[np.float64] | None = None
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setToolTip("The whole slide; click to move there")
         self.setAccessibleName("Overview of the slide")
@@ -59,27 +59,34 @@ class Overview(QWidget):
         """Whether the field holds the whole slide."""
         if self._field is None:
             return False
-        y0, x0, y1, x1 = self._field
-        return y0 <= 0 and x0 <= 0 and y1 >= self._size_um[0] and x1 >= self._size_um[1]
+        # Seen from inside, a corner lies on the same side of all four edges.
+        height, width = self._size_um
+        sides = []
+        for (y0, x0), (y1, x1) in zip(self._field, np.roll(self._field, -1, axis=0), strict=True):
+            for y, x in ((0.0, 0.0), (0.0, width), (height, 0.0), (height, width)):
+                sides.append((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0))
+        return min(sides) >= 0 or max(sides) <= 0
 
-    def show_field(self, y0: float, x0: float, y1: float, x1: float) -> None:
-        """Show what is in view, in um."""
-        self._field = (y0, x0, y1, x1)
+    def show_field(self, corners: npt.NDArray[np.float64]) -> None:
+        """Show what is in view: its corners (4, 2) of (y, x) in um, one after the other around it."""
+        self._field = np.asarray(corners, np.float64)
         self.update()
 
-    def field_px(self) -> QRectF:
+    def field_polygon(self) -> QPolygonF:
         """Return the field in px of this widget, cut at its edges and never too small to see."""
         if self._field is None:
-            return QRectF()
-        y0, x0, y1, x1 = self._field
-        sy, sx = self.height() / self._size_um[0], self.width() / self._size_um[1]
-        field = QRectF(QPointF(x0 * sx, y0 * sy), QPointF(x1 * sx, y1 * sy))
-        if field.width() < _MIN_FIELD_PX or field.height() < _MIN_FIELD_PX:
-            middle = field.center()
-            field.setWidth(max(field.width(), _MIN_FIELD_PX))
-            field.setHeight(max(field.height(), _MIN_FIELD_PX))
-            field.moveCenter(middle)
-        return field.intersected(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+            return QPolygonF()
+        corners = self._field * (np.array([self.height(), self.width()]) / self._size_um)
+        middle = corners.mean(axis=0)
+        shortest = min(float(np.linalg.norm(corners[i + 1] - corners[i])) for i in range(2))
+        if shortest < _MIN_FIELD_PX:
+            corners = middle + (corners - middle) * (_MIN_FIELD_PX / max(shortest, 1e-9))
+        whole = QPolygonF([QPointF(x, y) for y, x in corners])
+        return whole.intersected(QPolygonF(QRectF(self.rect()).adjusted(1, 1, -1, -1)))
+
+    def field_px(self) -> QRectF:
+        """Return the box around the field in px of this widget."""
+        return self.field_polygon().boundingRect()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Move the field to the click."""
@@ -108,5 +115,5 @@ class Overview(QWidget):
         # Black around a bright line: seen on glass and on dark tissue.
         for colour, width in ((QColor(0, 0, 0), 4), (QColor("#ffd400"), 2)):
             painter.setPen(QPen(colour, width))
-            painter.drawRect(self.field_px())
+            painter.drawPolygon(self.field_polygon())
         painter.end()

@@ -1,4 +1,4 @@
-"""The slides of the project."""
+"""The slides of the project, and how far the open one has come."""
 
 from __future__ import annotations
 
@@ -6,57 +6,56 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
+from desktop_app.widgets.checklist import Checklist
 from desktop_app.widgets.empty_state import EmptyState
+from desktop_app.widgets.two_part_rows import TwoPartRows
+from desktop_app.widgets.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from desktop_app.store import SlideRecord
 
 
 class SlidesPanel(QWidget):
-    """Lists slides; a double click or Enter asks for one."""
+    """Lists slides, a click or Enter asks for one; below them the checklist of the open slide."""
 
     slide_requested = Signal(int)
     add_requested = Signal()
-    analyze_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.summary = QLabel("")
-        self.summary.setWordWrap(True)
+        self._has_project = False
+        self.summary = WrappedLabel()
         self.list = QListWidget()
+        self.list.setAccessibleName("Slides of the project")
+        self.list.setItemDelegate(TwoPartRows(self.list))
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.itemActivated.connect(self._activate)
         self.list.itemClicked.connect(self._activate)
         self.pages = EmptyState(self.list, "No project is open.")
-        add = QPushButton("Add slide…")
-        add.clicked.connect(self.add_requested)
-        self.analyze_button = QPushButton("Analyse…")
-        self.analyze_button.setEnabled(False)
-        self.analyze_button.clicked.connect(self.analyze_requested)
-        buttons = QHBoxLayout()
-        buttons.addWidget(add)
-        buttons.addWidget(self.analyze_button)
+        self.pages.setMinimumHeight(52)
+        self.checklist = Checklist()
+        self.checklist.add_requested.connect(self.add_requested)
         column = QVBoxLayout(self)
+        column.setContentsMargins(8, 2, 8, 4)
+        column.setSpacing(4)
         column.addWidget(self.summary)
-        column.addWidget(self.pages)
-        column.addLayout(buttons)
+        column.addWidget(self.pages, 1)
+        column.addWidget(self.checklist)
+        column.addStretch(0)
+
+    @property
+    def analyze_button(self) -> QPushButton:
+        """The button of the checklist that has the slide analysed."""
+        return self.checklist.lines["embeddings"].button
 
     def show_slides(self, slides: Sequence[SlideRecord], current: int | None, *, has_project: bool) -> None:
         """Show records, the current one marked."""
         self.list.clear()
         for record in slides:
-            size = f"{record.width_px:,} × {record.height_px:,} px"
             mpp = f"{record.mpp:.4g} µm/px" if record.mpp is not None else "pixel size unknown"
-            item = QListWidgetItem(f"{record.name}\n{size}, {mpp}")
+            item = QListWidgetItem(f"{record.name}\t{record.width_px:,} × {record.height_px:,} px, {mpp}")
             item.setData(Qt.ItemDataRole.UserRole, record.id)
             item.setToolTip(str(record.path))
             self.list.addItem(item)
@@ -65,15 +64,24 @@ class SlidesPanel(QWidget):
         if slides:
             self.pages.show_content()
         elif has_project:
-            self.pages.say("This project has no slides yet. Add one with the button below.")
+            self.pages.say("This project has no slides yet. Add one, or drop it on the window.")
         else:
             self.pages.say(
                 "No project is open. File > New project keeps slides, names and results in a folder."
             )
+        self._has_project = has_project
+        self._arrange()
 
     def show_summary(self, text: str) -> None:
-        """Say what is known of the open slide and its analysis."""
+        """Say what is known of a slide that is in no project."""
         self.summary.setText(text)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        # In a project the list and the checklist say all of it.
+        alone = not self._has_project and bool(self.summary.text())
+        self.summary.setVisible(alone)
+        self.pages.setHidden(alone)
 
     def _activate(self, item: QListWidgetItem) -> None:
         self.slide_requested.emit(int(item.data(Qt.ItemDataRole.UserRole)))

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from typing import Final
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, SignalInstance
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_app.widgets.looks import text_points
+from desktop_app.widgets.recent_projects import RecentProjects
+from desktop_app.widgets.tones import tones
+
+DROP_TEXT: Final = "Drop slides, cell files, an autoencoder's folder, embeddings or a project here"
+_LEAD: Final = "See what a pathology foundation model has learned: the features of a sparse autoencoder, laid over whole slides."
+_COLUMN_PX: Final = 400
+_GAP_PX: Final = 48
+_WIDE_PX: Final = 2 * _COLUMN_PX - 60
+"""From this width on the two columns stand side by side."""
 
 
 class StartPage(QWidget):
-    """Four ways in: the demo, a slide, a project that exists, a new project."""
+    """On the left the ways in, on the right what was open before and where to drop things."""
 
     demo_requested = Signal()
     open_slide_requested = Signal()
@@ -16,44 +40,154 @@ class StartPage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        title = QLabel("Sparsescope")
-        title.setStyleSheet("font-size: 26pt; font-weight: bold;")
-        lead = QLabel(
-            "See what a pathology foundation model has learned: the features of a sparse autoencoder, "
-            "laid over whole slides."
-        )
-        lead.setWordWrap(True)
-        lead.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        lead.setMinimumWidth(380)
-        column = QVBoxLayout(self)
-        column.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        column.setSpacing(12)
-        column.addWidget(title, alignment=Qt.AlignmentFlag.AlignCenter)
-        column.addWidget(lead)
-        for text, hint, signal in (
-            (
-                "Open the demo",
-                "A generated slide with known cells; no download, ready in half a minute",
-                self.demo_requested,
-            ),
-            (
-                "Open a slide…",
-                "Look at any slide; nothing is saved until there is a project",
-                self.open_slide_requested,
-            ),
-            ("Open a project…", "A folder made by Sparsescope", self.open_project_requested),
-            ("New project…", "A folder that keeps slides, names and results", self.new_project_requested),
-        ):
-            button = QPushButton(text)
-            button.setToolTip(hint)
-            button.setMinimumSize(280, 36)
-            button.clicked.connect(signal)
-            column.addWidget(button, alignment=Qt.AlignmentFlag.AlignCenter)
-        self.notice = QLabel("")
-        self.notice.setWordWrap(True)
-        self.notice.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._restyling = False
+        self.recent = RecentProjects()
+        self.notice = _label("", "notice")
+        self.notice.hide()
+        self.buttons: dict[str, QPushButton] = {}
+        self._columns = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._columns.setSpacing(_GAP_PX)
+        self._columns.addLayout(self._ways(), 1)
+        self._columns.addLayout(self._right(), 1)
+        page = QWidget()
+        page.setMaximumWidth(2 * _COLUMN_PX + 2 * _GAP_PX + 80)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(24, 24, 24, 24)
+        column.setSpacing(8)
+        column.addStretch(1)
+        column.addWidget(_label("Sparsescope", "title"))
+        column.addWidget(_label(_LEAD, "lead"))
         column.addWidget(self.notice)
+        column.addSpacing(20)
+        column.addLayout(self._columns)
+        column.addStretch(2)
+        middle = QWidget()
+        row = QHBoxLayout(middle)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(page, 100)
+        row.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(middle)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
+        self._restyle()
 
     def show_notice(self, text: str) -> None:
-        """Say something below the buttons."""
+        """Say something below the title, or nothing."""
         self.notice.setText(text)
+        self.notice.setVisible(bool(text))
+
+    def _ways(self) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setSpacing(4)
+        self._way(
+            column,
+            "Open the demo",
+            "A generated slide with known cells: no download, half a minute.",
+            self.demo_requested,
+        )
+        self._way(
+            column,
+            "Open a slide…",
+            "Look at any slide; nothing is saved until there is a project.",
+            self.open_slide_requested,
+        )
+        self._way(
+            column,
+            "New project…",
+            "A folder that keeps slides, names and results.",
+            self.new_project_requested,
+        )
+        self._way(
+            column,
+            "Open a project…",
+            "A folder that Sparsescope made, here or on another computer.",
+            self.open_project_requested,
+        )
+        column.addStretch(1)
+        return column
+
+    def _way(self, column: QVBoxLayout, text: str, line: str, signal: SignalInstance) -> None:
+        button = QPushButton(text)
+        button.setObjectName("demo" if not self.buttons else "way")
+        button.setCursor(Qt.CursorShape.PointingHandCursor)
+        button.setAccessibleDescription(line)
+        button.clicked.connect(signal)
+        if self.buttons:
+            column.addSpacing(18)
+        column.addWidget(button)
+        column.addWidget(_label(line, "line"))
+        self.buttons[text] = button
+
+    def _right(self) -> QVBoxLayout:
+        self.drop_zone = _label(DROP_TEXT, "drop")
+        self.drop_zone.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.drop_zone.setMinimumHeight(76)
+        self.recent.setMinimumHeight(214)
+        column = QVBoxLayout()
+        column.setSpacing(8)
+        column.addWidget(_label("Recent projects", "heading"))
+        column.addWidget(self.recent, 1)
+        column.addSpacing(8)
+        column.addWidget(self.drop_zone)
+        return column
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the columns below each other where there is no room for both."""
+        wide = event.size().width() >= _WIDE_PX
+        self._columns.setDirection(
+            QBoxLayout.Direction.LeftToRight if wide else QBoxLayout.Direction.TopToBottom
+        )
+        self._columns.setSpacing(_GAP_PX if wide else 24)
+        super().resizeEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the theme and the size of the text."""
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange) and not self._restyling:
+            # Its own sheet changes its palette, from which the sheet is made: once around is enough.
+            self._restyling = True
+            self._restyle()
+            self._restyling = False
+        super().changeEvent(event)
+
+    def minimumSizeHint(self) -> QSize:
+        """Small: it scrolls."""
+        return QSize(320, 240)
+
+    def _restyle(self) -> None:
+        shades, points = tones(), text_points()
+        sheet = f"""
+            QLabel {{ padding: 0px; margin: 0px; }}
+            #title {{ font-size: {points * 2.6:.0f}pt; font-weight: bold; }}
+            #lead {{ font-size: {points * 1.2:.0f}pt; color: {shades.muted}; }}
+            #notice {{ font-size: {points * 1.1:.0f}pt; color: {shades.next}; padding-top: 6px; }}
+            #heading {{ font-size: {points * 1.2:.0f}pt; font-weight: bold; padding-bottom: 2px; }}
+            #line {{ color: {shades.muted}; padding-left: 3px; }}
+            #way, #demo {{ font-size: {points * 1.25:.0f}pt; padding: 11px 14px; border-radius: 6px; text-align: left; }}
+            #way {{ background: {shades.card}; border: 1px solid {shades.line}; }}
+            #way:hover, #way:focus {{ border: 1px solid {shades.next}; }}
+            #demo {{ background: {shades.accent}; color: {shades.on_accent}; border: 1px solid {shades.accent}; font-weight: bold; }}
+            #demo:hover {{ background: {shades.accent_hover}; }}
+            #demo:focus {{ border: 1px solid {shades.ink}; }}
+            #drop {{ border: 2px dashed {shades.line}; border-radius: 8px; padding: 10px 18px; color: {shades.muted}; }}
+            RecentProjects, RecentProjects QLabel {{ background: {shades.card}; border-radius: 8px; color: {shades.muted}; }}
+            RecentProjects QListWidget {{ background: {shades.card}; border: 1px solid {shades.line}; border-radius: 8px; padding: 4px; }}
+            RecentProjects QListWidget::item {{ border-radius: 5px; }}
+            RecentProjects QListWidget::item:hover, RecentProjects QListWidget::item:selected {{ background: {shades.line}; }}
+        """
+        if sheet != self.styleSheet():
+            self.setStyleSheet(sheet)
+
+
+def _label(text: str, name: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    label.setIndent(0)
+    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    return label

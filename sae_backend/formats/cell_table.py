@@ -105,6 +105,24 @@ def read_cell_table(
     return RawCells(xy[:, ::-1].copy(), index, type_names, tool, tuple(notes))
 
 
+def has_coordinates(names: Sequence[str]) -> bool:
+    """Whether columns of these names can hold the places of cells."""
+    try:
+        _coordinate_columns(names, "")
+    except CellsError:
+        return False
+    return True
+
+
+def text_columns(head: bytes) -> tuple[list[str], str]:
+    """Names of the columns of a text table and what parts them, from the beginning of its file."""
+    try:
+        _, delimiter, names = _csv_header(head, "")
+    except (CellsError, csv.Error):
+        return [], ""
+    return names, delimiter
+
+
 def _key(column: str) -> str:
     plain = column.strip().lower().replace("µ", "u").replace("μ", "u")
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

@@ -8,6 +8,7 @@ import pytest
 from napari.components import ViewerModel
 
 from desktop_app.layers import (
+    BACKDROP,
     CELLS,
     DENSITY,
     HEATMAP,
@@ -22,6 +23,7 @@ from sae_backend.cells import CellTable
 from sae_backend.heatmap import heatmap
 from sae_backend.slide import Slide
 from tests.app.fakes import small_features, small_grid, write_slide
+from tests.slides import stained_field, write_tiff
 
 MPP = 0.4
 KEYS = ["1", "2", "3", "A", "S", "P", "X", "I", "D", "Delete", "Backspace", "Ctrl-V", "Shift-A"]
@@ -158,3 +160,21 @@ def test_clearing_leaves_nothing_and_no_tile_takes_the_outline_away(shown: Slide
     assert shown.layer(TILE) is None
     shown.clear()
     assert len(shown._viewer.layers) == 0
+
+
+def test_the_coarsest_level_lies_below_at_the_same_place(tmp_path: Path) -> None:
+    field = stained_field(3200, 2400)
+    path = write_tiff(tmp_path / "large.tif", [field], MPP)
+    with Slide.open(path) as slide:
+        layers = SlideLayers(ViewerModel())
+        layers.show_slide(slide, slide.info.mpp)
+        backdrop, photo = layers.layer(BACKDROP), layers.layer(SLIDE)
+        names = [layer.name for layer in layers._viewer.layers]
+        assert names == [BACKDROP, SLIDE] and photo.multiscale
+        # Corners of the first px of each, and of the whole.
+        for corner in ((-0.5, -0.5),):
+            np.testing.assert_allclose(backdrop.data_to_world(corner), photo.data_to_world(corner), atol=1e-9)
+        h, w = backdrop.data.shape[:2]
+        np.testing.assert_allclose(
+            backdrop.data_to_world((h - 0.5, w - 0.5)), photo.data_to_world((3199.5, 2399.5)), atol=1e-9
+        )

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from desktop_app.app import Desktop, WindowStart, build_window, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions, features_of, require_current
-from desktop_app.layers import HEATMAP, SLIDE
+from desktop_app.layers import BACKDROP, HEATMAP, SLIDE
 from desktop_app.store import Store
 from sae_backend.client import WorkerClient
 from sae_backend.tiles import TileSpec
@@ -106,7 +106,7 @@ def test_open_analyse_train_name_close_and_open_again(qtbot: QtBot, tmp_path: Pa
     open_start(again, WindowStart(project=folder, feature=firing[1]))
     assert again.window.annotation.name.text() == NAMES[1]
     assert again.window.features.model.table.note(firing[0]).name == NAMES[0]
-    assert [layer.name for layer in again.window.viewer.layers][:2] == [SLIDE, HEATMAP]
+    assert [layer.name for layer in again.window.viewer.layers][:3] == [BACKDROP, SLIDE, HEATMAP]
     assert session_of(again).annotation(features.sae_digest, firing[2]).name == NAMES[2]
     shut(again)
 

@@ -1,0 +1,32 @@
+"""What the legend of a map says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from desktop_app.widgets.legend import MapLegend
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.layers import SlideLayers
+
+
+def feature_words(context: Context, feature: int) -> str:
+    """The number of a feature with its name, where it has one."""
+    name = context.window.features.model.table.note(feature).name
+    return f"Feature {feature}" + (f": {name}" if name else "")
+
+
+def map_legend(context: Context, feature: int | None, layers: SlideLayers) -> MapLegend | None:
+    """Legend of a feature's map as `layers` draw it; None where no feature can be shown."""
+    features, analysis = context.session.features, context.session.analysis
+    if features is None or feature is None or analysis is None:
+        return None
+    control = " (random weights)" if analysis.is_control else ""
+    return MapLegend(
+        feature_words(context, feature),
+        f"{analysis.encoder}{control}, SAE {features.sae_digest[:8]}",
+        layers.limits,
+        layers.look,
+        layers.is_signed,
+    )

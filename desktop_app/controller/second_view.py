@@ -1,0 +1,219 @@
+"""The second view: the slide alone, or one feature that stays while the first view steps on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from desktop_app.controller.map_words import map_legend
+from desktop_app.layers import CELLS, HEATMAP, TILE, SlideLayers
+from desktop_app.tile_grid_layer import TileGridLayer
+from sae_backend.heatmap import heatmap
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.heat_look import HeatLook
+    from desktop_app.widgets.second_view import SecondView
+    from sae_backend.slide import Slide
+
+
+class SecondViewActions:
+    """Opens, fills and closes the second view, and keeps it true to what is open.
+
+    Colours, scale and opacity of the map are those of the first view; the limits are those of its own feature.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._layers: SlideLayers | None = None
+        self._grid: TileGridLayer | None = None
+        self._slide: Slide | None = None
+        self._feature: int | None = None
+        self._sae = ""
+        window, session, menus = context.window, context.session, context.window.menus
+        entries = menus.sight
+        entries.second_toggled.connect(self.toggle)
+        entries.second_slide_requested.connect(self.show_slide)
+        entries.second_feature_requested.connect(self.show_feature)
+        entries.second_close_requested.connect(self.close_view)
+        window.views.close_requested.connect(self.close_view)
+        window.legend.changed.connect(lambda: window.views.header.say(window.legend.heading))
+        window.heatmap.look_requested.connect(self._set_look)
+        window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
+        menus.heatmap_toggled.connect(lambda _on: self._show_what_is_wanted())
+        menus.cells_toggled.connect(lambda _on: self._show_cells())
+        menus.legend_toggled.connect(lambda _on: self._say())
+        entries.tile_grid_toggled.connect(lambda _on: self._show_grid())
+        window.field_changed.connect(lambda *_: self._follow_grid())
+        window.view_changed.connect(self._follow_view)
+        session.slide_changed.connect(lambda _slide: self.refresh())
+        session.analysis_changed.connect(lambda _analysis: self.refresh())
+        session.annotation_changed.connect(lambda _note: self._say())
+        session.tile_changed.connect(lambda _tile: self._show_tile())
+
+    @property
+    def feature(self) -> int | None:
+        """The feature that the second view shows; None for the slide alone."""
+        features = self._context.session.features
+        # A number means the same feature within one autoencoder only.
+        return self._feature if features is not None and features.sae_digest == self._sae else None
+
+    def toggle(self, on: bool) -> None:
+        """Open the second view as it was last, or close it."""
+        if on == self._context.window.views.is_open:
+            return
+        if on:
+            self._open()
+        else:
+            self.close_view()
+
+    def show_slide(self) -> None:
+        """Show the slide alone in the second view."""
+        self._feature = None
+        self._open()
+
+    def show_feature(self) -> None:
+        """Show the current feature in the second view, where it stays."""
+        session = self._context.session
+        if session.features is None or session.feature is None:
+            self._context.window.say("Choose a feature first: it then stays in the second view.")
+            return
+        self._feature, self._sae = session.feature, session.features.sae_digest
+        self._open()
+
+    def close_view(self) -> None:
+        """Close the second view."""
+        self._let_go()
+        self._context.window.views.close_second()
+        self._context.window.menus.sight.second.setChecked(False)
+
+    def close(self) -> None:
+        """Let go of the slide before the window goes."""
+        self._let_go()
+
+    def refresh(self) -> None:
+        """Draw the open slide and analysis anew."""
+        views, context = self._context.window.views, self._context
+        layers, slide = self._layers, context.session.slide
+        if layers is None or views.link is None or not views.is_open:
+            return
+        # napari moves the camera to the first layer of a viewer; the first view stays where it is.
+        with views.link.quiet():
+            if slide is not self._slide:
+                layers.clear()
+                if slide is not None:
+                    layers.show_slide(slide, slide.info.mpp, context.layers.cache)
+                self._slide = slide
+            self._draw_map(layers)
+            self._show_tile()
+            self._show_cells()
+            self._show_grid()
+        views.link.follow(0)
+        self._follow_view(context.window.um_per_px)
+        second = self._second()
+        if second is not None:
+            # Without a pixel size nothing has a length.
+            second.scale_bar.setVisible(slide is not None and slide.info.mpp is not None)
+        self._say()
+
+    def _open(self) -> None:
+        window = self._context.window
+        if self._context.session.slide is None:
+            window.say("Open a slide first.")
+            window.menus.sight.second.setChecked(False)
+            return
+        second = window.views.open_second()
+        if self._layers is None:
+            self._layers, self._grid = SlideLayers(second.viewer), TileGridLayer(second.viewer)
+            self._layers.fine = self._context.layers.fine
+            self._layers.on_read_error = self._context.layers.on_read_error
+            second.slide_clicked.connect(window.slide_clicked)
+            second.cursor_moved.connect(window.cursor_moved)
+        window.menus.sight.second.setChecked(True)
+        window.views.header.say(window.legend.heading)
+        self.refresh()
+
+    def _let_go(self) -> None:
+        self._slide = None
+        if self._layers is not None:
+            self._layers.clear()
+
+    def _draw_map(self, layers: SlideLayers) -> None:
+        features, feature = self._context.session.features, self.feature
+        layers.remove(HEATMAP)
+        if features is None or feature is None:
+            return
+        layers.set_look(self._context.layers.look)
+        heat = self._context.attempt(lambda: heatmap(features, feature))
+        if heat is not None:
+            layers.show_heatmap(heat)
+            self._follow_opacity()
+            self._show_what_is_wanted()
+
+    def _show_what_is_wanted(self) -> None:
+        if self._layers is not None:
+            self._layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
+            self._say()
+
+    def _show_cells(self) -> None:
+        session, layers = self._context.session, self._layers
+        if layers is None or self._slide is None:
+            return
+        wanted = self.feature is not None and self._context.window.menus.cells.isChecked()
+        if wanted and layers.layer(CELLS) is None and session.store is not None:
+            record = session.slide_record
+            table = session.store.cells(record.id) if record is not None else None
+            if table is not None:
+                layers.show_cells(table)
+        layers.set_visible(CELLS, wanted)
+
+    def _show_tile(self) -> None:
+        session, layers = self._context.session, self._layers
+        if layers is None or self._slide is None:
+            return
+        if session.features is None:
+            layers.remove(TILE)
+        else:
+            layers.show_tile(session.features.grid, session.tile)
+
+    def _show_grid(self) -> None:
+        features = self._context.session.features
+        if self._grid is None or self._slide is None:
+            return
+        wanted = self._context.window.menus.sight.tile_grid.isChecked() and features is not None
+        self._grid.show_grid(features.grid if wanted and features is not None else None)
+        self._follow_grid()
+
+    def _follow_grid(self) -> None:
+        if self._grid is not None and self._slide is not None:
+            window = self._context.window
+            # Of the same middle and magnification, so what is true of the first view is true here.
+            self._grid.follow_field(window.field_um(), window.um_per_px)
+
+    def _set_look(self, look: HeatLook) -> None:
+        if self._layers is not None:
+            self._layers.set_look(look)
+            self._say()
+
+    def _follow_opacity(self) -> None:
+        if self._layers is not None:
+            self._layers.set_opacity(self._context.layers.opacity)
+
+    def _follow_view(self, um_per_px: float) -> None:
+        second = self._second()
+        if self._layers is not None and second is not None:
+            self._layers.follow_view(um_per_px)
+            second.scale_bar.show_scale(um_per_px)
+
+    def _say(self) -> None:
+        second = self._second()
+        if second is None or self._layers is None:
+            return
+        menus = self._context.window.menus
+        second.legend.set_shown(heat=menus.heatmap.isChecked())
+        second.legend.set_wanted(menus.legend.isChecked())
+        second.legend.show_map(map_legend(self._context, self.feature, self._layers))
+        second.header.say(second.legend.heading)
+
+    def _second(self) -> SecondView | None:
+        views = self._context.window.views
+        return views.second if views.is_open else None
