@@ -18,9 +18,9 @@ MAX_SEEN_TILES: Final = 3000
 """With more tiles than this in view the lines would hide the tissue."""
 
 LINE_COLOUR: Final = "#0b2f5c"
-_LINE_PX: Final = 1.6
+_LINE_PX: Final = 2.0
 _WIDTH_STEP: Final = 1.1
-_OPACITY: Final = 0.7
+_OPACITY: Final = 0.5
 
 Floats = npt.NDArray[np.float64]
 

@@ -36,8 +36,8 @@ _REGION_TIPS: Final = (
     "Mean activation over all tiles of the slide, in SAE units; a silent tile counts as 0",
     "",
 )
-_WIDTHS_PX: Final = (58, 58, 76, 70)
-_REGION_WIDTHS_PX: Final = (58, 54, 46, 66)
+_WIDTHS_PX: Final = (58, 58, 76, 70, 40)
+_REGION_WIDTHS_PX: Final = (58, 54, 46, 66, 40)
 _SORT: Final = Qt.ItemDataRole.UserRole
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 

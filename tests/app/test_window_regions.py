@@ -278,14 +278,15 @@ def test_lines_stay_thin_and_names_stay_above_them(opened: Parts) -> None:
     trigger(opened, "Draw a rectangle")
     drag(opened, (300.0, 300.0), (500.0, 500.0))
     trigger(opened, "Stop drawing")
+    window.menus.heatmap.setChecked(False)
     uid = window.regions.chosen
     regions.rename(uid, "nest")
     window.regions.choose("")
     # From near the left edge alone is in view, from far both; turned by a quarter, upper and lower edge are.
     for um_per_px, degrees, edges in ((0.8, 0, 2), (0.1, 0, 1), (0.8, 90, 2)):
         window.zoom_to(um_per_px)
-        window.look_at(175.0, 149.75 if not degrees else 175.0)
-        window.set_turn(Turn(degrees, (175.0, 175.0)))
+        window.look_at(199.75, 149.75 if edges == 1 else 199.75)
+        window.set_turn(Turn(degrees, (199.75, 199.75)))
         middle = canvas(opened).height() // 2
         row = window.viewer.screenshot(canvas_only=True, flash=False)[middle].astype(int)
         yellow = (row[:, 0] > 200) & (row[:, 1] > 170) & (row[:, 2] < 90)

@@ -141,7 +141,7 @@ def test_the_tile_grid_is_drawn_where_single_tiles_can_be_seen(
     window.zoom_to(0.1)
     window.look_at(100.0, 100.0)
     layer = window.viewer.layers[TILE_GRID]
-    assert layer.visible and layer.edge_width == pytest.approx(0.16, rel=0.15)
+    assert layer.visible and layer.edge_width == pytest.approx(0.2, rel=0.15)
     window.fit()
     assert not layer.visible and window.notice.text == "", "it is said once"
     window.menus.sight.tile_grid.setChecked(False)
