@@ -134,8 +134,10 @@ class ArrivalActions:
                 self._waits = True
                 return
             self._note()
-        if self._said:
-            self._context.window.say(" ".join(self._said), error=self._has_problem)
+        text = " ".join(self._said)
+        # One sentence alone stands there already, in the colour that it was said in.
+        if text and text != self._context.window.notice.text:
+            self._context.window.say(text, error=self._has_problem)
 
     def _note(self) -> None:
         """Keep what the step that has ended said above the slide: the next one says something else."""
@@ -150,7 +152,7 @@ class ArrivalActions:
             self._go_on()
 
     def _take_project(self, arrival: Arrival) -> bool:
-        self._doors.projects.open_project(arrival.item.path)
+        self._has_problem |= not self._doors.projects.open_project(arrival.item.path)
         return False
 
     def _take_slide(self, arrival: Arrival) -> bool:
@@ -167,6 +169,8 @@ class ArrivalActions:
             if not self._context.succeeds(partial(jobs.add_slide, store, path)):
                 problems.append(self._context.window.notice.text)
         self._doors.projects.open_slide(arrival.item.path)
+        shown = self._context.session.slide
+        self._has_problem |= bool(problems) or shown is None or shown.info.path != arrival.item.path
         self._said += problems
         return False
 

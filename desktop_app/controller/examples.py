@@ -73,6 +73,7 @@ class ExampleActions:
         n_tiles = sum(int(source.features.valid.sum()) for source in sources)
         where = "this slide" if len(sources) == 1 else f"{len(sources)} slides"
         title = f"Feature {feature} fires in {n_firing:,} of {n_tiles:,} tiles of {where}"
+        panel.forget_look_alikes()
         self._levels.ask(lambda: (title, level_pictures(sources, feature)))
         self._look_alikes.ask(partial(look_alike_pictures, sources, feature))
 

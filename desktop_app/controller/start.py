@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from desktop_app.store.peek import count_slides
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.recent_projects import RecentProject
+from desktop_app.widgets.start_page import DEMO, OPEN_SLIDE
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -57,9 +58,10 @@ class StartActions:
         self.refresh()
         is_empty = store is not None and not store.slides()
         window.start_page.show_notice(
-            f"The project {store.folder.name} has no slides yet: open one, or drop it here."
+            f"The project “{store.folder.name}” has no slides yet: open one, or drop it here."
             if is_empty and store is not None
             else ""
         )
+        window.start_page.lead_to(OPEN_SLIDE if is_empty else DEMO)
         if store is not None:
             window.reveal_panels()

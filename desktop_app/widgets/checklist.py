@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.checklist import READY, STEPS, State, Step, StepName, is_ready
+from desktop_app.widgets.looks import text_points
 from desktop_app.widgets.tones import tones
 from desktop_app.widgets.wrapped_label import WrappedLabel
 
@@ -252,10 +253,11 @@ class Checklist(QWidget):
         return self.minimumSizeHint()
 
     def _restyle(self) -> None:
-        shades = tones()
+        shades, points = tones(), text_points()
         sheet = f"""
             QLabel {{ padding: 0px; margin: 0px; }}
-            #fold {{ border: none; background: transparent; text-align: left; font-weight: bold; padding: 2px; }}
+            #fold {{ border: none; background: transparent; text-align: left; font-weight: bold; padding: 2px;
+                     font-size: {points}pt; }}
             #fact {{ color: {shades.muted}; }}
             #error {{ color: {shades.failed}; }}
             QPushButton {{ padding: 1px 8px; }}

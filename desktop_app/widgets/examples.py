@@ -95,14 +95,22 @@ class ExamplesPanel(QWidget):
         self.scope.setVisible(n_slides > 1)
 
     def show_levels(self, title: str, levels: Mapping[str, Sequence[Picture]]) -> None:
-        """Show examples by level; those levels that are not given are emptied."""
+        """Show examples by level; those levels that are not given are emptied, but for the look-alikes.
+
+        These are found apart and may be there first; `forget_look_alikes` empties them.
+        """
         self.title.setText(title)
         for level, section in self.sections.items():
-            section.show_pictures(levels.get(level, ()))
+            if level != "look-alikes":
+                section.show_pictures(levels.get(level, ()))
         if any(levels.values()):
             self.pages.show_content()
         else:
             self.pages.say("This feature fires in no tile here, so there is nothing to show of it.")
+
+    def forget_look_alikes(self) -> None:
+        """Empty the look-alikes of an earlier feature."""
+        self.sections["look-alikes"].show_pictures(())
 
     def show_look_alikes(self, pictures: Sequence[Picture], method: str) -> None:
         """Add the tiles that look alike though the feature is silent; `method` says how it was measured."""

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QSizePolicy, 
 from desktop_app.widgets.empty_state import EmptyState
 from desktop_app.widgets.two_part_rows import TwoPartRows
 
-_NONE: Final = "Projects that you make or open are listed here, the newest first."
+_NONE: Final = "Projects that you make or open are listed here."
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from desktop_app.widgets.checklist import Checklist
 from desktop_app.widgets.empty_state import EmptyState
 from desktop_app.widgets.two_part_rows import TwoPartRows
 from desktop_app.widgets.wrapped_label import WrappedLabel
+
+_LIST_PX: Final = 52
+"""Room for two slides."""
 
 if TYPE_CHECKING:
     from desktop_app.store import SlideRecord
@@ -34,7 +38,8 @@ class SlidesPanel(QWidget):
         self.list.itemActivated.connect(self._activate)
         self.list.itemClicked.connect(self._activate)
         self.pages = EmptyState(self.list, "No project is open.")
-        self.pages.setMinimumHeight(52)
+        # Of itself a list asks for more.
+        self.list.setMinimumHeight(_LIST_PX)
         self.checklist = Checklist()
         self.checklist.add_requested.connect(self.add_requested)
         column = QVBoxLayout(self)
@@ -64,7 +69,7 @@ class SlidesPanel(QWidget):
         if slides:
             self.pages.show_content()
         elif has_project:
-            self.pages.say("This project has no slides yet. Add one, or drop it on the window.")
+            self.pages.say("No slides yet. Add one, or drop it here.")
         else:
             self.pages.say(
                 "No project is open. File > New project keeps slides, names and results in a folder."
@@ -82,6 +87,18 @@ class SlidesPanel(QWidget):
         alone = not self._has_project and bool(self.summary.text())
         self.summary.setVisible(alone)
         self.pages.setHidden(alone)
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        shown = self.pages.currentWidget()
+        # A sentence over several lines would take its room from the checklist.
+        needed = shown.heightForWidth(self.pages.width()) if shown is not self.list else 0
+        self.pages.setMinimumHeight(max(_LIST_PX, needed))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep room for all lines of a sentence."""
+        super().resizeEvent(event)
+        self._keep_room()
 
     def _activate(self, item: QListWidgetItem) -> None:
         self.slide_requested.emit(int(item.data(Qt.ItemDataRole.UserRole)))

@@ -23,6 +23,8 @@ from desktop_app.widgets.recent_projects import RecentProjects
 from desktop_app.widgets.tones import tones
 
 DROP_TEXT: Final = "Drop slides, cell files, an autoencoder's folder, embeddings or a project here"
+DEMO: Final = "Open the demo"
+OPEN_SLIDE: Final = "Open a slide…"
 _LEAD: Final = "See what a pathology foundation model has learned: the features of a sparse autoencoder, laid over whole slides."
 _COLUMN_PX: Final = 400
 _GAP_PX: Final = 48
@@ -76,24 +78,32 @@ class StartPage(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(scroll)
         self._restyle()
+        self.lead_to(DEMO)
 
     def show_notice(self, text: str) -> None:
         """Say something below the title, or nothing."""
         self.notice.setText(text)
         self.notice.setVisible(bool(text))
 
+    def lead_to(self, name: str) -> None:
+        """Make one of the ways in stand out, by the text of its button."""
+        for text, button in self.buttons.items():
+            button.setObjectName("first" if text == name else "way")
+            button.style().unpolish(button)
+            button.style().polish(button)
+
     def _ways(self) -> QVBoxLayout:
         column = QVBoxLayout()
         column.setSpacing(4)
         self._way(
             column,
-            "Open the demo",
+            DEMO,
             "A generated slide with known cells: no download, half a minute.",
             self.demo_requested,
         )
         self._way(
             column,
-            "Open a slide…",
+            OPEN_SLIDE,
             "Look at any slide; nothing is saved until there is a project.",
             self.open_slide_requested,
         )
@@ -109,17 +119,18 @@ class StartPage(QWidget):
             "A folder that Sparsescope made, here or on another computer.",
             self.open_project_requested,
         )
-        column.addStretch(1)
         return column
 
     def _way(self, column: QVBoxLayout, text: str, line: str, signal: SignalInstance) -> None:
         button = QPushButton(text)
-        button.setObjectName("demo" if not self.buttons else "way")
+        button.setObjectName("way")
         button.setCursor(Qt.CursorShape.PointingHandCursor)
         button.setAccessibleDescription(line)
         button.clicked.connect(signal)
         if self.buttons:
-            column.addSpacing(18)
+            # The two columns end at one line.
+            column.addSpacing(14)
+            column.addStretch(1)
         column.addWidget(button)
         column.addWidget(_label(line, "line"))
         self.buttons[text] = button
@@ -168,12 +179,12 @@ class StartPage(QWidget):
             #notice {{ font-size: {points * 1.1:.0f}pt; color: {shades.next}; padding-top: 6px; }}
             #heading {{ font-size: {points * 1.2:.0f}pt; font-weight: bold; padding-bottom: 2px; }}
             #line {{ color: {shades.muted}; padding-left: 3px; }}
-            #way, #demo {{ font-size: {points * 1.25:.0f}pt; padding: 11px 14px; border-radius: 6px; text-align: left; }}
+            #way, #first {{ font-size: {points * 1.25:.0f}pt; padding: 11px 14px; border-radius: 6px; text-align: left; }}
             #way {{ background: {shades.card}; border: 1px solid {shades.line}; }}
             #way:hover, #way:focus {{ border: 1px solid {shades.next}; }}
-            #demo {{ background: {shades.accent}; color: {shades.on_accent}; border: 1px solid {shades.accent}; font-weight: bold; }}
-            #demo:hover {{ background: {shades.accent_hover}; }}
-            #demo:focus {{ border: 1px solid {shades.ink}; }}
+            #first {{ background: {shades.accent}; color: {shades.on_accent}; border: 1px solid {shades.accent}; font-weight: bold; }}
+            #first:hover {{ background: {shades.accent_hover}; }}
+            #first:focus {{ border: 1px solid {shades.ink}; }}
             #drop {{ border: 2px dashed {shades.line}; border-radius: 8px; padding: 10px 18px; color: {shades.muted}; }}
             RecentProjects, RecentProjects QLabel {{ background: {shades.card}; border-radius: 8px; color: {shades.muted}; }}
             RecentProjects QListWidget {{ background: {shades.card}; border: 1px solid {shades.line}; border-radius: 8px; padding: 4px; }}

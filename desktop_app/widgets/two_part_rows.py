@@ -41,7 +41,9 @@ class TwoPartRows(QStyledItemDelegate):
         box: QRect = option.rect  # type: ignore[attr-defined]
         font: QFont = option.font  # type: ignore[attr-defined]
         ink = widget.palette().color(QPalette.ColorRole.WindowText)
-        muted = QColor(tones().muted)
+        lit = QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver
+        # On the ground of a chosen row the lesser ink would be too faint.
+        muted = ink if option.state & lit else QColor(tones().muted)  # type: ignore[attr-defined]
         y = box.y() + self._pad
         painter.save()
         for number, (left, right) in enumerate(lines):

@@ -28,6 +28,10 @@ class WrappedLabel(QLabel):
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._fit()
 
+    def hasHeightForWidth(self) -> bool:
+        """Not for layouts, which then forget the least heights of all that lies beside it."""
+        return False
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Ask for the height at the new width."""
         super().resizeEvent(event)

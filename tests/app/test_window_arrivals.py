@@ -22,7 +22,8 @@ from desktop_app.layers import CELLS, SLIDE
 from desktop_app.owned_layers import DENSITY
 from desktop_app.preferences import PreferencesFile
 from desktop_app.store import NewCorrelation, Store
-from sae_backend.messages import AnalyzeRequest, Done, EncodeRequest, Failed, Progress
+from desktop_app.widgets.main_window import ERROR_COLOURS
+from sae_backend.messages import AnalyzeRequest, EncodeRequest, Failed, Progress
 from sae_backend.sae_folder import read_sae_folder
 from sae_backend.shipped import SHIPPED_ENCODER, sae_folder
 from sae_backend.slide import Slide
@@ -149,6 +150,19 @@ def test_without_a_project_the_cells_are_left_and_the_slide_is_shown(
     assert parts.layers == [SLIDE]
     drop(parts, tmp_path / "any.geojson", geojson(tmp_path / "more.geojson"))
     qtbot.waitUntil(lambda: "one such file" in parts.window.notice.text)
+
+
+def test_what_cannot_be_opened_is_said_as_an_error(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:
+    whole = write_slide(tmp_path / "field.tif")
+    (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[:3000])
+    drop(parts, tmp_path / "cut.tif")
+    qtbot.waitUntil(
+        lambda: "cut.tif" in parts.window.notice.text and "Recognised" not in parts.window.notice.text
+    )
+    assert ERROR_COLOURS[0] in parts.window.notice.styleSheet()
+    drop(parts, whole)
+    qtbot.waitUntil(lambda: SLIDE in parts.layers)
+    assert ERROR_COLOURS[0] not in parts.window.notice.styleSheet()
 
 
 def test_cells_alone_ask_for_their_slide(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:
@@ -301,8 +315,8 @@ def test_recent_projects_are_listed_opened_and_forgotten(
     recent.menu.close()
     qtbot.waitUntil(lambda: recent.list.count() == 1)
     assert len(kept.current.recent_projects) == 1 and (tmp_path / "second" / "project.sqlite").exists()
-    remembering.desktop.controller._context.tasks.poll()
-    assert not any(isinstance(event, Done) for event in remembering.backend.events)
+    remembering.controller.demo.begin(tmp_path / "demo")
+    assert kept.current.recent_projects[0] == str(tmp_path / "demo" / "project")
 
 
 def test_the_start_page_has_one_column_where_there_is_no_room_for_two(parts: Parts) -> None:

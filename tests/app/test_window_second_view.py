@@ -109,6 +109,36 @@ def test_both_move_together_drawn_or_not(opened: Parts, qtbot: QtBot) -> None:
     assert place(views[0]) == place(views[1])
 
 
+def test_opening_and_filling_it_leaves_the_first_view_where_it_is(opened: Parts) -> None:
+    window = opened.window
+    window.zoom_to(0.3)
+    window.look_at(120.0, 310.0)
+    before = place(window.viewer)
+    window.menus.sight.second.setChecked(True)
+    assert place(window.viewer) == before == place(second_of(opened).viewer)
+    opened.controller.second_view.show_feature()
+    window.menus.sight.second.setChecked(False)
+    window.menus.sight.second.setChecked(True)
+    QApplication.processEvents()
+    assert place(window.viewer) == before == place(second_of(opened).viewer)
+
+
+def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot: QtBot) -> None:
+    window = opened.window
+    window.menus.sight.second.setChecked(True)
+    # At 50 mm napari itself takes over a drag from half a um on: two px here.
+    window.zoom_to(0.25)
+    window.look_at(50000.0, 50000.0)
+    qtbot.wait(100)
+    native = second_of(opened).qt_viewer.canvas.native
+    middle = QPoint(native.width() // 2, native.height() // 2)
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(native, middle + QPoint(1, 0))
+    qtbot.waitUntil(lambda: place(window.viewer)[2] == pytest.approx(49999.75, abs=1e-6), timeout=2000)
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=middle + QPoint(1, 0))
+    assert place(window.viewer) == place(second_of(opened).viewer)
+
+
 def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
     window.menus.sight.second.setChecked(True)

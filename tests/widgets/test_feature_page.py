@@ -165,6 +165,9 @@ def test_examples_are_shown_by_level_with_slide_and_value(qtbot: QtBot) -> None:
     with qtbot.waitSignal(panel.context_requested) as hovered:
         panel.top.itemEntered.emit(panel.top.item(0))
     assert hovered.args == [1, 7]
+    panel.show_levels("Feature 3 fires", levels)
+    assert "look-alikes" in shown(panel), "found first, they stay when the levels come"
+    panel.forget_look_alikes()
     panel.show_levels("Feature 4 fires in 0", {"top": []})
     assert shown(panel) == {} and "fires in no tile" in panel.pages.sentence
 
