@@ -14,7 +14,7 @@ from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.store import AnalysisRecord, AnnotationConflict, NewAnalysis, Store
 from desktop_app.widgets.merge import Choice
 from sae_backend.features import FeatureMatrix, write_features
-from sae_backend.messages import Event, Request, ThumbnailsRequest
+from sae_backend.messages import Done, Event, Request, ThumbnailsRequest
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileGrid, TileSpec
 
@@ -39,7 +39,9 @@ class FakeBackend:
         if isinstance(request, ThumbnailsRequest):
             # Asked by the window itself whenever an analysis is shown; numbered apart from what a test asks.
             self.pictures.append(request)
-            return 1000 + len(self.pictures)
+            number = 1000 + len(self.pictures)
+            self.events.append(Done(number, {"thumbnail_dir": "", "n_tiles": 0}))
+            return number
         job = len(self.requests) + 1
         self.requests[job] = request
         return job

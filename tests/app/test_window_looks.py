@@ -108,6 +108,9 @@ def test_everything_to_press_has_a_name(parts: Parts, project: Path) -> None:
                 shown = getattr(widget, "text", str)() if isinstance(widget, QToolButton) else ""
                 words = widget.accessibleName() or widget.toolTip() or shown
                 inner |= parts.window.viewer.window._qt_viewer.isAncestorOf(widget)
+                # Popups of napari hang on the window and are never opened here.
+                inner |= type(widget.window()).__name__ == "QtPopup"
                 if not inner and not words:
-                    nameless.append(f"{type(widget.parent()).__name__}/{type(widget).__name__}")
+                    grand = type(widget.parent().parent()).__name__
+                    nameless.append(f"{grand}/{type(widget.parent()).__name__}/{type(widget).__name__}")
     assert sorted(set(nameless)) == []

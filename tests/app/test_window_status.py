@@ -86,6 +86,7 @@ def test_the_cursor_tells_place_and_value(parts: Parts, project: Path) -> None:
 def test_a_job_is_shown_and_can_be_cancelled(parts: Parts, project: Path) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     line, tasks = parts.window.status, parts.controller._context.tasks
+    tasks.poll()  # the small pictures, which the window itself asks for, are there
     assert not line.cancel.isVisible()
     parts.controller.jobs.analyze(AnalyzeOptions())
     assert line.cancel.isVisible() and line.job.text()
