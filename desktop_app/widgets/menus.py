@@ -189,6 +189,9 @@ class Menus(QObject):
         menu = self._bar.addMenu("&Help")
         for text, page, key in (
             ("Getting started", "getting_started", "F1"),
+            ("Looking at a feature", "features", ""),
+            ("Writing about features", "annotating", ""),
+            ("Moving about the slide", "viewer", ""),
             ("What the numbers mean", "what_numbers_mean", ""),
             ("Scoreboard: is it true?", "scoreboard", ""),
             ("Keys and mouse", "keys", "?"),
