@@ -26,7 +26,7 @@ run: setup ## the embedded demo: the window, or a headless report without a disp
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then $(BIN)/sparsescope demo; else $(BIN)/sparsescope demo --headless; fi
 
 test: setup ## all tests
-	xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" $(BIN)/python -m pytest
+	xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
