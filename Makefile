@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml constraints.txt | system
 run: setup ## the embedded demo: the window, or a headless report without a display
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then $(BIN)/sparsescope demo; else $(BIN)/sparsescope demo --headless; fi
 
+# Two processes with one thread each: more threads than cores wait for each other.
 test: setup ## all tests
-	xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
