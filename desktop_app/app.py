@@ -112,8 +112,6 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     # Path None: nothing that happens here is written into the user's own napari settings.
     get_settings(path=None)
     get_settings().application.confirm_close_window = False
-    # The slide is read beside the window; what is not there yet shows the coarsest level below it.
-    get_settings().experimental.async_ = True
     from desktop_app.preferences import PreferencesFile
 
     if backend is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from desktop_app.cell_layers import CELL_COLOURS, CellLayers
+from desktop_app.chunk_reader import ChunkReader
 from desktop_app.map_layers import MapLayers
 from desktop_app.owned_layers import (
     BACKDROP,
@@ -25,13 +27,13 @@ from desktop_app.owned_layers import (
     mixed_colours,
 )
 from desktop_app.slide_levels import ChunkCache, SlideLevel, slide_levels
+from sae_backend.errors import SlideError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
 
-    from sae_backend.errors import SlideError
     from sae_backend.slide import Slide, SlideInfo
     from sae_backend.tiles import TileGrid
 
@@ -40,6 +42,8 @@ __all__ = [
     "UNITS", "SlideLayers", "guard_layer", "mixed_colours", "tile_corners_um", "world_to_l0",
 ]  # fmt: skip
 _OUTLINE_PX: Final = 2.5
+_AT_ONCE_PX: Final = 12_000_000
+"""A coarsest level that takes more px of the file than that to read is not waited for."""
 
 
 class SlideLayers(MapLayers, CellLayers):
@@ -55,17 +59,24 @@ class SlideLayers(MapLayers, CellLayers):
         self.cache: ChunkCache | None = None
         """Pixels of the slide that is shown; a second view of it draws from the same."""
         self._tile_um = 1.0
+        self._own_reader = False
+        self._levels: tuple[SlideLevel, ...] = ()
         self.fine = True
         """Whether px of the slide are mixed on the screen: without a graphics card that costs the pace."""
         self.on_read_error: Callable[[SlideError], None] | None = None
         """Told, while the canvas is drawn, that the file can no longer be read."""
+        self.on_reading: Callable[[ChunkReader], None] | None = None
+        """Where there is one, pixels are read beside the window; it is told when somebody has to deliver them."""
+        self.reader: ChunkReader | None = None
+        """Reads for this view, and for those that share its cache."""
 
     def _report(self, error: SlideError) -> None:
         if self.on_read_error is not None:
             self.on_read_error(error)
 
     def clear(self) -> None:
-        """Take all our layers away."""
+        """Take all our layers away; nothing is read from the slide afterwards, so that it can be closed."""
+        self.stop_reading()
         self._heatmap = self.cache = None
         for name in ORDER:
             self.remove(name)
@@ -87,15 +98,43 @@ class SlideLayers(MapLayers, CellLayers):
         if layer is not None:
             layer.visible = visible
 
-    def show_slide(self, slide: Slide, mpp: float | None, cache: ChunkCache | None = None) -> None:
+    def stop_reading(self) -> None:
+        """Read nothing more from the slide, where this view began the reading."""
+        if self.reader is not None and self._own_reader:
+            self.reader.stop()
+        self.reader = None
+
+    def redraw_slide(self) -> None:
+        """Draw the slide anew from what has been read, unless it has been drawn since."""
+        layer, reader = self.layer(SLIDE), self.reader
+        if layer is None or reader is None:
+            return
+        at = layer.data_level if layer.multiscale else 0
+        # Of the coarsest level napari also makes a small picture, which tells nothing of what is in sight.
+        if at == len(self._levels) - 1 or self._levels[at].drawn_at < reader.arrivals:
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+    def show_slide(self, slide: Slide, mpp: float | None, beside: SlideLayers | None = None) -> None:
         """Replace everything by a slide; without pixel size one pixel counts as 1 um.
 
-        `cache` is that of another view of the same slide; without it there is a new one.
+        `beside` is another view of the same slide, with which cache and reader are shared.
         """
         self.clear()
-        self.cache = cache or ChunkCache(self._cache_bytes)
+        self.cache = (beside and beside.cache) or ChunkCache(self._cache_bytes)
+        self.reader = beside.reader if beside is not None else None
+        self._own_reader = self.reader is None and self.on_reading is not None
+        if self._own_reader:
+            self.reader = ChunkReader(self.on_reading)
+        if self.reader is not None:
+            self.reader.watch(self.redraw_slide, self._report)
         self._mpp = mpp if mpp is not None else 1.0
-        levels = slide_levels(slide, self.cache, self._report)
+        levels = slide_levels(slide, self.cache, self._report, self.reader)
+        self._levels = tuple(levels)
+        ready = self.reader is None or levels[-1].cost_px() <= _AT_ONCE_PX
+        if ready:
+            # Seen at once, and enlarged wherever finer pixels are not there yet.
+            with suppress(SlideError):
+                levels[-1].read(0, 0, *levels[-1].shape[:2])
         layer = self._viewer.add_image(
             levels if len(levels) > 1 else levels[0],
             multiscale=len(levels) > 1,
@@ -106,7 +145,7 @@ class SlideLayers(MapLayers, CellLayers):
             interpolation2d="linear" if self.fine else "nearest",
         )
         self._place(layer)
-        if len(levels) > 1:
+        if len(levels) > 1 and ready:
             self._show_backdrop(levels[-1])
 
     def _show_backdrop(self, coarsest: SlideLevel) -> None:
@@ -151,6 +190,8 @@ class SlideLayers(MapLayers, CellLayers):
         layer = self.layer(TILE)
         if layer is not None:
             layer.edge_width = self._outline_um()
+            # napari draws the new width only when it is told.
+            layer.events.edge_width()
 
     def _outline_um(self) -> float:
         return max(self._tile_um / 40, _OUTLINE_PX * self._um_per_px)

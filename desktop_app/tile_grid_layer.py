@@ -75,6 +75,8 @@ class TileGridLayer(OwnedLayers):
         visible = self.seen(field_um) <= MAX_SEEN_TILES
         if visible and not 1 / _WIDTH_STEP < um_per_px / self._drawn_width < _WIDTH_STEP:
             layer.edge_width = self._width_um()
+            # napari draws the new width only when it is told.
+            layer.events.edge_width()
             self._drawn_width = um_per_px
         if layer.visible != visible:
             layer.visible = visible

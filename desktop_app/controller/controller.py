@@ -20,6 +20,7 @@ from desktop_app.controller.looks import LookActions
 from desktop_app.controller.merge import MergeActions
 from desktop_app.controller.overview import OverviewActions
 from desktop_app.controller.projects import ProjectActions
+from desktop_app.controller.reading import ReadingActions
 from desktop_app.controller.region_drawing import DrawingActions
 from desktop_app.controller.region_files import RegionFileActions
 from desktop_app.controller.regions import RegionActions
@@ -44,6 +45,7 @@ class Controller:
 
     def __init__(self, context: Context, live: LiveWorker) -> None:
         self._context = context
+        self.reading = ReadingActions(context)
         self.projects = ProjectActions(context)
         self.features = FeatureActions(context)
         self.annotations = AnnotationActions(context)
@@ -54,7 +56,7 @@ class Controller:
         self.feature_map = FeatureMapActions(context, self.jobs)
         self.jobs.on_pictures = self.examples.refresh
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
-        self.exports = ExportActions(context)
+        self.exports = ExportActions(context, self.reading)
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
         self.undo = UndoActions(context, self.annotations)
@@ -106,6 +108,7 @@ class Controller:
         self.slide_info.close()
         self.inside.close()
         self._context.tasks.close()
+        self.reading.close()
         self._context.layers.clear()
         session = self._context.session
         if session.slide is not None:

@@ -14,9 +14,11 @@ from sae_backend.errors import UserInputError
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.controller.reading import ReadingActions
     from desktop_app.store import Store
 
 TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
+PICTURE_WAIT_S: Final = 20.0
 ANNOTATIONS: Final = "JSON (*.json);;CSV (*.csv);;JSON Lines with numbers (*.jsonl)"
 ABOUT: Final = """# Sparsescope
 
@@ -28,8 +30,8 @@ For research, not for diagnosis. BSD-3-Clause licence.
 class ExportActions:
     """Writes files that the user names."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, reading: ReadingActions) -> None:
+        self._context, self._reading = context, reading
         self.atlas = AtlasActions(context)
         menus = context.window.menus
         menus.export_features_requested.connect(
@@ -89,6 +91,11 @@ class ExportActions:
             title = f"Feature {feature}" + (f": {name}" if name else "")
             limits = self._context.layers.limits
             source += f", SAE {session.features.sae_digest[:12]}"
+        if not self._reading.finish(PICTURE_WAIT_S):
+            raise UserInputError(
+                "The slide is still being read, so the picture would be blurred.",
+                "Wait until the line at the foot says nothing of reading, and export again.",
+            )
         bar = window.viewer.canvas.overlays.scale_bar
         # What lies on the canvas is no part of its picture: napari's scale bar stands in for ours.
         bar.visible = session.slide.info.mpp is not None

@@ -101,7 +101,7 @@ class SecondViewActions:
             if slide is not self._slide:
                 layers.clear()
                 if slide is not None:
-                    layers.show_slide(slide, slide.info.mpp, context.layers.cache)
+                    layers.show_slide(slide, slide.info.mpp, context.layers)
                 self._slide = slide
             self._draw_map(layers)
             self._show_tile()

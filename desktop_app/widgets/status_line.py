@@ -64,6 +64,9 @@ class StatusLine(QWidget):
         self.cursor_at = QLabel()
         self.value = QLabel()
         self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.reading = QLabel()
+        self.reading.setToolTip("Parts of the slide in sight that have not been read from the file yet")
+        self.reading.hide()
         self.job = QLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -80,7 +83,7 @@ class StatusLine(QWidget):
         for part in (self.magnification, self.pixel, self.place, self.cursor_at):
             row.addWidget(part)
         row.addWidget(self.value, 1)
-        for other in (self.job, self.bar, self.cancel, self.device, self.saved):
+        for other in (self.reading, self.job, self.bar, self.cancel, self.device, self.saved):
             row.addWidget(other)
         self._slide_parts = (self.magnification, self.pixel, self.place, self.cursor_at, self.value)
         self.show_slide(None)
@@ -130,6 +133,11 @@ class StatusLine(QWidget):
     def forget_saved(self) -> None:
         """Say nothing of saving: no project, or nothing was changed yet."""
         self.saved.clear()
+
+    def show_reading(self, left: int) -> None:
+        """Say that parts of the slide are waited for; nothing is said of 0."""
+        self.reading.setText(f"Reading the slide, {left:,} parts left" if left else "")
+        self.reading.setVisible(left > 0)
 
     def start_job(self, job: int, title: str) -> None:
         """Show a job that waits for the worker."""

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import WindowStart, open_start
-from desktop_app.layers import SLIDE, tile_corners_um
+from desktop_app.layers import SLIDE, TILE, tile_corners_um
 from desktop_app.owned_layers import TILE_GRID
 from sae_backend.slide import Slide
 from tests.app.conftest import MPP, Parts
@@ -160,3 +162,34 @@ def test_the_middle_of_the_slide_stays_where_it_is(opened: Parts, tmp_path: Path
         middle = ((slide.info.height_px - 1) / 2 * MPP, (slide.info.width_px - 1) / 2 * MPP)
     opened.controller.turn.turn_to(77.0)
     assert opened.window.turned.turn.forward(*middle) == pytest.approx(middle)
+
+
+def canvas_rgb(parts: Parts) -> np.ndarray:
+    QApplication.processEvents()
+    shot = parts.window.viewer.window._qt_viewer.canvas.screenshot().convertToFormat(
+        QImage.Format.Format_RGB888
+    )
+    rows = np.frombuffer(shot.constBits(), np.uint8).reshape(shot.height(), shot.bytesPerLine())
+    return rows[:, : 3 * shot.width()].reshape(shot.height(), shot.width(), 3).astype(int)
+
+
+@pytest.mark.parametrize("what", [TILE, TILE_GRID])
+def test_lines_are_as_wide_on_the_screen_after_a_zoom_as_when_drawn_there(opened: Parts, what: str) -> None:
+    window, session = opened.window, opened.controller._context.session
+    window.menus.heatmap.setChecked(False)
+
+    def draw(on: bool) -> np.ndarray:
+        session.set_tile(0 if on and what == TILE else -1)
+        window.menus.sight.tile_grid.setChecked(on and what == TILE_GRID)
+        return canvas_rgb(opened)
+
+    for first, then in ((2.0, 0.1), (0.1, 2.0)):
+        window.zoom_to(first)
+        window.look_at(25.0, 25.0)
+        draw(True)
+        window.zoom_to(then)
+        zoomed, bare, right = canvas_rgb(opened), draw(False), draw(True)
+        drawn_now, drawn_then = (
+            int((np.abs(shot - bare).max(axis=2) > 20).sum()) for shot in (right, zoomed)
+        )
+        assert drawn_now > 50 and drawn_then == pytest.approx(drawn_now, rel=0.1)
