@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from desktop_app.owned_layers import CELLS, DENSITY, UNITS, OwnedLayers, mixed_colours
@@ -33,6 +34,9 @@ class CellLayers(OwnedLayers):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer)
         self._cells_wanted = True
+        self._table: CellTable | None = None
+        self._hidden_types: frozenset[str] = frozenset()
+        self._step = 1
 
     def _show_points_or_density(self) -> None:
         far = self._um_per_px > FAR_UM_PER_PX
@@ -47,7 +51,8 @@ class CellLayers(OwnedLayers):
         Returns the number of points drawn.
         """
         self.remove_cells()
-        step = max(1, -(-len(table.y_l0) // MAX_DRAWN_CELLS))
+        self._table = table
+        self._step = step = max(1, -(-len(table.y_l0) // MAX_DRAWN_CELLS))
         points = np.stack([table.y_l0[::step], table.x_l0[::step]], axis=1)
         types = table.type_index[::step].astype(int)
         colours = np.array(CELL_COLOURS)[types % len(CELL_COLOURS)]
@@ -61,14 +66,30 @@ class CellLayers(OwnedLayers):
             border_color=list(colours) if len(colours) else "white",
             opacity=0.8,
             units=UNITS,
+            shown=self._seen(table)[types],
         )
         self._place(layer)
         self._show_density(table)
         self._show_points_or_density()
         return len(points)
 
+    def hide_cell_types(self, names: frozenset[str]) -> None:
+        """Draw all types of cell but these, now and on slides to come."""
+        self._hidden_types = names
+        table, layer = self._table, self.layer(CELLS)
+        if table is None or layer is None:
+            return
+        layer.shown = self._seen(table)[table.type_index[:: self._step].astype(int)]
+        self.remove(DENSITY)
+        self._show_density(table)
+        self._show_points_or_density()
+
+    def _seen(self, table: CellTable) -> npt.NDArray[np.bool_]:
+        return np.array([name not in self._hidden_types for name in table.type_names], np.bool_)
+
     def remove_cells(self) -> None:
         """Take the cells away."""
+        self._table = None
         self.remove(CELLS)
         self.remove(DENSITY)
 
@@ -83,6 +104,7 @@ class CellLayers(OwnedLayers):
         shape = (len(table.type_names), int(rows.max()) + 1, int(cols.max()) + 1)
         counts = np.zeros(shape, np.float32)
         np.add.at(counts, (table.type_index.astype(int), rows, cols), 1)
+        counts[~self._seen(table)] = 0
         smooth = gaussian_filter(counts, (0, 1, 1))
         colours = [CELL_COLOURS[i % len(CELL_COLOURS)] for i in range(shape[0])]
         layer = self._viewer.add_image(

@@ -39,7 +39,7 @@ def correlate_request(store: Store, spec: dict[str, Any] | None = None) -> Corre
     if not parts:
         raise CellsError(
             "No analysed slide of this project has cells.",
-            "Import them: Slide > Import cells in the window, or sparsescope cells import SLIDE FILE --project DIR.",
+            "Import them: Cells > Import cells in the window, or sparsescope cells import SLIDE FILE --project DIR.",
         )
     names = tuple(sorted({name for table in tables for name in table.type_names}))
     folder = store.cache_dir / "correlations"

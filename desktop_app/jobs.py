@@ -312,7 +312,7 @@ def features_of(store: Store, analysis: AnalysisRecord) -> FeatureMatrix:
     if analysis.feature_folder is None:
         raise UserInputError(
             "This analysis has embeddings and no features yet.",
-            "Train an SAE (Features > Train in the window, or sparsescope train), or name one (--sae).",
+            "Train an SAE (Analysis > Train in the window, or sparsescope train), or name one (--sae).",
         )
     folder = store.cache_dir / analysis.feature_folder
     if not folder.is_dir():

@@ -268,5 +268,5 @@ def _safetensors(path: Path) -> Recognised:
     return unknown(
         path,
         f"{path.name} holds weights, and they are no autoencoder's.",
-        "Weights of an encoder are chosen with the slide open: Slide > Analyse, Weights.",
+        "Weights of an encoder are chosen with the slide open: Analysis > Analyse, Weights.",
     )

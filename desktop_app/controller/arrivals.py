@@ -209,7 +209,7 @@ class ArrivalActions:
             if self._doors.jobs.encode(store, analysis):
                 return f"{text} Their features are being made."
             self._doors.jobs.show_new(store, analysis)
-            return f"{text} Features > Train a sparse autoencoder turns them into features."
+            return f"{text} Analysis > Train a sparse autoencoder turns them into features."
 
         return self._ask(lambda: take_embeddings(path, store.cache_dir, slides), keep)
 

@@ -88,7 +88,7 @@ class CorrelationActions:
             self._refused(error)
             return
         context.window.menus.cells.setChecked(True)
-        self._features.show_cells()
+        self._features.cells.show()
         self.refresh()
         kinds = ", ".join(f"{count:,} {name}" for name, count in done.type_counts.items())
         context.window.say(" ".join([f"{done.n_cells:,} cells imported: {kinds}.", *done.notes]))
@@ -110,7 +110,7 @@ class CorrelationActions:
             panel.show_rows(store.correlation_rows(newest.id), f"{n} ({meta['unit']})")
             panel.method.setToolTip("\n".join([str(meta["method"]), *map(str, meta["notes"])]))
         elif session.slide_record is not None and store.cells(session.slide_record.id) is None:
-            panel.say("This slide has no cells yet. Slide > Import cells reads GeoJSON, CSV or Parquet.")
+            panel.say("This slide has no cells yet. Cells > Import cells reads GeoJSON, CSV or Parquet.")
         else:
             panel.say("Cells are there. “Correlate” measures which features follow which cell type.")
 

@@ -59,7 +59,7 @@ class DemoActions:
         if record is None:
             return
         demo_steps.give_cells(store, record.id, out)
-        self._features.show_cells()
+        self._features.cells.show()
         if self._context.session.features is not None:
             self._ready()
             return

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from desktop_app import annotation_exchange, export, feature_jsonl
 from desktop_app.controller.atlas import AtlasActions
+from desktop_app.controller.map_words import source_words
 from desktop_app.help_pages import help_page
 from desktop_app.widgets.view_picture import ViewCaption, save_view
 from sae_backend.errors import UserInputError
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QPainter
+
     from desktop_app.controller.context import Context
     from desktop_app.controller.reading import ReadingActions
+    from desktop_app.controller.regions import RegionActions
     from desktop_app.store import Store
 
 TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
@@ -30,8 +34,8 @@ For research, not for diagnosis. BSD-3-Clause licence.
 class ExportActions:
     """Writes files that the user names."""
 
-    def __init__(self, context: Context, reading: ReadingActions) -> None:
-        self._context, self._reading = context, reading
+    def __init__(self, context: Context, reading: ReadingActions, regions: RegionActions) -> None:
+        self._context, self._reading, self._regions = context, reading, regions
         self.atlas = AtlasActions(context)
         menus = context.window.menus
         menus.export_features_requested.connect(
@@ -81,16 +85,12 @@ class ExportActions:
             raise UserInputError("The view is written as PNG.", "Name the file .png.")
         session, window = self._context.session, self._context.window
         assert session.slide is not None
-        analysis, feature = session.analysis, session.feature
+        legend = window.legend
+        shown = legend.shown_map
+        colours = legend.shown_colours
         source = session.slide.info.path.name
-        if analysis is not None:
-            source += f", {analysis.encoder}" + (" (random-weights control)" if analysis.is_control else "")
-        title, limits = "", None
-        if feature is not None and session.features is not None and window.menus.heatmap.isChecked():
-            name = window.features.model.table.note(feature).name
-            title = f"Feature {feature}" + (f": {name}" if name else "")
-            limits = self._context.layers.limits
-            source += f", SAE {session.features.sae_digest[:12]}"
+        if shown is not None or legend.heading != "Slide":
+            source += f", {source_words(self._context)}"
         if not self._reading.finish(PICTURE_WAIT_S):
             raise UserInputError(
                 "The slide is still being read, so the picture would be blurred.",
@@ -101,11 +101,20 @@ class ExportActions:
         bar.visible = session.slide.info.mpp is not None
         shot = window.viewer.screenshot(canvas_only=True, flash=False)
         bar.visible = False
-        save_view(
-            shot,
-            path,
-            ViewCaption(title, source, limits, self._context.layers.look, self._context.layers.is_signed),
-        )
+        names, ratio = self._regions.names, shot.shape[1] / max(1, self._regions.names.width())
+
+        def paint_names(painter: QPainter) -> None:
+            painter.save()
+            painter.scale(ratio, ratio)
+            names.write(painter)
+            painter.restore()
+
+        caption = ViewCaption("", source, None, colours=colours)
+        if shown is not None:
+            caption = ViewCaption(
+                shown.title, source, shown.limits, shown.look, shown.signed, shown.unit, colours
+            )
+        save_view(shot, path, caption, paint_names)
         return True
 
     def show_guide(self, page: str) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from desktop_app import jobs
 from desktop_app.analysis_parts import AnalysisParts, parts_of
+from desktop_app.controller.cells import CellActions
 from desktop_app.controller.firing import firing_rows
 from desktop_app.controller.lists import ListActions
 from desktop_app.controller.map_words import map_legend
 from desktop_app.export import best_correlates
-from desktop_app.layers import CELL_COLOURS, CELLS, HEATMAP, world_to_l0
+from desktop_app.layers import HEATMAP, world_to_l0
 from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
 from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
@@ -34,6 +35,7 @@ class FeatureActions:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.lists = ListActions(context)
+        self.cells = CellActions(context)
         self.parts: AnalysisParts | None = None
         window, session = context.window, context.session
         window.features.feature_requested.connect(session.set_feature)
@@ -52,9 +54,6 @@ class FeatureActions:
         menus.heatmap_toggled.connect(lambda on: layers.set_visible(HEATMAP, on))
         menus.heatmap_toggled.connect(controls.shown.setChecked)
         menus.heatmap_toggled.connect(lambda on: window.legend.set_shown(heat=on))
-        menus.cells_toggled.connect(lambda on: layers.set_visible(CELLS, on))
-        menus.cells_toggled.connect(lambda on: window.legend.set_shown(cells=on))
-        window.legend.set_shown(cells=menus.cells.isChecked())
         menus.legend_toggled.connect(window.legend.set_wanted)
         menus.next_feature_requested.connect(lambda: window.features.step(1))
         menus.previous_feature_requested.connect(lambda: window.features.step(-1))
@@ -144,9 +143,9 @@ class FeatureActions:
         if session.slide is None:
             return "Features appear here once a slide is open and analysed."
         if session.analysis is None:
-            return "This slide is not analysed yet. Slide > Analyse embeds its tiles."
+            return "This slide is not analysed yet. Analysis > Analyse embeds its tiles."
         if session.analysis.feature_folder is None:
-            return "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
+            return "The embeddings are ready. Analysis > Train a sparse autoencoder turns them into features."
         return "The features of this slide cannot be read. Analyse it again."
 
     def pick(self, y_um: float, x_um: float) -> None:
@@ -183,30 +182,7 @@ class FeatureActions:
     def _slide_changed(self, slide: object) -> None:
         del slide
         self.load_analysis()
-        self.show_cells()
-
-    def show_cells(self) -> None:
-        """Draw the cells of the open slide, if the project has any."""
-        session, layers = self._context.session, self._context.layers
-        table = None
-        if session.store is not None and session.slide_record is not None:
-            table = session.store.cells(session.slide_record.id)
-        legend = self._context.window.legend
-        if table is None:
-            layers.remove_cells()
-            legend.show_cells([])
-        else:
-            drawn = layers.show_cells(table)
-            counts = np.bincount(table.type_index, minlength=len(table.type_names))
-            note = f"An even sample of {drawn:,} is drawn." if drawn < len(table.type_index) else ""
-            legend.show_cells(
-                [
-                    (name, CELL_COLOURS[i % len(CELL_COLOURS)], int(counts[i]))
-                    for i, name in enumerate(table.type_names)
-                ],
-                note,
-            )
-            layers.set_visible(CELLS, self._context.window.menus.cells.isChecked())
+        self.cells.show()
 
     def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
         session, window = self._context.session, self._context.window

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from desktop_app.controller.map_words import feature_words, source_words
 from desktop_app.inside_jobs import Wish, occlusion_request, tiles_in_view, token_mosaic, token_request
 from desktop_app.tasks import Pause
+from desktop_app.widgets.legend import MapLegend
 from desktop_app.widgets.texts import number
 from sae_backend.cache import disk_errors
 from sae_backend.errors import SparsescopeError
@@ -204,6 +206,7 @@ class InsideActions:
         limits = (0.0, peak if peak > 0 else 1.0)
         self._context.layers.show_inside(mosaic.image, mosaic.scale_um, mosaic.translate_um, limits)
         self._shown = question
+        self._context.window.legend.show_inside(_legend(self._context, question, limits))
         words = _occlusion_words if question.occlusion else _token_words
         text = words(question, mosaic.scale_um, peak, answer)
         self._context.window.heatmap.show_inside_note(f"{text} {answer['note']}")
@@ -239,6 +242,7 @@ class InsideActions:
     def _clear(self) -> None:
         self._shown = None
         self._context.layers.remove_inside()
+        self._context.window.legend.show_inside(None)
 
     def _new_file(self) -> Path:
         if self._folder is None:
@@ -256,6 +260,17 @@ class InsideActions:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _legend(context: Context, question: _Question, limits: tuple[float, float]) -> MapLegend:
+    look = replace(context.layers.look, log=False, smooth=False)
+    where, unit = (
+        ("inside one tile", "fall where a square is hidden")
+        if question.occlusion
+        else ("inside tiles", "activation at tokens")
+    )
+    title = f"{feature_words(context, question.feature)}, {where}"
+    return MapLegend(title, source_words(context), limits, look, unit=f"{unit} (SAE units)")
+
+
 def _token_words(
     question: _Question, size_um: tuple[float, float], peak: float, answer: dict[str, Any]
 ) -> str:
@@ -263,7 +278,7 @@ def _token_words(
     where = "the tile" if n == 1 else f"the {n} tiles"
     return (
         f"Inside {where} in view: feature {answer['feature']} at squares of {number(size_um[0])} µm (tokens), "
-        f"colours from 0 to {number(peak)} (the bar below is that of whole tiles)."
+        f"colours from 0 to {number(peak)} (the bar below is that of whole tiles, the legend that of tokens)."
     )
 
 

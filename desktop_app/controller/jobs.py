@@ -90,7 +90,7 @@ class JobActions:
             elif not self.encode(store, analysis, options.device):
                 self.show_new(store, analysis)
                 self._context.window.say(
-                    "The embeddings are ready. Features > Train a sparse autoencoder turns them into features."
+                    "The embeddings are ready. Analysis > Train a sparse autoencoder turns them into features."
                 )
 
         self.submit(store, f"Analyse {record.name}", request, keep)
@@ -99,7 +99,7 @@ class JobActions:
         """Ask how to train, and begin."""
         store = self._context.session.store
         if store is None or not store.analyses():
-            self._context.window.say("Training needs an analysed slide: Slide > Analyse.")
+            self._context.window.say("Training needs an analysed slide: Analysis > Analyse.")
             return
         options = self._context.dialogs.train_options()
         if options is not None:

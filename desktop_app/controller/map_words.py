@@ -17,15 +17,22 @@ def feature_words(context: Context, feature: int) -> str:
     return f"Feature {feature}" + (f": {name}" if name else "")
 
 
+def source_words(context: Context) -> str:
+    """Encoder and autoencoder of the analysis that is shown; nothing where there is none."""
+    features, analysis = context.session.features, context.session.analysis
+    if features is None or analysis is None:
+        return ""
+    return f"{analysis.encoder}{' (random weights)' if analysis.is_control else ''}, SAE {features.sae_digest[:8]}"
+
+
 def map_legend(context: Context, feature: int | None, layers: SlideLayers) -> MapLegend | None:
     """Legend of a feature's map as `layers` draw it; None where no feature can be shown."""
     features, analysis = context.session.features, context.session.analysis
     if features is None or feature is None or analysis is None:
         return None
-    control = " (random weights)" if analysis.is_control else ""
     return MapLegend(
         feature_words(context, feature),
-        f"{analysis.encoder}{control}, SAE {features.sae_digest[:8]}",
+        source_words(context),
         layers.limits,
         layers.look,
         layers.is_signed,

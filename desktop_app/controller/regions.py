@@ -39,6 +39,7 @@ class RegionActions:
         self._projects, self._annotations, self._undo = others.projects, others.annotations, others.undo
         window = context.window
         self.layer = RegionLayer(window.viewer)
+        self._others: list[RegionLayer] = []
         canvas = window.viewer.window._qt_viewer.canvas.native
         self.names = RegionNames(canvas, window.viewer, window.turned)
         window.field_changed.connect(lambda *_: self.names.follow())
@@ -49,12 +50,35 @@ class RegionActions:
         panel.delete_requested.connect(self.delete)
         panel.fires_requested.connect(self.show_firing)
         panel.example_requested.connect(self.stand_as_example)
-        menus.regions_toggled.connect(self.layer.set_visible)
+        menus.regions_toggled.connect(self._set_visible)
         menus.regions_toggled.connect(self.names.set_shown)
         menus.region_fires_requested.connect(lambda: self._with_chosen(self.show_firing))
         menus.region_example_requested.connect(lambda: self._with_chosen(self.stand_as_example))
-        window.view_changed.connect(self.layer.follow_view)
+        window.view_changed.connect(self._follow_view)
         context.session.slide_changed.connect(lambda _slide: self.refresh(""))
+
+    def show_also(self, layer: RegionLayer, *, on: bool = True) -> None:
+        """Show the regions in another view of the slide too, or no longer."""
+        if layer in self._others:
+            self._others.remove(layer)
+        if on:
+            self._others.append(layer)
+            layer.set_visible(self._context.window.menus.regions.isChecked())
+            layer.follow_view(self._context.window.um_per_px)
+            slide = self._context.session.slide
+            mpp = slide.info.mpp if slide is not None else None
+            layer.show_regions(self.regions(), mpp, self.layer.chosen)
+
+    def _layers(self) -> tuple[RegionLayer, ...]:
+        return self.layer, *self._others
+
+    def _set_visible(self, visible: bool) -> None:
+        for layer in self._layers():
+            layer.set_visible(visible)
+
+    def _follow_view(self, um_per_px: float) -> None:
+        for layer in self._layers():
+            layer.follow_view(um_per_px)
 
     def open_slide(self) -> tuple[Store, SlideRecord, SlideInfo] | None:
         """The project, the slide's record in it and what is known of the slide; None without a project."""
@@ -81,7 +105,8 @@ class RegionActions:
         mark = panel.chosen if chosen is None else chosen
         mpp = session.slide.info.mpp if session.slide is not None else None
         if self.open_slide() is None:
-            self.layer.show_regions([], mpp)
+            for layer in self._layers():
+                layer.show_regions([], mpp)
             self.names.show_names([])
             panel.say(
                 "Open a slide to draw regions on it."
@@ -91,7 +116,8 @@ class RegionActions:
             return
         regions = self.regions()
         px_area = 1.0 if mpp is None else mpp * mpp * 1e-6
-        self.layer.show_regions(regions, mpp, mark)
+        for layer in self._layers():
+            layer.show_regions(regions, mpp, mark)
         self._show_names(regions)
         panel.show_regions(
             [
@@ -104,7 +130,8 @@ class RegionActions:
 
     def _choose(self, uid: str) -> None:
         if uid != self.layer.chosen:
-            self.layer.choose(uid)
+            for layer in self._layers():
+                layer.choose(uid)
             self._show_names(self.regions())
 
     def _show_names(self, regions: Sequence[RegionRecord]) -> None:
@@ -210,7 +237,7 @@ class RegionActions:
             return
         window.show_panel("Fires here")
         if features is None:
-            window.fires_here.say("Features appear here once the slide is analysed: Slide > Analyse.")
+            window.fires_here.say("Features appear here once the slide is analysed: Analysis > Analyse.")
             return
         firing = region_firing(features, region.polygons_l0)
         words = region_words(region.name, region.kind)

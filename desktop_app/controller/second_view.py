@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from desktop_app.controller.map_words import map_legend
 from desktop_app.layers import CELLS, HEATMAP, TILE, SlideLayers
+from desktop_app.region_layer import RegionLayer
 from desktop_app.tile_grid_layer import TileGridLayer
 from sae_backend.heatmap import heatmap
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.controller.regions import RegionActions
     from desktop_app.heat_look import HeatLook
     from desktop_app.widgets.second_view import SecondView
     from sae_backend.slide import Slide
@@ -22,8 +24,9 @@ class SecondViewActions:
     Colours, scale and opacity of the map are those of the first view; the limits are those of its own feature.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, regions: RegionActions) -> None:
+        self._context, self._regions = context, regions
+        self._region_layer: RegionLayer | None = None
         self._layers: SlideLayers | None = None
         self._grid: TileGridLayer | None = None
         self._slide: Slide | None = None
@@ -41,6 +44,7 @@ class SecondViewActions:
         window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
         menus.heatmap_toggled.connect(lambda _on: self._show_what_is_wanted())
         menus.cells_toggled.connect(lambda _on: self._show_cells())
+        menus.cell_types.hidden_changed.connect(self._hide_types)
         menus.legend_toggled.connect(lambda _on: self._say())
         entries.tile_grid_toggled.connect(lambda _on: self._show_grid())
         window.field_changed.connect(lambda *_: self._follow_grid())
@@ -103,6 +107,8 @@ class SecondViewActions:
                 if slide is not None:
                     layers.show_slide(slide, slide.info.mpp, context.layers)
                 self._slide = slide
+                if self._region_layer is not None:
+                    self._regions.show_also(self._region_layer, on=slide is not None)
             self._draw_map(layers)
             self._show_tile()
             self._show_cells()
@@ -124,7 +130,9 @@ class SecondViewActions:
         second = window.views.open_second()
         if self._layers is None:
             self._layers, self._grid = SlideLayers(second.viewer), TileGridLayer(second.viewer)
+            self._region_layer = RegionLayer(second.viewer)
             self._layers.fine = self._context.layers.fine
+            self._layers.hide_cell_types(window.menus.cell_types.hidden)
             self._layers.on_read_error = self._context.layers.on_read_error
             second.slide_clicked.connect(window.slide_clicked)
             second.cursor_moved.connect(window.cursor_moved)
@@ -134,6 +142,8 @@ class SecondViewActions:
 
     def _let_go(self) -> None:
         self._slide = None
+        if self._region_layer is not None:
+            self._regions.show_also(self._region_layer, on=False)
         if self._layers is not None:
             self._layers.clear()
 
@@ -165,6 +175,10 @@ class SecondViewActions:
             if table is not None:
                 layers.show_cells(table)
         layers.set_visible(CELLS, wanted)
+
+    def _hide_types(self, names: frozenset[str]) -> None:
+        if self._layers is not None:
+            self._layers.hide_cell_types(names)
 
     def _show_tile(self) -> None:
         session, layers = self._context.session, self._layers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from desktop_app.controller.map_words import feature_words, source_words
 from sae_backend.heatmap import heatmap
 
 if TYPE_CHECKING:
@@ -74,9 +75,8 @@ class TogetherActions:
         maps = []
         for number, colour in zip(chosen, COLOURS, strict=False):
             assert features is not None
-            name = window.features.model.table.note(number).name
-            words.append((f"Feature {number}" + (f": {name}" if name else ""), colour))
+            words.append((feature_words(self._context, number), colour))
             maps.append((heatmap(features, number), colour))
         self._context.layers.show_together(maps)
         window.heatmap.show_together(words)
-        window.legend.show_together(words)
+        window.legend.show_together(words, source_words(self._context))

@@ -149,7 +149,7 @@ class CorrelationsPanel(QWidget):
         self.splitter.setStretchFactor(1, 3)
         self.splitter.setSizes([560, 240])
         self.pages = EmptyState(
-            self.splitter, "Correlations need cells: Slide > Import cells, then Correlate."
+            self.splitter, "Correlations need cells: Cells > Import cells, then Correlate."
         )
         row = QHBoxLayout()
         row.addWidget(self.statistic)

@@ -91,7 +91,7 @@ class JobsPanel(QWidget):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(page)
-        self.pages = EmptyState(scroll, "No jobs yet. Slide > Analyse starts one.")
+        self.pages = EmptyState(scroll, "No jobs yet. Analysis > Analyse starts one.")
         column = QVBoxLayout(self)
         column.addWidget(self.worker)
         column.addWidget(self.pages)

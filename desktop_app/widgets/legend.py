@@ -15,7 +15,7 @@ from desktop_app.widgets.texts import number
 
 WIDTH_PX: Final = 268
 ROOM_PX: Final = (420, 480)
-"""On a canvas less high or less wide than this only title, bar and unit are painted."""
+"""On a canvas less high or less wide than this the unit stands below the bar, not in a line of its own."""
 
 _PAD: Final = 8
 _BAR_PX: Final = 12
@@ -48,7 +48,9 @@ class Legend(QWidget):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.map: MapLegend | None = None
+        self.inside: MapLegend | None = None
         self.together: tuple[tuple[str, str], ...] = ()
+        self.together_source = ""
         self.cells: tuple[tuple[str, str, int], ...] = ()
         self.note = ""
         self._map_shown = self._cells_shown = self._wanted = True
@@ -61,9 +63,14 @@ class Legend(QWidget):
         self.map = legend
         self._changed()
 
-    def show_together(self, features: Sequence[tuple[str, str]]) -> None:
-        """Show features as (words, colour) in place of the colour bar."""
-        self.together = tuple(features)
+    def show_inside(self, legend: MapLegend | None) -> None:
+        """Show what the map inside tiles means, in place of the other maps' meaning; None where it is not seen."""
+        self.inside = legend
+        self._changed()
+
+    def show_together(self, features: Sequence[tuple[str, str]], source: str = "") -> None:
+        """Show features as (words, colour) of an encoder and SAE in place of the colour bar."""
+        self.together, self.together_source = tuple(features), source
         self._changed()
 
     def show_cells(self, kinds: Sequence[tuple[str, str, int]], note: str = "") -> None:
@@ -85,9 +92,27 @@ class Legend(QWidget):
     @property
     def heading(self) -> str:
         """What the canvas shows, in one line: a feature, several, or the slide alone."""
-        if self._map_shown and self.together:
+        if self._several:
             return "; ".join(words for words, _ in self.together)
-        return self.map.title if self._map_shown and self.map is not None else "Slide"
+        return self.shown_map.title if self.shown_map is not None else "Slide"
+
+    @property
+    def shown_map(self) -> MapLegend | None:
+        """The map whose colour bar is painted, None where there is none to be seen."""
+        if not self._map_shown or self._several:
+            return None
+        return self.inside or self.map
+
+    @property
+    def shown_colours(self) -> tuple[tuple[str, str], ...]:
+        """Features and types of cell that are seen in a colour of their own, as (words, colour)."""
+        features = self.together if self._several else ()
+        cells = self.cells if self._cells_shown else ()
+        return (*features, *((f"{name} {count:,}", colour) for name, colour, count in cells))
+
+    @property
+    def _several(self) -> bool:
+        return self._map_shown and bool(self.together) and self.inside is None
 
     @property
     def text(self) -> str:
@@ -96,10 +121,11 @@ class Legend(QWidget):
 
     def _lines(self) -> list[str]:
         lines: list[str] = []
-        if self._map_shown and self.together:
-            lines += [words for words, _ in self.together]
-        elif self._map_shown and self.map is not None:
-            lines += [self.map.title, self.map.unit, self.map.source]
+        one = self.shown_map
+        if self._several:
+            lines += [words for words, _ in self.together] + [self.together_source]
+        elif one is not None:
+            lines += [one.title, one.unit, one.source]
         if self._cells_shown and self.cells:
             lines += [f"{name} {count:,}" for name, _, count in self.cells] + [self.note]
         return lines
@@ -135,10 +161,10 @@ class Legend(QWidget):
         """Return the size that the lines need."""
         line = self._line_px()
         height = 0
-        if self._map_shown and self.together:
-            height += len(self.together) * line
-        elif self._map_shown and self.map is not None:
-            height += (2 if self._short else 4) * line + _BAR_PX + 6
+        if self._several:
+            height += (len(self.together) + bool(self.together_source)) * line
+        elif self.shown_map is not None:
+            height += (3 if self._short else 4) * line + _BAR_PX + 6
         if self._cells_shown and self.cells:
             height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
         return QSize(WIDTH_PX, height + 2 * _PAD)
@@ -160,10 +186,14 @@ class Legend(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.drawRoundedRect(self.rect(), 5, 5)
         top = float(_PAD)
-        if self._map_shown and self.together:
+        one = self.shown_map
+        if self._several:
             top = self._paint_swatches(painter, top, [(w, c) for w, c in self.together], columns=1)
-        elif self._map_shown and self.map is not None:
-            top = self._paint_map(painter, top, self.map)
+            if self.together_source:
+                self._write(painter, top, self.together_source)
+                top += self._line_px()
+        elif one is not None:
+            top = self._paint_map(painter, top, one)
         if self._cells_shown and self.cells:
             entries = [(f"{name} {count:,}", colour) for name, colour, count in self.cells]
             top = self._paint_swatches(painter, top, entries, columns=self._cell_columns())
@@ -191,10 +221,9 @@ class Legend(QWidget):
         words = f"{legend.unit}{', log' if scale else ''}" if self._short else f"{scale} {half}".strip()
         painter.drawText(below, _MIDDLE, words)
         top += self._line_px()
-        if self._short:
-            return top + 3
-        self._write(painter, top, legend.unit)
-        top += self._line_px()
+        if not self._short:
+            self._write(painter, top, legend.unit)
+            top += self._line_px()
         self._write(painter, top, legend.source)
         return top + self._line_px() + 3
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
 
+from desktop_app.widgets.cell_entries import CellEntries
 from desktop_app.widgets.view_entries import ViewEntries
 
 if TYPE_CHECKING:
@@ -84,9 +85,6 @@ class Menus(QObject):
         self._add(slide, "Add slide…", self.open_slide_requested)
         self._add(slide, "Pixel size…", self.pixel_size_requested)
         self._add(slide, "Slide information…", self.slide_information_requested)
-        slide.addSeparator()
-        self._add(slide, "Analyse…", self.analyze_requested)
-        self._add(slide, "Import cells…", self.import_cells_requested)
         features = bar.addMenu("F&eatures")
         self._add(features, "Next feature", self.next_feature_requested, "J")
         self._add(features, "Previous feature", self.previous_feature_requested, "K")
@@ -107,11 +105,16 @@ class Menus(QObject):
         self._add(features, "Let the picked tile stand as an example", self.example_requested, "E")
         self._add(features, "Accept and go to the next without a name", self.accept_requested, "Return")
         self._add(features, "Vocabulary of concepts…", self.vocabulary_requested)
-        features.addSeparator()
-        self._add(features, "Train a sparse autoencoder…", self.train_requested)
-        self._tools()
+        cells = bar.addMenu("&Cells")
+        cells.addAction(self.cells)
+        self.cell_types = CellEntries(cells, self)
+        cells.addSeparator()
+        self._add(cells, "Import cells…", self.import_cells_requested)
         analysis = bar.addMenu("&Analysis")
+        self._add(analysis, "Analyse the slide…", self.analyze_requested)
+        self._add(analysis, "Train a sparse autoencoder…", self.train_requested)
         self._add(analysis, "Correlate features with cells", self.correlate_requested)
+        self._tools()
         self._help()
 
     def _file(self) -> None:

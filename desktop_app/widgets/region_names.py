@@ -105,8 +105,16 @@ class RegionNames(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Write the names."""
         del event
-        boxes = self.boxes()
         painter = QPainter(self)
+        self.write(painter)
+        painter.end()
+
+    def write(self, painter: QPainter) -> None:
+        """Write the names with a painter whose px are those of the canvas; nothing where they are not shown."""
+        if not self._shown:
+            return
+        boxes = self.boxes()
+        painter.setFont(self.font())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for one in self._named:
             box = boxes.get(one.uid)
@@ -116,7 +124,6 @@ class RegionNames(QWidget):
                 painter.drawRoundedRect(box, 3, 3)
                 painter.setPen(QColor(one.colour))
                 painter.drawText(box, Qt.AlignmentFlag.AlignCenter, one.name)
-        painter.end()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Cover the canvas whatever its size."""

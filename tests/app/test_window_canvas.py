@@ -62,13 +62,14 @@ def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> N
         QTest.keyClick(window.features.view, KEY.Key_C)
     assert opened.controller.together.features == (4, 5, 6)
     assert TOGETHER in opened.layers and not window.viewer.layers[HEATMAP].visible
-    assert window.legend.text.splitlines() == ["Feature 4", "Feature 5", "Feature 6"]
+    source = "control:random-vit (random weights), SAE 5ae5ae5a"
+    assert window.legend.text.splitlines() == ["Feature 4", "Feature 5", "Feature 6", source]
     opened.controller.select_feature(7)
     QTest.keyClick(window.features.view, KEY.Key_C)
     assert "together already" in window.notice.text
     opened.controller.select_feature(5)
     QTest.keyClick(window.features.view, KEY.Key_C)
-    assert window.legend.text.splitlines() == ["Feature 4", "Feature 6"]
+    assert window.legend.text.splitlines() == ["Feature 4", "Feature 6", source]
     window.heatmap.alone.click()
     assert TOGETHER not in opened.layers and window.viewer.layers[HEATMAP].visible
     assert window.legend.text.startswith("Feature 5")

@@ -120,10 +120,14 @@ def test_what_is_in_view_is_asked_when_the_view_rests(live: Live, qtbot: QtBot) 
     assert (live.layer.data == 2.5).all()
     assert "12.5 µm" in live.note and "2.5" in live.note and "A note." in live.note
     assert live.window.heatmap.inside_note.isVisible()
+    legend = live.window.legend
+    assert legend.text.splitlines()[:2] == ["Feature 4, inside tiles", "activation at tokens (SAE units)"]
+    assert legend.shown_map.limits == (0.0, 2.5)
     assert not Path(request.out_file).exists()
     live.window.menus.inside.setChecked(False)
     assert live.layer is None and live.note == ""
     assert live.window.viewer.layers[HEATMAP].visible
+    assert legend.text.startswith("Feature 4\n") and legend.shown_map is legend.map
 
 
 def test_a_stale_answer_is_dropped_and_the_newest_question_asked(live: Live, qtbot: QtBot) -> None:
