@@ -7,9 +7,9 @@ from typing import Final
 
 from desktop_app.jobs import AnalyzeOptions, import_cells
 from desktop_app.store import Store
-from sae_backend.demo import truth
 from sae_backend.demo.specs import SlideSpec
-from sae_backend.demo.truth import TruthFiles, truth_files
+from sae_backend.demo.truth_files import TruthFiles, truth_files
+from sae_backend.demo.truth_files import is_drawn as slide_is_drawn
 from sae_backend.errors import SparsescopeError
 from sae_backend.shipped import SHIPPED_ENCODER, sae_folder, scoreboard_followers
 
@@ -28,7 +28,7 @@ def demo_paths(out: Path) -> tuple[Path, TruthFiles]:
 
 def is_drawn(out: Path) -> bool:
     """Whether the slide is there, whole, and the one that this version draws."""
-    return truth.is_drawn(out, DEMO_SLIDE)
+    return slide_is_drawn(out, DEMO_SLIDE)
 
 
 def open_project(out: Path) -> Store:

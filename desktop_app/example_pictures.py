@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from desktop_app.figures import tile_pixels
 from desktop_app.jobs import features_of
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CacheError, SparsescopeError
 from sae_backend.examples import LEVELS, Example, Level, find_examples, find_levels
 from sae_backend.features import FeatureMatrix
 from sae_backend.look_alikes import CentredVectors
+from sae_backend.pyramid import tile_pixels
 from sae_backend.slide import Slide
 from sae_backend.thumbnails import Thumbnails, thumbnail_folder
 

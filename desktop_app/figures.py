@@ -6,19 +6,19 @@ import io
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from sae_backend.cache import disk_errors
 from sae_backend.heatmap import Heatmap
-from sae_backend.pyramid import read_box
-from sae_backend.slide import Slide, TileStatus
+from sae_backend.pyramid import tile_pixels
+from sae_backend.slide import Slide
 from sae_backend.tiles import TileGrid
+
+if TYPE_CHECKING:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
 COLOUR_MAP: Final = "viridis"
 _SCALE_LENGTHS_UM: Final = tuple(m * 10.0**e for e in range(5) for m in (1, 2, 5))
@@ -60,8 +60,7 @@ def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opaci
     mpp = info.require_mpp()
     height_um, width_um = info.height_px * mpp, info.width_px * mpp
     backdrop = slide.thumbnail(_BACKDROP_PX)
-    figure = Figure(figsize=(9.5, 8.0 * min(height_um / width_um, 1.6) + 1.6), layout="constrained", dpi=130)
-    FigureCanvasAgg(figure)
+    figure = _figure(figsize=(9.5, 8.0 * min(height_um / width_um, 1.6) + 1.6), layout="constrained", dpi=130)
     axes = figure.add_subplot()
     # Half a pixel: napari's world puts the centre of the first pixel at 0, its edge at -mpp / 2.
     edge = -mpp / 2
@@ -101,6 +100,16 @@ def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opaci
     _save(figure, path)
 
 
+def _figure(**how: Any) -> Figure:
+    # matplotlib takes a quarter of a second to load, and the window must not wait for pictures in files.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(**how)
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def _draw_scale_bar(axes: mpl.axes.Axes, width_um: float, height_um: float) -> None:
     length = scale_bar_um(width_um)
     x, y = 0.03 * width_um, 0.96 * height_um
@@ -119,8 +128,7 @@ def _draw_scale_bar(axes: mpl.axes.Axes, width_um: float, height_um: float) -> N
 
 def gallery_png(slide: Slide, grid: TileGrid, tiles: list[tuple[int, float]], path: Path, title: str) -> None:
     """Write a PNG of tiles, given as (index, activation), each with its value."""
-    figure = Figure(figsize=(9.5, 1.75 * ((len(tiles) + 5) // 6) + 0.4), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
+    figure = _figure(figsize=(9.5, 1.75 * ((len(tiles) + 5) // 6) + 0.4), layout="constrained", dpi=110)
     for place, (tile, value) in enumerate(tiles):
         axes = figure.add_subplot((len(tiles) + 5) // 6, 6, place + 1)
         axes.imshow(tile_pixels(slide, grid, tile))
@@ -128,14 +136,6 @@ def gallery_png(slide: Slide, grid: TileGrid, tiles: list[tuple[int, float]], pa
         axes.set_axis_off()
     figure.suptitle(title, x=0.02, ha="left", fontsize=10)
     _save(figure, path)
-
-
-def tile_pixels(slide: Slide, grid: TileGrid, tile: int) -> npt.NDArray[np.uint8]:
-    """Pixels (tile_px, tile_px, 3) of one tile as the encoder saw it."""
-    y, x = grid.origins_l0()[tile]
-    side = grid.spec.tile_px
-    found = read_box(slide, (float(y), float(x), grid.tile_l0, grid.tile_l0), (side, side))
-    return found.rgb if found.status == TileStatus.OK else np.full((side, side, 3), 200, np.uint8)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -19,7 +19,7 @@ from sae_backend.demo.artefacts import ARTEFACTS
 from sae_backend.demo.regions import COARSE_PX
 from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort
-from sae_backend.demo.truth import is_drawn, truth_files
+from sae_backend.demo.truth_files import is_drawn, truth_files
 from sae_backend.demo.world import CELL_TYPES, RECORDED_TYPES, Drawing
 from sae_backend.embeddings import Embeddings
 from sae_backend.features import FeatureMatrix

@@ -14,6 +14,7 @@ from sae_backend.slide import RegionRead, TileStatus
 
 if TYPE_CHECKING:
     from sae_backend.slide import Slide, SlideInfo
+    from sae_backend.tiles import TileGrid
 
 _BAND_PX = 64_000_000
 _SMALLEST_PIECE_PX = 24
@@ -123,3 +124,11 @@ def read_view(slide: Slide, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8
             cols = [(x, w)] if w == 1 else [(x, w // 2), (x + w // 2, w - w // 2)]
             pieces.extend((a, b, c, d) for a, c in rows for b, d in cols)
     return rgb, corrupt
+
+
+def tile_pixels(slide: Slide, grid: TileGrid, tile: int) -> npt.NDArray[np.uint8]:
+    """Pixels (tile_px, tile_px, 3) of one tile as the encoder saw it."""
+    y, x = grid.origins_l0()[tile]
+    side = grid.spec.tile_px
+    found = read_box(slide, (float(y), float(x), grid.tile_l0, grid.tile_l0), (side, side))
+    return found.rgb if found.status == TileStatus.OK else np.full((side, side, 3), 200, np.uint8)

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.color import rgb2hsv
-from skimage.filters import gaussian, threshold_otsu
-from skimage.measure import approximate_polygon, find_contours
-from skimage.morphology import closing, disk, remove_small_holes, remove_small_objects
 
 if TYPE_CHECKING:
     from sae_backend.slide import Slide
@@ -62,6 +58,11 @@ def find_tissue(slide: Slide) -> TissueMask:
     0.10; then gaps are closed, specks below 0.02 % of the view dropped and holes below 0.1 % filled.
     Where the view is corrupt counts as tissue.
     """
+    # scikit-image takes half a second to load, and the window must not wait for it.
+    from skimage.color import rgb2hsv
+    from skimage.filters import gaussian, threshold_otsu
+    from skimage.morphology import closing, disk, remove_small_holes, remove_small_objects
+
     view, corrupt = slide.view(THUMBNAIL_PX)
     saturation = gaussian(rgb2hsv(view)[..., 1], sigma=2.0)
     # Near-black pixels (pen, missing tiles) have a saturation without meaning.
@@ -79,6 +80,8 @@ def find_tissue(slide: Slide) -> TissueMask:
 
 
 def _outlines(mask: npt.NDArray[np.bool_], downsample: float) -> tuple[npt.NDArray[np.float64], ...]:
+    from skimage.measure import approximate_polygon, find_contours
+
     padded = np.pad(mask, 1).astype(np.float32)
     outlines = []
     for contour in find_contours(padded, 0.5):

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from desktop_app.atlas.source import AtlasSource
 from desktop_app.feature_facts import FeatureFacts, FiringTile, feature_facts
-from desktop_app.figures import COLOUR_MAP, tile_pixels
+from desktop_app.figures import COLOUR_MAP
 from desktop_app.store import AnnotationRecord, CommentRecord, CorrelationRow
 from sae_backend.errors import CancelledError
 from sae_backend.heatmap import Heatmap, heatmap
-from sae_backend.pyramid import resample
+from sae_backend.pyramid import resample, tile_pixels
 from sae_backend.slide import Slide
 
 N_TILES: Final = 6

@@ -10,10 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-
 from desktop_app.store.engine import Database, damaged_error, sqlite_errors
 from sae_backend.errors import StoreError
 
@@ -38,6 +34,9 @@ def prepare(file: Path, migrations: Path = MIGRATIONS) -> None:
         When it is not a project, damaged, of a newer version (then left byte for byte), or cannot
         be written.
     """
+    # Alembic takes longer to load than a project to open, and a window without a project has no use for it.
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory(str(migrations))
     revision = read_revision(file)
     known = {script.revision for script in scripts.walk_revisions()}
@@ -54,6 +53,9 @@ def prepare(file: Path, migrations: Path = MIGRATIONS) -> None:
 
 def migrate(file: Path, migrations: Path = MIGRATIONS) -> None:
     """Apply the missing revisions, creating the file where there is none, in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     # Alembic interpolates its options, so a percent sign in the path has to be doubled.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))

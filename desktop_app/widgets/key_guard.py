@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
+from napari.utils.shortcuts import default_shortcuts
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -22,16 +23,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+_PORTABLE: Final = QKeySequence.SequenceFormat.PortableText
+LEFT_TO_NAPARI: Final = "Space"
+"""Held, it moves the slide while a tool is in use."""
+
 BLOCKED: Final = frozenset(
-    [
-        *"1234567",
-        *("A", "B", "C", "D", "E", "F", "I", "L", "M", "O", "P", "R", "S", "T", "V", "X", "Y", "Z"),
-        *("Shift+A", "Shift+L", "Shift+P", "Shift+V", "Ctrl+A", "Ctrl+C", "Ctrl+V"),
-        *("Del", "Backspace", "Ctrl+Del", "Ctrl+Backspace", "Return", "Enter"),
-        *("Ctrl+E", "Ctrl+T", "Ctrl+Y", "Ctrl+G", "Ctrl+Shift+C", "Left", "Right", "[", "]"),
-    ]
-)
-"""Bindings of napari 0.9 that edit, delete, transform, roll axes or go to 3-D."""
+    QKeySequence(str(key)).toString(_PORTABLE) for keys in default_shortcuts.values() for key in keys
+).union(["Return"]) - {LEFT_TO_NAPARI}
+"""Bindings of the napari in use: they delete, edit, transform, hide layers, roll axes, go to 3-D, change the theme."""
 
 OWN_KEYS: Final = "own_keys"
 """Property of a list: the keys that it keeps for itself, as a list of portable texts."""
@@ -137,7 +136,7 @@ class KeyGuard(QObject):
 
 
 def _portable(event: QKeyEvent) -> str:
-    text = QKeySequence(event.keyCombination()).toString(QKeySequence.SequenceFormat.PortableText)
+    text = QKeySequence(event.keyCombination()).toString(_PORTABLE)
     sign = text.removeprefix("Shift+")
     # Which signs need Shift depends on the keyboard: "?" nearly always, "/" on many.
     return sign if len(sign) == 1 and not sign.isalnum() else text

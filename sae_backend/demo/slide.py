@@ -14,7 +14,8 @@ import tifffile
 
 from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.specs import SlideSpec
-from sae_backend.demo.truth import TruthFiles, write_truth
+from sae_backend.demo.truth import write_truth
+from sae_backend.demo.truth_files import TruthFiles
 from sae_backend.demo.world import DEMO_MPP, Drawing
 from sae_backend.errors import CacheError
 

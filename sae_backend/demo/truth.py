@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -14,13 +13,11 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from skimage.measure import approximate_polygon, find_contours
 
 from sae_backend.demo.domains import REGIONS
 from sae_backend.demo.regions import COARSE_PX
-from sae_backend.demo.specs import SlideSpec
+from sae_backend.demo.truth_files import TruthFiles, truth_files
 from sae_backend.demo.world import RECORDED_TYPES, Cells, Drawing
-from sae_backend.errors import UserInputError
 
 _OUTLINE_POINTS: Final = 12
 _CHUNK: Final = 20_000
@@ -29,47 +26,6 @@ _CELL_COLORS: Final = ((112, 56, 188), (20, 120, 180), (40, 150, 60), (200, 0, 0
 _REGION_COLORS: Final = ((230, 180, 200), (80, 160, 200), (200, 60, 60), (170, 80, 30), (120, 60, 60),
                          (90, 60, 170), (220, 200, 120))  # fmt: skip
 _MIN_REGION_PX2: Final = 4_096
-
-
-@dataclass(frozen=True)
-class TruthFiles:
-    """What is known about a slide.
-
-    Attributes
-    ----------
-    cells_table
-        Parquet with x, y (level-0 px) and type.
-    cells_geojson, regions_geojson
-        For QuPath: nuclei as detections, regions and artefacts as annotations.
-    settings
-        JSON with the spec and the number of cells of each type.
-    """
-
-    cells_table: Path
-    cells_geojson: Path
-    regions_geojson: Path
-    settings: Path
-
-
-def truth_files(folder: Path, name: str) -> TruthFiles:
-    """Names of the files of a slide."""
-    return TruthFiles(
-        folder / f"{name}.cells.parquet",
-        folder / f"{name}.geojson",
-        folder / f"{name}.regions.geojson",
-        folder / f"{name}.json",
-    )
-
-
-def is_drawn(folder: Path, spec: SlideSpec) -> bool:
-    """Whether a slide is there, whole, and the one that this version of the world draws from the spec."""
-    try:
-        # The settings are written last, so a slide with settings is whole.
-        record = json.loads(truth_files(folder, spec.name).settings.read_text(encoding="utf-8"))
-        return (folder / f"{spec.name}.tiff").exists() and SlideSpec.from_json(record["spec"]) == spec
-    except (OSError, ValueError, KeyError, TypeError, UserInputError):
-        # Whatever is wrong with it, drawing it anew puts it right.
-        return False
 
 
 def write_truth(folder: Path, drawing: Drawing) -> TruthFiles:
@@ -151,6 +107,8 @@ def _region_features(drawing: Drawing) -> Iterator[dict[str, object]]:
 
 def _rings(field: npt.NDArray[np.float64]) -> Iterator[list[list[float]]]:
     """Closed outlines (x, y) in level-0 px of where a coarse field is positive; holes are left out."""
+    from skimage.measure import approximate_polygon, find_contours
+
     for line in find_contours(np.pad(field, 1, constant_values=-0.5), 0.0):
         points = approximate_polygon((line - 0.5) * COARSE_PX, 6.0)
         y, x = points.T

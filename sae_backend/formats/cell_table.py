@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -183,8 +182,11 @@ def _read_csv(data: bytes, columns: list[str], delimiter: str, name: str) -> Any
         raise CellsError(f"{name} is not a proper table: {_first_line(error)}", _HEADER_HINT) from error
     # Spreadsheets that split fields by semicolons write decimal commas.
     if delimiter == ";":
+        # Half of what Arrow takes to load; only tables of this kind need it.
+        from pyarrow import compute
+
         for i in range(2):
-            table = table.set_column(i, columns[i], pc.replace_substring(table.column(i), ",", "."))
+            table = table.set_column(i, columns[i], compute.replace_substring(table.column(i), ",", "."))
     return table
 
 
@@ -210,8 +212,10 @@ def _floats(table: Any, column: str, name: str) -> npt.NDArray[np.float64]:
     values = table.column(column)
     try:
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            values = pc.utf8_trim_whitespace(values)
-        numbers = np.array(pc.cast(values, pa.float64()).to_numpy(), np.float64)
+            from pyarrow import compute
+
+            values = compute.utf8_trim_whitespace(values)
+        numbers = np.array(values.cast(pa.float64()).to_numpy(), np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise CellsError(
             f"Column {column!r} of {name} holds something that is no number: {_first_line(error)}",
@@ -229,5 +233,5 @@ def _floats(table: Any, column: str, name: str) -> npt.NDArray[np.float64]:
 def _labels(table: Any, column: str) -> list[str]:
     values = table.column(column)
     if pa.types.is_dictionary(values.type):
-        values = pc.cast(values, values.type.value_type)
+        values = values.cast(values.type.value_type)
     return ["" if value is None else str(value) for value in values.to_pylist()]

@@ -19,13 +19,13 @@ from desktop_app.atlas import AtlasChoice, AtlasSource, collect, write_atlas
 from desktop_app.atlas.lettering import printable, width_pt, wrapped
 from desktop_app.atlas.pages import atlas_pages, make_page, read_backdrop
 from desktop_app.feature_facts import feature_facts
-from desktop_app.figures import tile_pixels
 from desktop_app.jobs import open_slide
 from desktop_app.store import NewCorrelation, Store
 from desktop_app.words import CONTROL_NOTICE
 from sae_backend.demo.recognise import is_generated
 from sae_backend.demo.slide import write_demo_slide
 from sae_backend.errors import CancelledError, SlideError, UserInputError
+from sae_backend.pyramid import tile_pixels
 from sae_backend.slide import Slide
 from tests.app.command_line import Commands, assert_refused
 from tests.app.conftest import Parts

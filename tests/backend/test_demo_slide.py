@@ -22,7 +22,7 @@ from sae_backend.demo.scanners import SCANNERS
 from sae_backend.demo.slide import DemoSlide, draw_slide, write_demo_slide
 from sae_backend.demo.specs import CohortSpec, SlideSpec, cohort, paired_scans
 from sae_backend.demo.stains import Stain
-from sae_backend.demo.truth import is_drawn
+from sae_backend.demo.truth_files import is_drawn
 from sae_backend.demo.world import RECORDED_TYPES, Drawing
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.slide import Slide

@@ -26,7 +26,7 @@ from sae_backend.compute.pretrain.views import Pieces, ViewSpec, look, pair_corn
 from sae_backend.compute.small_vit import MEAN, PATCH_PX, STD, SmallVit, random_state
 from sae_backend.demo.slide import draw_slide
 from sae_backend.demo.specs import CohortSpec, cohort
-from sae_backend.demo.truth import is_drawn
+from sae_backend.demo.truth_files import is_drawn
 from sae_backend.errors import WeightsError
 from sae_backend.slide import Slide
 from sae_backend.tissue import find_tissue
