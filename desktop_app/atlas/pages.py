@@ -16,7 +16,7 @@ from desktop_app.figures import COLOUR_MAP
 from desktop_app.store import AnnotationRecord, CommentRecord, CorrelationRow
 from sae_backend.errors import CancelledError
 from sae_backend.heatmap import Heatmap, heatmap
-from sae_backend.pyramid import resample, tile_pixels
+from sae_backend.pyramid import read_box, resample, tile_pixels
 from sae_backend.slide import Slide
 
 N_TILES: Final = 6
@@ -52,15 +52,15 @@ class AtlasMap:
 
 @dataclass(frozen=True)
 class AtlasTile:
-    """A tile with its pixels, uint8 (h, w, 3)."""
+    """A tile with its pixels, uint8 (h, w, 3); `place` is None for a region, which has no value of its own."""
 
-    place: FiringTile
+    place: FiringTile | None
     rgb: Rgb
 
 
 @dataclass(frozen=True)
 class AtlasPage:
-    """Everything about one feature."""
+    """Everything about one feature; `n_chosen_unseen` examples lie on other slides or are beyond those pictured."""
 
     title: str
     note: AnnotationRecord
@@ -69,6 +69,8 @@ class AtlasPage:
     map: AtlasMap
     strongest: tuple[AtlasTile, ...]
     weaker: tuple[AtlasTile, ...]
+    chosen: tuple[AtlasTile, ...]
+    n_chosen_unseen: int
     correlations: tuple[CorrelationRow, ...]
 
 
@@ -121,6 +123,7 @@ def make_page(source: AtlasSource, slide: Slide, backdrop: Backdrop, number: int
             AtlasTile(place, _small(tile_pixels(slide, source.features.grid, place.tile))) for place in places
         )
 
+    chosen = chosen_examples(source, slide, number)
     return AtlasPage(
         title=source.title(number),
         note=source.note(number),
@@ -129,8 +132,34 @@ def make_page(source: AtlasSource, slide: Slide, backdrop: Backdrop, number: int
         map=lay_over(backdrop, heatmap(source.features, number)),
         strongest=pictures(facts.strongest),
         weaker=pictures(facts.weaker),
+        chosen=chosen,
+        n_chosen_unseen=len(source.examples.get(number, ())) - len(chosen),
         correlations=source.correlations.get(number, ()),
     )
+
+
+def chosen_examples(source: AtlasSource, slide: Slide, number: int) -> tuple[AtlasTile, ...]:
+    """Pictures of the examples of a feature that people chose on this slide, at most six, the oldest first.
+
+    A region is pictured with its whole box. A tile has the value of the analysed tile at its middle; rank 0
+    where the feature is silent there.
+    """
+    tiles, values = source.features.column(number)
+    found: list[AtlasTile] = []
+    for example in source.examples.get(number, ()):
+        if example.slide_fingerprint != slide.info.fingerprint or len(found) == N_TILES:
+            continue
+        side = max(example.height_l0, example.width_l0)
+        y, x = example.y_l0 + example.height_l0 / 2, example.x_l0 + example.width_l0 / 2
+        read = read_box(slide, (y - side / 2, x - side / 2, side, side), (_TILE_MAX_PX, _TILE_MAX_PX))
+        place = None
+        tile = source.features.grid.tile_at(y, x)
+        if not example.region_uid and tile >= 0:
+            at = np.flatnonzero(tiles == tile)
+            value = float(values[at[0]]) if at.size else 0.0
+            place = FiringTile(tile, value, 1 + int((values > value).sum()) if at.size else 0)
+        found.append(AtlasTile(place, read.rgb))
+    return tuple(found)
 
 
 def read_backdrop(source: AtlasSource, slide: Slide) -> Backdrop:

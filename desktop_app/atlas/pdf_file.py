@@ -167,12 +167,19 @@ def _feature_page(source: AtlasSource, page: AtlasPage, number: int, total: int)
     foot = _BOTTOM + 12 + len(small_print) * _SMALL_PRINT * _LINE
     chart = _chart_height(page)
     # The map takes what the rest leaves, so that all fits on one page.
-    below = foot + chart + _CHART_LABELS + _HEADING + 10 + 2 * _TILE_ROW + 7.0 * _LINE + 8
+    rows = 3 if page.chosen else 2
+    below = foot + chart + _CHART_LABELS + _HEADING + 10 + rows * _TILE_ROW + 7.0 * _LINE + 8
+    unseen = words.unseen_text(page.n_chosen_unseen)
+    below += 7.0 * _LINE if unseen else 0
     _map_and_words(sheet, source, page, min(sheet.y - below - _MAP_CAPTION, _MAP_HEIGHT))
     _tiles(sheet, words.STRONGEST_TITLE, page.strongest, words.NO_TILES)
     if page.strongest:
         _tiles(sheet, words.WEAKER_TITLE, page.weaker, words.NO_WEAKER)
         sheet.block(words.tiles_text(page.facts), 7.0, color=_PALE)
+    if page.chosen:
+        _tiles(sheet, words.CHOSEN_TITLE, page.chosen, "")
+    if unseen:
+        sheet.block(unseen, 7.0, color=_PALE)
     sheet.y -= 8
     _charts(sheet, page, chart)
     sheet.lines(_LEFT, foot, small_print, _SMALL_PRINT, color=_PALE)
@@ -243,8 +250,7 @@ def _tiles(sheet: _Sheet, title: str, tiles: Sequence[AtlasTile], none: str) -> 
     for place, tile in enumerate(tiles):
         x = place * (side + _TILE_GAP)
         axes.imshow(tile.rgb, extent=(x, x + side, 0, side), interpolation="none", aspect="auto")
-        caption = f"{words.value_text(tile.place.value)} · rank {tile.place.rank:,}"
-        sheet.line(_LEFT + x, sheet.y - side - 2.5, caption, 7.0, color=_PALE)
+        sheet.line(_LEFT + x, sheet.y - side - 2.5, words.place_text(tile.place), 7.0, color=_PALE)
     axes.set_xlim(0, width)
     axes.set_ylim(0, side)
     axes.set_axis_off()

@@ -17,6 +17,7 @@ from desktop_app.store import (
     CommentRecord,
     CorrelationRecord,
     CorrelationRow,
+    ExampleRecord,
     SlideRecord,
     Store,
 )
@@ -40,7 +41,7 @@ class AtlasSource:
 
     `numbers` are the features in the order of the pages, `chosen` says in words how they were chosen;
     `correlations` holds each one's Pearson rows, the strongest first; `correlated_slides` names the
-    slides they were measured on. `made_at` is UTC.
+    slides they were measured on; `examples` are those that people chose. `made_at` is UTC.
     """
 
     slide: SlideRecord
@@ -50,6 +51,7 @@ class AtlasSource:
     chosen: str
     notes: Mapping[int, AnnotationRecord]
     comments: Mapping[int, tuple[CommentRecord, ...]]
+    examples: Mapping[int, tuple[ExampleRecord, ...]]
     correlation: CorrelationRecord | None
     correlated_slides: tuple[str, ...]
     correlations: Mapping[int, tuple[CorrelationRow, ...]]
@@ -92,7 +94,10 @@ def collect(store: Store, choice: AtlasChoice, features: FeatureMatrix | None = 
     comments: dict[int, list[CommentRecord]] = {}
     for comment in store.comments(known.sae_digest):
         comments.setdefault(comment.feature, []).append(comment)
-    numbers, chosen = _chosen(store, choice, known, {*notes, *comments})
+    examples: dict[int, list[ExampleRecord]] = {}
+    for example in store.examples(known.sae_digest):
+        examples.setdefault(example.feature, []).append(example)
+    numbers, chosen = _chosen(store, choice, known, {*notes, *comments, *examples})
     correlation = store.latest_correlation(known.sae_digest)
     slides: tuple[str, ...] = ()
     rows: dict[int, list[CorrelationRow]] = {number: [] for number in numbers}
@@ -111,6 +116,7 @@ def collect(store: Store, choice: AtlasChoice, features: FeatureMatrix | None = 
         chosen=chosen,
         notes=notes,
         comments={feature: tuple(found) for feature, found in comments.items()},
+        examples={feature: tuple(found) for feature, found in examples.items()},
         correlation=correlation,
         correlated_slides=slides,
         correlations={number: pearson_by_strength(found) for number, found in rows.items()},
@@ -140,7 +146,7 @@ def _chosen(
             "No feature has a name or a note yet.",
             "Name some first; or choose others on the command line: --features 1,2, --list NAME or --all.",
         )
-    return numbers, "all that somebody named, graded or commented on"
+    return numbers, "all that somebody named, graded, commented on or chose examples of"
 
 
 def _listed(store: Store, name: str, features: FeatureMatrix) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ def _article(source: AtlasSource, page: AtlasPage) -> str:
         f'<div class="two">{map_figure}<div><h3>What people say</h3>{said}{_comments(page)}'
         f"<h3>What was measured</h3>{measured}</div></div>"
         f"{_tiles(page, words.STRONGEST_TITLE, page.strongest, words.NO_TILES)}"
-        f"{_weaker(page)}"
+        f"{_weaker(page)}{_chosen(page)}"
         f"{_charts(source, page)}"
         f'<p class="small foot">{_text(words.footer_text(source))}</p></article>\n'
     )
@@ -138,15 +138,21 @@ def _weaker(page: AtlasPage) -> str:
     return _tiles(page, words.WEAKER_TITLE, page.weaker, words.NO_WEAKER) + below
 
 
+def _chosen(page: AtlasPage) -> str:
+    unseen = words.unseen_text(page.n_chosen_unseen)
+    below = f'<p class="small">{_text(unseen)}</p>' if unseen else ""
+    if not page.chosen:
+        return below
+    return _tiles(page, words.CHOSEN_TITLE, page.chosen, "") + below
+
+
 def _tiles(page: AtlasPage, title: str, tiles: Sequence[AtlasTile], none: str) -> str:
     if not tiles:
         return f"<h3>{_text(title)}</h3><p>{_text(none)}</p>"
     items = []
     for tile in tiles:
-        place = tile.place
-        alt = f"Tile {place.tile}: activation {words.value_text(place.value)}, rank {place.rank:,} of {page.facts.n_firing:,}"
-        caption = f"{words.value_text(place.value)} · rank {place.rank:,}"
-        items.append(f"<li>{_figure(_jpeg(tile.rgb), 'jpeg', alt, caption)}</li>")
+        alt = words.place_alt(tile.place, page.facts.n_firing)
+        items.append(f"<li>{_figure(_jpeg(tile.rgb), 'jpeg', alt, words.place_text(tile.place))}</li>")
     return f'<h3>{_text(title)}</h3><ul class="tiles">{"".join(items)}</ul>'
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from desktop_app.atlas.source import AtlasSource
-    from desktop_app.feature_facts import FeatureFacts
+    from desktop_app.feature_facts import FeatureFacts, FiringTile
     from desktop_app.store import AnalysisRecord, AnnotationRecord, CorrelationRow
 
 DRAWN_SLIDE_NOTICE: Final = (
@@ -24,6 +24,7 @@ DRAWN_ENCODER_NOTICE: Final = (
 )
 STRONGEST_TITLE: Final = "Where it fires most"
 WEAKER_TITLE: Final = "Where it fires less, evenly down the ranks"
+CHOSEN_TITLE: Final = "Examples that people chose"
 NO_TILES: Final = "It fires in no analysed tile of this slide."
 NO_WEAKER: Final = "It fires in no other tile."
 HISTOGRAM_TITLE: Final = "How strongly it fires"
@@ -101,6 +102,29 @@ def map_text(source: AtlasSource) -> str:
 def tiles_text(facts: FeatureFacts) -> str:
     """What stands below the pictures of tiles."""
     return f"Below each tile: its activation, and its rank among the {count_text(facts.n_firing, 'tile')} where it fires."
+
+
+def place_text(place: FiringTile | None) -> str:
+    """What stands below a tile: value and rank; a region has neither."""
+    if place is None:
+        return "region"
+    return f"{value_text(place.value)} · rank {place.rank:,}" if place.rank else "0 · silent here"
+
+
+def place_alt(place: FiringTile | None, n_firing: int) -> str:
+    """What a picture of a tile shows, for those who do not see it."""
+    if place is None:
+        return "A region that was chosen as an example"
+    if not place.rank:
+        return f"Tile {place.tile}: the feature is silent"
+    return f"Tile {place.tile}: activation {value_text(place.value)}, rank {place.rank:,} of {n_firing:,}"
+
+
+def unseen_text(n_unseen: int) -> str:
+    """What is said of chosen examples without a picture; nothing where there are none."""
+    if not n_unseen:
+        return ""
+    return f"{count_text(n_unseen, 'more chosen example')} not pictured: on other slides, or beyond six."
 
 
 def correlation_text(source: AtlasSource) -> str:

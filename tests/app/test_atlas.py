@@ -172,6 +172,49 @@ def test_pictures_are_of_the_places_they_name(source: AtlasSource) -> None:
     assert np.median(first) > 2 * np.median(silent) > 0 and bare.max() == 0
 
 
+def test_chosen_examples_are_pictured_with_value_and_rank(
+    store: Store, tmp_path: Path, qapp: QApplication
+) -> None:
+    record = store.slides()[0]
+    features = collect(store, AtlasChoice()).features
+    grid = features.grid
+    tiles, values = features.column(4)
+    weakest, silent = int(tiles[values.argmin()]), int(np.setdiff1d(np.arange(grid.n_tiles), tiles)[0])
+    for tile in (weakest, silent):
+        y, x = grid.origins_l0()[tile]
+        store.add_example(SAE_DIGEST, 4, record.fingerprint, (float(y), float(x), 100.0, 100.0))
+    region = store.add_region(
+        record.id, [[[(10.0, 20.0), (10.0, 220.0), (90.0, 220.0), (90.0, 20.0)]]], "polygon"
+    )
+    store.add_example(SAE_DIGEST, 4, record.fingerprint, (10.0, 20.0, 80.0, 200.0), region.uid)
+    store.add_example(SAE_DIGEST, 4, "another slide", (0.0, 0.0, 100.0, 100.0))
+    source = collect(store, AtlasChoice(features=(4, 1)))
+    with open_slide(source.slide) as slide:
+        page = make_page(source, slide, read_backdrop(source, slide), 4)
+    places = [tile.place and (tile.place.tile, tile.place.rank) for tile in page.chosen]
+    assert places == [(weakest, len(values)), (silent, 0), None]
+    assert page.chosen[0].place.value == values.min() and page.n_chosen_unseen == 1
+    # The pixel at (row, column) is (row mod 256, column mod 256, 200): the region's box is 200 px wide about (50, 120).
+    middle = page.chosen[2].rgb[111:113, 111:113].reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(middle, (50, 120, 200), atol=1.5)
+    web, pdf = tmp_path / "atlas.html", tmp_path / "atlas.pdf"
+    write_atlas(source, web)
+    write_atlas(source, pdf)
+    document = QPdfDocument()
+    assert document.load(str(pdf)) == QPdfDocument.Error.None_
+    text = " ".join(document.getAllText(1).text().split())
+    for words in (
+        "Examples that people chose",
+        f"rank {len(values)}",
+        "0 · silent here",
+        "region",
+        "1 more chosen example",
+    ):
+        assert words in Page(web).text and words in text, words
+    assert Page(web).text.count("Examples that people chose") == 1
+    document.close()
+
+
 def test_weaker_tiles_go_down_the_ranks(source: AtlasSource) -> None:
     tiles, values = source.features.column(4)
     facts = feature_facts(source.features, 4, 6, 6)
