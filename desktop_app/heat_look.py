@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -98,6 +99,9 @@ def colormap(look: HeatLook, *, signed: bool = False) -> Colormap:
     return Colormap(colours, name=name, nan_color=(0.0, 0.0, 0.0, 0.0))
 
 
+@lru_cache(maxsize=16)
 def strip(look: HeatLook, *, signed: bool = False) -> npt.NDArray[np.uint8]:
-    """Colours of the bar from left to right, uint8 (256, 3)."""
-    return (colormap(look, signed=signed).colors[:, :3] * 255).round().astype(np.uint8)
+    """Colours of the bar from left to right, uint8 (256, 3), not to be written to."""
+    colours = (colormap(look, signed=signed).colors[:, :3] * 255).round().astype(np.uint8)
+    colours.flags.writeable = False
+    return colours

@@ -14,7 +14,7 @@ from desktop_app.owned_layers import HEATMAP, INSIDE, TOGETHER, UNITS, OwnedLaye
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from napari.utils.colormaps import Colormap
 
     from sae_backend.heatmap import Heatmap
@@ -36,12 +36,9 @@ class MapLayers(OwnedLayers):
     def _show_maps(self) -> None:
         # One of the two: where the inside is silent, the colour of the tile would shine through.
         heat, inside, several = self.layer(HEATMAP), self.layer(INSIDE), self.layer(TOGETHER)
-        if heat is not None:
-            heat.visible = self._heat_wanted and inside is None and several is None
-        if several is not None:
-            several.visible = self._heat_wanted and inside is None
-        if inside is not None:
-            inside.visible = self._heat_wanted
+        _see(heat, self._heat_wanted and inside is None and several is None)
+        _see(several, self._heat_wanted and inside is None)
+        _see(inside, self._heat_wanted)
 
     def show_heatmap(self, heat: Heatmap) -> None:
         """Swap the data of the one heat-map layer; limits and threshold begin anew."""
@@ -66,8 +63,11 @@ class MapLayers(OwnedLayers):
             self._show_maps()
         else:
             layer.data = self._shown_values()
-            layer.scale = (heat.cell_um, heat.cell_um)
-            layer.translate = heat.translate_um
+            # napari slices and measures everything anew for each of these, changed or not.
+            if tuple(layer.scale) != (heat.cell_um, heat.cell_um):
+                layer.scale = (heat.cell_um, heat.cell_um)
+            if tuple(layer.translate) != tuple(heat.translate_um):
+                layer.translate = heat.translate_um
             if self.is_signed != self._colours_signed:
                 layer.colormap = self._colormap()
             self._apply_limits(layer)
@@ -232,3 +232,9 @@ class MapLayers(OwnedLayers):
         if self.layer(INSIDE) is not None:
             self.remove(INSIDE)
             self._show_maps()
+
+
+def _see(layer: Layer | None, visible: bool) -> None:
+    # napari draws everything anew where this is set, changed or not.
+    if layer is not None and layer.visible != visible:
+        layer.visible = visible

@@ -99,6 +99,7 @@ class Controller:
         self.arrivals.close()
         self.start_page.close()
         self.annotations.close()
+        self.features.close()
         self.projects.close()
         self.correlations.close()
         self.examples.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from desktop_app import jobs
 from desktop_app.analysis_parts import AnalysisParts, parts_of
 from desktop_app.controller.cells import CellActions
 from desktop_app.controller.firing import firing_rows
+from desktop_app.controller.last_feature import LastFeature
 from desktop_app.controller.lists import ListActions
 from desktop_app.controller.map_words import map_legend
 from desktop_app.export import best_correlates
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from desktop_app.heat_look import HeatLook
     from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
 
-LAST_FEATURE: Final = "last_feature"
-
 
 class FeatureActions:
     """Shows features and follows what is selected."""
@@ -36,6 +35,7 @@ class FeatureActions:
         self._context = context
         self.lists = ListActions(context)
         self.cells = CellActions(context)
+        self._last = LastFeature(context)
         self.parts: AnalysisParts | None = None
         window, session = context.window, context.session
         window.features.feature_requested.connect(session.set_feature)
@@ -63,6 +63,10 @@ class FeatureActions:
         session.feature_changed.connect(self._feature_changed)
         session.tile_changed.connect(self._tile_changed)
         session.annotation_changed.connect(self._annotation_changed)
+
+    def close(self) -> None:
+        """Write which feature was looked at last."""
+        self._last.write()
 
     def load_analysis(self) -> None:
         """Show the current analysis of the open slide, if it has one."""
@@ -189,10 +193,8 @@ class FeatureActions:
         window.show_control(analysis is not None and analysis.is_control)
         self._offer_analyses()
         if session.features is not None and session.feature is None and session.store is not None:
-            last = session.store.setting(_last_feature_key(session.features.sae_digest))
-            if last is not None and last.isdigit() and int(last) < session.features.n_features:
-                session.feature = int(last)
-            elif session.features.stats.n_firing.any():
+            session.feature = self._last.known(session.store, session.features)
+            if session.feature is None and session.features.stats.n_firing.any():
                 # A slide without a map tells nothing: begin with what fires most.
                 session.feature = int(session.features.stats.n_firing.argmax())
         self.fill_table()
@@ -208,9 +210,8 @@ class FeatureActions:
             return
         window.features.select(feature)
         self._draw()
-        store, key = session.store, _last_feature_key(session.features.sae_digest)
-        if store is not None:
-            self._context.attempt(lambda: store.set_setting(key, str(feature)))
+        if session.store is not None:
+            self._last.note(session.store, session.features, feature)
 
     def _draw(self) -> None:
         session, layers = self._context.session, self._context.layers
@@ -287,11 +288,6 @@ def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[
     spec = analysis.tile_spec
     tiles = f"tiles of {spec['tile_px']} px at {number(spec['tile_mpp'])} µm/px"
     return words, f"{words}, {analysis.pooling} token, {tiles}, made {analysis.created_at[:10]}"
-
-
-def _last_feature_key(sae_digest: str) -> str:
-    # A number means the same feature within one autoencoder only.
-    return f"{LAST_FEATURE}.{sae_digest}"
 
 
 def _note(note: AnnotationRecord, comments: str) -> FeatureNote:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 
 from napari.utils.shortcuts import default_shortcuts
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -99,8 +99,10 @@ class KeyGuard(QObject):
         if not self._is_ours(watched):
             return False
         if self._typing and event.type() == QEvent.Type.KeyPress:
-            # What a field leaves over, Return above all, comes by its parents.
+            # What a field leaves over, Return above all, comes by its parents; only commands are not text.
             event.accept()
+            if _is_command(event) and text in self._keys:
+                self._keys[text]()
             return True
         lent = self._lent.get(text)
         action = lent or self._keys.get(text)
@@ -133,6 +135,11 @@ class KeyGuard(QObject):
         if any(watched is canvas or canvas.isAncestorOf(watched) for canvas in self._canvases):
             return True
         return isinstance(watched, QAbstractItemView) and watched.window() is self._window
+
+
+def _is_command(event: QKeyEvent) -> bool:
+    held = event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    return bool(held) or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35
 
 
 def _portable(event: QKeyEvent) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from sae_backend.tiles import TileGrid, TileSpec
 LIMIT_MS = 50.0
 
 
-def made_up(folder: Path, n_tiles: int, n_features: int, l0: int) -> FeatureMatrix:
-    """Random activations, some features firing often and most seldom, on a nearly square grid."""
+def made_up(folder: Path, n_tiles: int, n_features: int, l0: int, **of_grid: object) -> FeatureMatrix:
+    """Random activations, some features firing often and most seldom, on a nearly square grid changed by `of_grid`."""
     rng = np.random.default_rng(0)
     n_cols = int(np.ceil(np.sqrt(n_tiles)))
     shape = (-(-n_tiles // n_cols), n_cols)
@@ -34,6 +35,7 @@ def made_up(folder: Path, n_tiles: int, n_features: int, l0: int) -> FeatureMatr
         shape=shape, rows=(tile // n_cols).astype(np.int32), cols=(tile % n_cols).astype(np.int32),
         tissue_fraction=np.ones(n_tiles, np.float32),
     )  # fmt: skip
+    grid = replace(grid, **of_grid)  # type: ignore[arg-type]
     weight = 1 / np.arange(1, n_features + 1) ** 0.7
     edges = np.cumsum(weight / weight.sum())
 
