@@ -193,7 +193,7 @@ def cells_import(options: Namespace) -> Answer:
 def correlate(options: Namespace) -> Answer:
     """Correlate and, where asked, write the table."""
     if options.out is not None:
-        export.check_table_name(options.out)
+        export.check_can_write(options.out)
     spec = {
         "n_bootstrap": options.bootstraps,
         "n_permutations": options.permutations,

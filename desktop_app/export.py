@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -147,12 +148,31 @@ def check_table_name(path: Path) -> str:
         When it is none of .csv, .tsv and .parquet.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise UserInputError(
             f"Tables are not written as {suffix or 'a file without suffix'}.",
             "Name it .csv, .tsv or .parquet.",
         )
     return suffix
+
+
+def check_can_write(path: Path) -> None:
+    """Refuse a table's path at once, before work whose result it is to take.
+
+    Raises
+    ------
+    UserInputError
+        For another suffix, or a folder.
+    CacheError
+        When nothing can be written there.
+    """
+    check_table_name(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -72,7 +72,7 @@ class StatusActions:
         opened = self._context.session.slide
         mpp = None if opened is None else opened.info.mpp
         window = self._context.window
-        window.status.show_slide(mpp)
+        window.status.show_slide(mpp, unmeasured=opened is not None and mpp is None)
         # Without a pixel size nothing has a length.
         window.scale_bar.setVisible(mpp is not None)
         window.scale_bar.show_scale(window.um_per_px)
@@ -89,6 +89,9 @@ class StatusActions:
         y_l0, x_l0 = world_to_l0((y_um, x_um), slide.info)
         if not (0 <= y_l0 < slide.info.height_px and 0 <= x_l0 < slide.info.width_px):
             line.show_off_slide()
+            return
+        if slide.info.mpp is None:
+            line.show_cursor_px(y_l0, x_l0)
             return
         line.show_cursor(y_um, x_um, self._value_at(y_l0, x_l0))
 

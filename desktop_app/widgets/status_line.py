@@ -89,10 +89,16 @@ class StatusLine(QWidget):
         self.show_slide(None)
         self.end_job(-1)
 
-    def show_slide(self, mpp: float | None) -> None:
-        """Show the pixel size in um of the slide; None hides all that only a slide has."""
+    def show_slide(self, mpp: float | None, *, unmeasured: bool = False) -> None:
+        """Show the pixel size in um of the slide; None hides all that only a slide has.
+
+        An `unmeasured` slide has no pixel size, and only the place and the value under the cursor are shown.
+        """
         for part in self._slide_parts:
             part.setVisible(mpp is not None)
+        if unmeasured:
+            self.cursor_at.show()
+            self.value.show()
         self.pixel.setText("" if mpp is None else f"{mpp:.4g} µm/px")
         self.cursor_at.clear()
         self.value.clear()
@@ -110,6 +116,11 @@ class StatusLine(QWidget):
         """Show where the cursor is, and what is under it."""
         self.cursor_at.setText(f"x {x_um:,.1f} µm, y {y_um:,.1f} µm")
         self.value.setText(value)
+
+    def show_cursor_px(self, y_px: float, x_px: float) -> None:
+        """Show where the cursor is on a slide without pixel size."""
+        self.cursor_at.setText(f"x {x_px:,.0f} px, y {y_px:,.0f} px")
+        self.value.setText("pixel size unknown: no lengths")
 
     def show_off_slide(self) -> None:
         """Show that the cursor is not on the slide."""

@@ -86,7 +86,9 @@ def _from_timm(encoder_id: str, weights: Path | None, layer: int | None, pooling
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         raise UserInputError(
             f"timm has no architecture {name!r}.",
-            f"Did you mean {' or '.join(near)}?" if near else "See timm.list_models().",
+            f"Did you mean {' or '.join(near)}?"
+            if near
+            else "Its names look like vit_small_patch16_224; its documentation lists them all.",
         )
     # The file is looked at before the model is built: a wrong path is then told at once.
     path = weights if weights is not None else _cached_weights(name)

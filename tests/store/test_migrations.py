@@ -64,6 +64,36 @@ def test_a_project_of_revision_0001_opens_with_all_it_holds(old_project: Path) -
         assert store.restore("sae-1", 7, 1).name == "Lumen"
 
 
+def test_a_project_of_revision_0002_opens_with_all_it_holds(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "0002.sqlite", tmp_path / "project.sqlite")
+    with Store.open(tmp_path, author="Grace") as store:
+        (slide,) = store.slides()
+        note = store.annotation("sae-2", 3)
+        assert (note.name, note.concept, note.nature, note.polysemantic) == (
+            "Crypts",
+            "gland",
+            "biological",
+            True,
+        )
+        assert [(c.text, c.author) for c in store.comments("sae-2")] == [("Seen at the edge too.", "Ada")]
+        (example,) = store.examples("sae-2")
+        assert (example.slide_fingerprint, example.y_l0, example.width_l0) == (
+            slide.fingerprint,
+            448.0,
+            224.0,
+        )
+        (region,) = store.regions(slide.id)
+        assert (region.name, region.kind, region.polygons_l0[0][0][0]) == (
+            "Follicle",
+            "polygon",
+            (10.0, 20.0),
+        )
+        assert [
+            (known.name, [ref.index for ref in known.features]) for known in store.feature_lists("sae-2")
+        ] == [("ask Bob", [3])]
+        assert [line.author for line in store.history("sae-2", 3)] == ["Ada"] * len(store.history("sae-2", 3))
+
+
 def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
     with store._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
