@@ -99,6 +99,14 @@ class TurnedView:
         for layer in self._viewer.layers:
             self._place(layer)
 
+    def to_screen(self, points_um: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Where points (n, 2) of (y, x) of the slide in um are seen, (x, y) in px of the canvas."""
+        matrix, camera = self.turn.matrix, self._viewer.scene.camera
+        displayed = points_um @ matrix[:2, :2].T + matrix[:2, 2]
+        height, width = self._viewer.canvas.size
+        middle = np.array(camera.center[-2:])
+        return ((displayed - middle) * camera.zoom + np.array([height, width]) / 2)[:, ::-1]
+
     def _place(self, layer: Layer) -> None:
         matrix = self.turn.matrix
         if layer.ndim == 2 and not np.array_equal(np.asarray(layer.affine), matrix):

@@ -19,6 +19,7 @@ from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.looks import LookActions
 from desktop_app.controller.merge import MergeActions
 from desktop_app.controller.overview import OverviewActions
+from desktop_app.controller.pointer import PointerActions
 from desktop_app.controller.projects import ProjectActions
 from desktop_app.controller.reading import ReadingActions
 from desktop_app.controller.region_drawing import DrawingActions
@@ -58,6 +59,7 @@ class Controller:
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
+        self.pointer = PointerActions(context)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.remarks = RemarkActions(context, others)

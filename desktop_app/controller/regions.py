@@ -41,7 +41,7 @@ class RegionActions:
         self.layer = RegionLayer(window.viewer)
         self._others: list[RegionLayer] = []
         canvas = window.viewer.window._qt_viewer.canvas.native
-        self.names = RegionNames(canvas, window.viewer, window.turned)
+        self.names = RegionNames(canvas, window.turned)
         window.field_changed.connect(lambda *_: self.names.follow())
         panel, menus = window.regions, window.menus
         panel.region_requested.connect(self.go_to)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
@@ -21,7 +22,7 @@ class PointerMark(QWidget):
 
     def __init__(self, canvas: QWidget, viewer: ViewerModel, turned: TurnedView) -> None:
         super().__init__(canvas)
-        self._viewer, self._turned = viewer, turned
+        self._turned = turned
         self._at: tuple[float, float] | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFixedSize(_SIDE_PX, _SIDE_PX)
@@ -54,10 +55,7 @@ class PointerMark(QWidget):
     def _place(self) -> None:
         if self._at is None:
             return
-        camera, (height, width) = self._viewer.scene.camera, self._viewer.canvas.size
-        y, x = self._turned.turn.forward(*self._at)
-        left = width / 2 + (x - camera.center[-1]) * camera.zoom - _SIDE_PX / 2
-        top = height / 2 + (y - camera.center[-2]) * camera.zoom - _SIDE_PX / 2
+        left, top = self._turned.to_screen(np.array([self._at]))[0] - _SIDE_PX / 2
         # Where the other view is larger, the place may be far outside.
         self.move(*(round(min(max(value, -10 * _SIDE_PX), 30000)) for value in (left, top)))
 

@@ -13,8 +13,6 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
     from desktop_app.turn import TurnedView
 
 Points = npt.NDArray[np.float64]
@@ -41,13 +39,13 @@ class RegionNames(QWidget):
     ----------
     canvas
         The widget that shows the slide; covered from now on.
-    viewer, turned
-        What is shown on it, and how that is turned.
+    turned
+        How the slide is turned on it.
     """
 
-    def __init__(self, canvas: QWidget, viewer: ViewerModel, turned: TurnedView) -> None:
+    def __init__(self, canvas: QWidget, turned: TurnedView) -> None:
         super().__init__(canvas)
-        self._viewer, self._turned = viewer, turned
+        self._turned = turned
         self._named: list[NamedOutline] = []
         self._shown = True
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -72,21 +70,13 @@ class RegionNames(QWidget):
         if self._named and self._shown:
             self.update()
 
-    def to_screen(self, points_um: Points) -> Points:
-        """Where points (n, 2) of (y, x) of the slide in um are seen, (x, y) in px of the canvas."""
-        matrix, camera = self._turned.turn.matrix, self._viewer.scene.camera
-        displayed = points_um @ matrix[:2, :2].T + matrix[:2, 2]
-        height, width = self._viewer.canvas.size
-        middle = np.array(camera.center[-2:])
-        return ((displayed - middle) * camera.zoom + np.array([height, width]) / 2)[:, ::-1]
-
     def boxes(self) -> dict[str, QRectF]:
         """Where each name that is written lies, in px of the canvas, by the region's uid."""
         metrics, field = QFontMetricsF(self.font()), QRectF(self.rect())
         placed: dict[str, QRectF] = {}
         if not self._named:
             return placed
-        seen = self.to_screen(np.concatenate([one.outline_um for one in self._named]))
+        seen = self._turned.to_screen(np.concatenate([one.outline_um for one in self._named]))
         ends = np.cumsum([len(one.outline_um) for one in self._named])
         for one, points in zip(self._named, np.split(seen, ends[:-1]), strict=True):
             (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)

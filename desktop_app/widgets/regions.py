@@ -192,6 +192,11 @@ class RegionsPanel(QWidget):
         marked = self.table.selectionModel().selectedRows()
         return self.model.rows[marked[0].row()].uid if marked else ""
 
+    @property
+    def tool(self) -> str:
+        """Kind of the tool in use, empty for none."""
+        return next((kind for kind, button in self.tools.items() if button.isChecked()), "")
+
     def show_tool(self, kind: str) -> None:
         """Show which tool is in use, empty for none, and what to do with it."""
         for name, button in self.tools.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -193,3 +193,34 @@ def test_lines_are_as_wide_on_the_screen_after_a_zoom_as_when_drawn_there(opened
             int((np.abs(shot - bare).max(axis=2) > 20).sum()) for shot in (right, zoomed)
         )
         assert drawn_now > 50 and drawn_then == pytest.approx(drawn_now, rel=0.1)
+
+
+@pytest.mark.parametrize("angle", [0.0, 30.0])
+def test_the_tile_under_the_pointer_is_outlined_until_the_pointer_leaves(opened: Parts, angle: float) -> None:
+    window, session, outline = (
+        opened.window,
+        opened.controller._context.session,
+        opened.controller.pointer.outline,
+    )
+    opened.controller.turn.turn_to(angle)
+    window.zoom_to(0.4)
+    window.look_at(120.0, 160.0)
+    for tile in (11, 18):
+        corners = tile_corners_um(session.features.grid, tile)
+        window.cursor_moved.emit(*corners.mean(axis=0))
+        seen = [displayed_px(opened, *corner) for corner in corners]
+        box = outline.geometry()
+        assert outline.isVisible()
+        assert abs(box.left() + 3 - min(at.x() for at in seen)) <= 2
+        assert abs(box.bottom() - 3 - max(at.y() for at in seen)) <= 2
+    before = outline.geometry()
+    window.zoom_to(0.2)
+    assert outline.width() > 1.7 * before.width(), "it follows the camera"
+    window.cursor_moved.emit(-50.0, -50.0)
+    assert not outline.isVisible(), "there is no tile"
+    window.cursor_moved.emit(*corners.mean(axis=0))
+    QApplication.sendEvent(native(opened), QEvent(QEvent.Type.Leave))
+    assert not outline.isVisible()
+    window.cursor_moved.emit(*corners.mean(axis=0))
+    window.zoom_to(20.0)
+    assert not outline.isVisible(), "a tile of a few px would be hidden by its outline"
