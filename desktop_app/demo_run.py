@@ -198,7 +198,7 @@ def _page(
         "<p>The slide is generated; its cells are the generator's own, so the counts are true.</p>",
         "<h2>What follows the cells</h2>",
         _truth_table(store, rows),
-        f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide(s); "
+        f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}; "
         f"unit: {escape(meta['unit'])}, {meta['n_clusters']} of them.</p>",
         f"<p>{escape(counted_cells_text(correlation))} {_tested_text(rows)}</p>",
     ]

@@ -52,7 +52,7 @@ def top_correlations_text(record: CorrelationRecord, rows: Sequence[CorrelationR
     """The strongest features of every cell type, with n, unit and method."""
     meta = record.meta
     lines = [
-        f"Pearson r over {meta['n_tiles']:,} tiles of {meta['n_slides']} slide(s); "
+        f"Pearson r over {meta['n_tiles']:,} tiles of {meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}; "
         f"resampling unit: {meta['unit']}, {meta['n_clusters']} of them."
     ]
     pearson = [row for row in rows if row.statistic == "pearson" and row.value is not None]

@@ -220,6 +220,9 @@ def _map_and_words(sheet: _Sheet, source: AtlasSource, page: AtlasPage, tallest:
     room = tallest + _MAP_CAPTION - 2 * _HEADING - 12
     n_lines = max(int(room / (_WORDS * _LINE)) - len(measured), 4)
     if len(said) > n_lines:
+        # What nobody said goes first.
+        said = _flat([pair for pair in _said(page) if pair[1] != words.NOT_GIVEN], _RIGHT - x)
+    if len(said) > n_lines:
         said = [*said[: n_lines - 1], "… more in the project and in the web page"]
     y = top
     for heading, lines in (("What people say", said), ("What was measured", measured)):

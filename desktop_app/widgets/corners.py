@@ -28,8 +28,10 @@ class Corners(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow changes of size."""
-        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.Hide):
             moved = list(self._places) if watched is self._canvas else [watched]
+            if self._places.get(watched) == Qt.Corner.BottomLeftCorner:  # type: ignore[call-overload]
+                moved += [one for one, place in self._places.items() if place == Qt.Corner.BottomRightCorner]
             for widget in moved:
                 if isinstance(widget, QWidget) and widget in self._places:
                     self._move(widget)
@@ -41,5 +43,10 @@ class Corners(QObject):
         bottom = corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
         x = self._canvas.width() - widget.width() - MARGIN_PX if right else MARGIN_PX
         y = self._canvas.height() - widget.height() - MARGIN_PX if bottom else MARGIN_PX
+        for other, place in self._places.items():
+            # Where two meet at the foot of a narrow canvas, the one at the right stands above.
+            if bottom and right and place == Qt.Corner.BottomLeftCorner and other.isVisibleTo(self._canvas):
+                meets = other.x() + other.width() + MARGIN_PX > x and other.y() < y + widget.height()
+                y = other.y() - widget.height() - MARGIN_PX if meets else y
         widget.move(max(x, 0), max(y, 0))
         widget.raise_()

@@ -40,7 +40,7 @@ FILTERS: Final = (
     ("Never fires here", fm.DEAD),
 )
 _WIDTHS: Final = {
-    fm.ID: 58, fm.MARK: 26, fm.NAME: 116, fm.RATE: 64, fm.BEST: 190, fm.MAX: 58, fm.MEAN: 86, fm.SHARE: 88,
+    fm.ID: 58, fm.MARK: 26, fm.NAME: 116, fm.RATE: 64, fm.BEST: 236, fm.MAX: 58, fm.MEAN: 86, fm.SHARE: 88,
     fm.STATUS: 76, fm.CONFIDENCE: 50, fm.CONCEPT: 130, fm.TAGS: 120,
 }  # fmt: skip
 

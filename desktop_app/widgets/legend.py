@@ -17,6 +17,8 @@ WIDTH_PX: Final = 268
 ROOM_PX: Final = (420, 480)
 """On a canvas less high or less wide than this the unit stands below the bar, not in a line of its own."""
 
+_MOST_ROWS_SHORT: Final = 3
+_CELLS_ELSEWHERE: Final = "Colours of the cells: Cells menu"
 _PAD: Final = 8
 _BAR_PX: Final = 12
 _PAPER, _INK = QColor(18, 20, 24, 225), QColor("#f2f2f2")
@@ -164,15 +166,43 @@ class Legend(QWidget):
         if self._several:
             height += (len(self.together) + bool(self.together_source)) * line
         elif self.shown_map is not None:
-            height += (3 if self._short else 4) * line + _BAR_PX + 6
-        if self._cells_shown and self.cells:
+            titles = len(self._title_lines(self.shown_map.title))
+            height += ((2 if self._short else 3) + titles) * line + _BAR_PX + 6
+        if self._cells_listed:
             height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
+        elif self._cells_shown and self.cells:
+            height += line
         return QSize(WIDTH_PX, height + 2 * _PAD)
+
+    @property
+    def _cells_listed(self) -> bool:
+        """Whether the types of cell are listed: on a small canvas they would hide the slide."""
+        if not self._cells_shown or not self.cells:
+            return False
+        rows = -(-len(self.cells) // self._cell_columns())
+        return not (self._short and rows > _MOST_ROWS_SHORT)
 
     def _cell_columns(self) -> int:
         room = WIDTH_PX / 2 - _PAD - 18
         widths = (self.fontMetrics().horizontalAdvance(f"{name} {count:,}") for name, _, count in self.cells)
         return 2 if all(width <= room for width in widths) else 1
+
+    def _bold(self) -> QFont:
+        bold = QFont(self.font())
+        bold.setBold(True)
+        return bold
+
+    def _title_lines(self, title: str) -> list[str]:
+        """Break a title that is too long for a line into two; the second is cut where it must be."""
+        metrics, room = QFontMetrics(self._bold()), WIDTH_PX - 2 * _PAD
+        if metrics.horizontalAdvance(title) <= room:
+            return [title]
+        words = title.split(" ")
+        n = 1
+        while n < len(words) and metrics.horizontalAdvance(" ".join(words[: n + 1])) <= room:
+            n += 1
+        rest = " ".join(words[n:])
+        return [" ".join(words[:n]), rest] if rest else [title]
 
     def _line_px(self) -> int:
         return self.fontMetrics().height() + 2
@@ -194,7 +224,9 @@ class Legend(QWidget):
                 top += self._line_px()
         elif one is not None:
             top = self._paint_map(painter, top, one)
-        if self._cells_shown and self.cells:
+        if self._cells_shown and self.cells and not self._cells_listed:
+            self._write(painter, top, _CELLS_ELSEWHERE)
+        if self._cells_listed:
             entries = [(f"{name} {count:,}", colour) for name, colour, count in self.cells]
             top = self._paint_swatches(painter, top, entries, columns=self._cell_columns())
             if self.note:
@@ -202,10 +234,9 @@ class Legend(QWidget):
         painter.end()
 
     def _paint_map(self, painter: QPainter, top: float, legend: MapLegend) -> float:
-        bold = QFont(self.font())
-        bold.setBold(True)
-        self._write(painter, top, legend.title, bold)
-        top += self._line_px()
+        for line in self._title_lines(legend.title):
+            self._write(painter, top, line, self._bold())
+            top += self._line_px()
         colours = strip(legend.look, signed=legend.signed)
         image = QImage(colours.tobytes(), len(colours), 1, 3 * len(colours), QImage.Format.Format_RGB888)
         bar = QRectF(_PAD, top, WIDTH_PX - 2 * _PAD, _BAR_PX)

@@ -192,6 +192,7 @@ class MainWindow(QObject):
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:
         tabs = QTabWidget()
+        tabs.tabBar().setDrawBase(False)
         tabs.setDocumentMode(True)
         for title, panel in panels.items():
             tabs.addTab(panel, title)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -24,11 +26,37 @@ if TYPE_CHECKING:
     from desktop_app.store import AnnotationConflict
 
 FIELD, MINE, THEIRS = range(3)
+_BOX_PX: Final = 28
+_MARGIN_PX: Final = 12
 _ON, _OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 _PLACE: Final = Qt.ItemDataRole.UserRole
 
 Choice = tuple["AnnotationConflict", tuple[str, ...]]
 """A conflict, and the fields in which the other person's text is taken."""
+
+
+class _WholeText(QStyledItemDelegate):
+    """Rows as high as the text in them: what one chooses between must be read to its end."""
+
+    def __init__(self, tree: QTreeWidget) -> None:
+        super().__init__(tree)
+        self._tree = tree
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Return the height that the wrapped text takes in its column."""
+        size = super().sizeHint(option, index)
+        box = _BOX_PX if index.data(Qt.ItemDataRole.CheckStateRole) is not None else 0
+        indent = self._tree.indentation() * 2 if index.column() == FIELD else 0
+        room = max(self._tree.columnWidth(index.column()) - box - indent - _MARGIN_PX, 40)
+        text = str(index.data(Qt.ItemDataRole.DisplayRole) or "")
+        flags = int(Qt.TextFlag.TextWordWrap | Qt.TextFlag.TextWrapAnywhere)
+        # The style breaks between words first, so that is measured; a long word alone breaks anywhere.
+        needed = self._tree.fontMetrics().boundingRect(
+            QRect(0, 0, room, 10_000), int(Qt.TextFlag.TextWordWrap), text
+        )
+        if needed.width() > room:
+            needed = self._tree.fontMetrics().boundingRect(QRect(0, 0, room, 10_000), flags, text)
+        return QSize(size.width(), max(size.height(), needed.height() + 8))
 
 
 class MergeDialog(QDialog):
@@ -49,6 +77,8 @@ class MergeDialog(QDialog):
         self.tree.setAccessibleName("Fields that differ")
         self.tree.setHeaderLabels(["", "In this project", "In the file"])
         self.tree.setWordWrap(True)
+        self.tree.setItemDelegate(_WholeText(self.tree))
+        self.tree.header().sectionResized.connect(lambda *_: self.tree.scheduleDelayedItemsLayout())
         self.tree.setColumnWidth(FIELD, 190)
         self.tree.setColumnWidth(MINE, 260)
         for number, conflict in enumerate(conflicts):

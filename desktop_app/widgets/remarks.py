@@ -39,6 +39,7 @@ class RemarksTabs(QTabWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.tabBar().setDrawBase(False)
         self.setDocumentMode(True)
         self.comments = _list("Comments")
         self.words = QLineEdit()

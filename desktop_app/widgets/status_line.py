@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from desktop_app.places import MAGNIFICATIONS, UM_AT_1X, magnification_text
 from desktop_app.widgets.looks import mark_warning
+from desktop_app.widgets.short_label import ShortLabel
 from desktop_app.widgets.texts import duration
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class StatusLine(QWidget):
         self.reading = QLabel()
         self.reading.setToolTip("Parts of the slide in sight that have not been read from the file yet")
         self.reading.hide()
-        self.job = QLabel()
+        self.job = ShortLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedSize(90, 10)
@@ -82,8 +83,10 @@ class StatusLine(QWidget):
         row.setSpacing(14)
         for part in (self.magnification, self.pixel, self.place, self.cursor_at):
             row.addWidget(part)
-        row.addWidget(self.value, 1)
-        for other in (self.reading, self.job, self.bar, self.cancel, self.device, self.saved):
+        row.addWidget(self.value, 2)
+        row.addWidget(self.reading)
+        row.addWidget(self.job, 3)
+        for other in (self.bar, self.cancel, self.device, self.saved):
             row.addWidget(other)
         self._slide_parts = (self.magnification, self.pixel, self.place, self.cursor_at, self.value)
         self.show_slide(None)
@@ -168,7 +171,7 @@ class StatusLine(QWidget):
         left = duration(progress.eta_s)
         counts = f" {progress.done:,} of {progress.total:,}" if progress.total else ""
         self.job.setText(f"{progress.stage}{counts}" + (f", {left} left" if left else ""))
-        self.job.setToolTip(title)
+        self.job.setToolTip(f"{title}: {self.job.text()}")
 
     def end_job(self, job: int) -> None:
         """Take a job away, where it is the one that is shown."""

@@ -47,4 +47,6 @@ def field_value(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value)
     return f"“{', '.join(value)}”" if isinstance(value, tuple) else f"“{value}”"
