@@ -26,6 +26,7 @@ EXPECTED = (
     "desktop_app/cli.py",
     "desktop_app/store/migrations/",
     "sae_backend/_resources/help/getting_started.md",
+    "sae_backend/_resources/help/pictures/",
     "sae_backend/slide.py",
 )
 PROBE = """

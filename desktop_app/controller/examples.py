@@ -67,7 +67,11 @@ class ExampleActions:
         if not sources or feature is None:
             self._levels.forget()
             self._look_alikes.forget()
-            panel.say("Choose a feature to see tiles where it fires and where it does not.")
+            panel.say(
+                "Choose a feature to see tiles where it fires and where it does not."
+                if sources
+                else "Tiles of a feature are shown here once the slide is analysed."
+            )
             return
         n_firing = sum(int(source.features.stats.n_firing[feature]) for source in sources)
         n_tiles = sum(int(source.features.valid.sum()) for source in sources)

@@ -36,6 +36,7 @@ from desktop_app.widgets.legend import Legend
 from desktop_app.widgets.menus import Menus
 from desktop_app.widgets.overview import Overview
 from desktop_app.widgets.palette import Palette
+from desktop_app.widgets.plain_tabs import PlainTabs
 from desktop_app.widgets.regions import RegionsPanel
 from desktop_app.widgets.scale_bar import ScaleBar
 from desktop_app.widgets.slides import SlidesPanel
@@ -191,9 +192,7 @@ class MainWindow(QObject):
         return [*self.docks.values(), self.status, *([centre] if centre is not None else [])]
 
     def _tabs(self, panels: dict[str, QWidget]) -> QTabWidget:
-        tabs = QTabWidget()
-        tabs.tabBar().setDrawBase(False)
-        tabs.setDocumentMode(True)
+        tabs = PlainTabs()
         for title, panel in panels.items():
             tabs.addTab(panel, title)
             self._tab_of[title] = tabs

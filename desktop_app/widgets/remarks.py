@@ -12,12 +12,12 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from desktop_app.widgets.empty_state import EmptyState
+from desktop_app.widgets.plain_tabs import PlainTabs
 from desktop_app.widgets.texts import field_value, when
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ COMMENTS, EXAMPLES, HISTORY = range(3)
 _ROLE: Final = Qt.ItemDataRole.UserRole
 
 
-class RemarksTabs(QTabWidget):
+class RemarksTabs(PlainTabs):
     """Three lists; every button asks, and the lists show what is in the project."""
 
     comment_requested = Signal(str)
@@ -39,8 +39,6 @@ class RemarksTabs(QTabWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.tabBar().setDrawBase(False)
-        self.setDocumentMode(True)
         self.comments = _list("Comments")
         self.words = QLineEdit()
         self.words.setPlaceholderText("Say something to your colleagues")
