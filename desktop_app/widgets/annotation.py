@@ -117,14 +117,14 @@ class AnnotationPanel(QWidget):
         for text, field in (
             ("&Name", self.name),
             ("Conce&pt", self.concept),
-            ("Na&ture", self.nature),
-            ("Con&fidence", self.confidence),
+            ("Nat&ure", self.nature),
+            ("C&onfidence", self.confidence),
             ("Ta&gs", self.tags),
             ("&Description", self.description),
         ):
             label = QLabel(text)
             label.setBuddy(field)
-            beside = {"Na&ture": self.polysemantic, "Con&fidence": self.status}.get(text)
+            beside = {"Nat&ure": self.polysemantic, "C&onfidence": self.status}.get(text)
             form.addRow(label, field if beside is None else _pair(field, beside))
             field.setMinimumWidth(84)
             field.setAccessibleName(text.replace("&", ""))
