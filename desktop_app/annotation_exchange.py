@@ -15,6 +15,7 @@ from desktop_app.store import (
     AnnotationRecord,
     CommentRecord,
     ExampleRecord,
+    FeatureListRecord,
     FeatureRef,
     HistoryRecord,
     ImportReport,
@@ -42,7 +43,7 @@ _Remark = TypeVar("_Remark", CommentRecord, ExampleRecord)
 
 
 def export_json(store: Store, path: Path) -> None:
-    """Write annotations, comments and examples as JSON that `import_json` reads back equal.
+    """Write annotations, comments, examples and lists as JSON that `import_json` reads back equal.
 
     The file is complete: the history of each annotation and what was withdrawn are in it too.
 
@@ -58,6 +59,15 @@ def export_json(store: Store, path: Path) -> None:
         "annotations": [{name: getattr(record, name) for name in COLUMNS} for record in notes],
         "comments": [asdict(comment) for comment in store.comments(withdrawn=True)],
         "examples": [asdict(example) for example in store.examples(withdrawn=True)],
+        "lists": [
+            {
+                "name": known.name,
+                "author": known.author,
+                "at": known.at,
+                "features": [[ref.sae_digest, ref.index] for ref in known.features],
+            }
+            for known in store.every_list()
+        ],
         "history": [
             {"sae_digest": note.sae_digest, "feature": note.feature, **asdict(line)}
             for note in notes
@@ -109,9 +119,28 @@ def import_json(store: Store, path: Path) -> ImportReport:
     notes = _records(document, path.name)
     comments = _remarks(document, "comments", CommentRecord, path.name)
     examples = _remarks(document, "examples", ExampleRecord, path.name)
+    lists = _lists(document, path.name)
     report = store.import_annotations(notes, _histories(document, path.name))
     n_comments, n_examples = store.import_remarks(comments, examples)
-    return replace(report, comments_added=n_comments, examples_added=n_examples)
+    n_listed = store.import_lists(lists)
+    return replace(report, comments_added=n_comments, examples_added=n_examples, listed=n_listed)
+
+
+def _lists(document: Any, name: str) -> list[FeatureListRecord]:
+    found = []
+    for number, entry in enumerate(document.get("lists", []), start=1):
+        known = isinstance(entry, dict) and set(entry) == {"name", "author", "at", "features"}
+        texts = known and all(isinstance(entry[field], str) for field in ("name", "author", "at"))
+        if not texts or not entry["name"].strip() or not isinstance(entry["features"], list):
+            raise UserInputError(f"List {number} in {name} is not a list of features.", "Export it again.")
+        refs = []
+        for item in entry["features"]:
+            pair = isinstance(item, list) and len(item) == 2
+            if not pair or not isinstance(item[0], str) or type(item[1]) is not int or item[1] < 0:
+                raise UserInputError(f"List {number} in {name} names no feature.", "Export it again.")
+            refs.append(FeatureRef(item[0], item[1]))
+        found.append(FeatureListRecord(entry["name"], entry["author"], entry["at"], tuple(refs)))
+    return found
 
 
 def _histories(document: Any, name: str) -> dict[FeatureRef, list[HistoryRecord]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -122,6 +123,8 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     desktop.window.show()
 
     def begin() -> None:
+        # napari collects garbage at every layer it takes away; what lives as long as the window is not looked at.
+        gc.freeze()
         desktop.controller.start()
         open_start(desktop, start)
 

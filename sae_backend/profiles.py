@@ -1,7 +1,8 @@
-"""How often one feature fires on each of several slides, and in groups of slides."""
+"""How often and how strongly one feature fires on each of several slides, and in groups of slides."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,11 @@ class SlideProfile:
     mean_when_firing: float | None
     max_value: float
 
+    @property
+    def mean_activation(self) -> float | None:
+        """Mean value over all valid tiles, silent ones as 0, in SAE units; None where no tile is valid."""
+        return _sum(self) / self.n_tiles if self.n_tiles else None
+
 
 @dataclass(frozen=True)
 class GroupProfile:
@@ -57,6 +63,32 @@ class GroupProfile:
     mean_rate: float | None
     min_rate: float | None
     max_rate: float | None
+
+
+@dataclass(frozen=True)
+class ValueProfile:
+    """One feature on the slides that share a value, such as those of one patient.
+
+    Attributes
+    ----------
+    value
+        What they share; None for the slides of which nothing is stated.
+    n_slides, n_tiles
+        Slides with at least one valid tile, and their valid tiles.
+    mean_activation
+        Mean value over those tiles, silent ones as 0, in SAE units: a slide weighs as many tiles as it
+        has. None without a tile.
+    mean_of_slides, min_slide, max_slide
+        Mean, smallest and largest of the slides' own means over tiles; None without a tile.
+    """
+
+    value: str | None
+    n_slides: int
+    n_tiles: int
+    mean_activation: float | None
+    mean_of_slides: float | None
+    min_slide: float | None
+    max_slide: float | None
 
 
 @dataclass(frozen=True)
@@ -121,6 +153,50 @@ def profile_feature(
         groups=tuple(_group(label, members) for label, members in sorted(groups.items())),
         n_ungrouped=sum(profile.name not in label_of for profile in found),
     )
+
+
+def profile_by_value(slides: Sequence[SlideProfile], value_of: Mapping[str, str]) -> tuple[ValueProfile, ...]:
+    """Put slides that share a value together.
+
+    Parameters
+    ----------
+    slides
+        Profiles of one feature, as of `profile_feature`.
+    value_of
+        Value of each slide by its name; a slide that is not in it, or whose value is empty, goes to
+        those of which nothing is stated.
+
+    Returns
+    -------
+    tuple of ValueProfile
+        One for each value that a slide has, in the order of the values (numbers in them by size), the
+        slides without one last.
+    """
+    members: dict[str, list[SlideProfile]] = {}
+    for slide in slides:
+        members.setdefault(value_of.get(slide.name, ""), []).append(slide)
+    ordered = sorted(members, key=lambda value: (not value, _natural(value)))
+    return tuple(_of_value(value or None, members[value]) for value in ordered)
+
+
+def _of_value(value: str | None, members: Sequence[SlideProfile]) -> ValueProfile:
+    n_tiles = sum(slide.n_tiles for slide in members)
+    means = [slide.mean_activation for slide in members if slide.mean_activation is not None]
+    if not means:
+        return ValueProfile(value, 0, 0, None, None, None, None)
+    pooled = sum(_sum(slide) for slide in members) / n_tiles
+    mean = sum(means) / len(means)
+    return ValueProfile(value, len(means), n_tiles, pooled, mean, min(means), max(means))
+
+
+def _sum(slide: SlideProfile) -> float:
+    return slide.n_firing * (slide.mean_when_firing or 0.0)
+
+
+def _natural(value: str) -> tuple[list[str | int], str]:
+    # Splitting at a group puts what is no number at even places, so that only like things are compared.
+    parts = re.split(r"(\d{1,9})", value.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], value
 
 
 def _profile(name: str, features: FeatureMatrix, feature: int) -> SlideProfile:

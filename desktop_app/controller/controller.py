@@ -29,6 +29,7 @@ from desktop_app.controller.remarks import Others, RemarkActions
 from desktop_app.controller.review import ReviewActions
 from desktop_app.controller.second_view import SecondViewActions
 from desktop_app.controller.slide_info import SlideInfoActions
+from desktop_app.controller.slide_table import SlideTableActions
 from desktop_app.controller.start import StartActions
 from desktop_app.controller.status import StatusActions
 from desktop_app.controller.tile_grid import TileGridActions
@@ -75,6 +76,7 @@ class Controller:
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(context, self.regions)
         self.slide_info = SlideInfoActions(context)
+        self.slide_table = SlideTableActions(context, self.page)
         self.looks = LookActions(context)
         self.checklist = ChecklistActions(context, self.projects, self.jobs, self.correlations)
         self.start_page = StartActions(context, self.projects)

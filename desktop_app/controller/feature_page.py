@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from desktop_app.analysis_parts import AnalysisParts
+from desktop_app.controller.slide_bars import bars_by_slide, bars_by_value
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.charts import Bar
 from desktop_app.widgets.feature_page import Near
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sae_backend.features import FeatureMatrix
 
 N_NEAR: Final = 8
-MAX_SLIDES: Final = 40
 _TOGETHER_NOTE: Final = (
     "r over the {n:,} tiles of this slide, zeros included; “in both” counts the tiles where both fire."
 )
@@ -33,11 +33,16 @@ class FeaturePageActions:
 
     def __init__(self, context: Context, features: FeatureActions, examples: ExampleActions) -> None:
         self._context, self._features, self._examples = context, features, examples
+        self._values: dict[int, dict[str, str]] = {}
+        self._keys: tuple[str, ...] = ()
+        self._grouping = ""
         self._near = LatestRead()
         self._near.answered.connect(self._show_near)
         page, session = context.window.page, context.session
         self._near.failed.connect(lambda error: page.show_near((), (), f"{error.sentence} {error.hint}"))
         page.feature_requested.connect(session.set_feature)
+        page.grouping_requested.connect(self._choose_grouping)
+        session.project_changed.connect(lambda _store: self.take_slide_values())
         session.feature_changed.connect(lambda _feature: self.refresh())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         session.annotation_changed.connect(lambda _note: self._show_title())
@@ -92,9 +97,26 @@ class FeaturePageActions:
         page.show_cells(
             [_cell_bar(row) for row in sorted(pearson, key=lambda row: -(row.value or -2.0))],
             f"Pearson r with the cells counted in each tile, 95 % interval; {meta['n_tiles']:,} tiles of "
-            f"{meta['n_slides']} slide(s), {meta['n_clusters']} resampled units ({meta['unit']}). p is corrected "
+            f"{meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}, {meta['n_clusters']} resampled units ({meta['unit']}). p is corrected "
             "for all features and types.",
         )
+
+    def take_slide_values(self) -> None:
+        """Look anew what the project knows of its slides, and offer it."""
+        context = self._context
+        store = context.session.store
+        known = None if store is None else context.attempt(lambda: (store.slide_values(), store.slide_keys()))
+        self._values, self._keys = known or ({}, ())
+        if self._grouping not in self._keys:
+            self._grouping = ""
+        context.window.page.show_groupings(self._keys, self._grouping)
+        self._choose_grouping(self._grouping)
+
+    def _choose_grouping(self, key: str) -> None:
+        self._grouping = key
+        session = self._context.session
+        if session.features is not None and session.feature is not None:
+            self._show_slides(session.feature)
 
     def _show_slides(self, feature: int) -> None:
         page = self._context.window.page
@@ -110,29 +132,12 @@ class FeaturePageActions:
         profile = self._context.attempt(lambda: profile_feature(slides, feature, groups))
         if profile is None:
             return
-        bars = [
-            Bar(
-                slide.name,
-                slide.firing_rate,
-                words=f"{percent(slide.firing_rate)} of {slide.n_tiles:,}",
-                tip=f"{slide.name}: mean where it fires {number(slide.mean_when_firing)}, "
-                f"largest {number(slide.max_value)}",
-            )
-            for slide in sorted(profile.slides, key=lambda slide: -(slide.firing_rate or 0.0))
-        ]
-        by_group = [
-            Bar(
-                f"scanner: {group.label}", group.mean_rate, group.min_rate, group.max_rate,
-                f"{percent(group.mean_rate)}, {group.n_slides} slides",
-            )
-            for group in profile.groups
-        ]  # fmt: skip
-        more = len(bars) - MAX_SLIDES
-        note = "Share of the tiles in which it fires" + (
-            f"; {more} further slides not drawn" if more > 0 else ""
-        )
-        note += "; groups: mean over slides, with the lowest and highest slide." if len(by_group) > 1 else "."
-        page.show_slides(bars[:MAX_SLIDES], by_group if len(by_group) > 1 else (), note)
+        if not self._grouping:
+            bars = bars_by_slide(profile)
+        else:
+            values = (self._values.get(source.slide_id, {}).get(self._grouping, "") for source in sources)
+            bars = bars_by_value(profile, self._grouping, dict(zip(labels, values, strict=True)))
+        page.show_slides(bars.slides, bars.groups, bars.note)
 
     def _show_near(self, found: object) -> None:
         assert isinstance(found, tuple)

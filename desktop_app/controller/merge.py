@@ -53,6 +53,8 @@ class MergeActions:
         parts = [f"{report.added} annotations added, {report.unchanged} already there."]
         if report.comments_added or report.examples_added:
             parts.append(f"{report.comments_added} comments and {report.examples_added} examples added.")
+        if report.listed:
+            parts.append(f"{report.listed} features added to lists.")
         if report.conflicts:
             taken = self._resolve(store, report.conflicts)
             left = len(report.conflicts) - taken

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from desktop_app.store import tables
@@ -37,6 +39,33 @@ class ListRows:
             for row in found
         ]  # fmt: skip
         return sorted(records, key=lambda known: (known.name != BOOKMARKS, known.name.casefold()))
+
+    def every_list(self) -> list[FeatureListRecord]:
+        """All lists with their features of every SAE, by name."""
+        with self._database.read() as connection:
+            found = list(connection.execute(select(_L).order_by(_L.c.name)))
+            entries = list(connection.execute(select(_E).order_by(_E.c.at, _E.c.sae_digest, _E.c.feature)))
+        return [
+            FeatureListRecord(
+                row.name, row.author, row.at,
+                tuple(FeatureRef(e.sae_digest, e.feature) for e in entries if e.list_id == row.id),
+            )
+            for row in found
+        ]  # fmt: skip
+
+    def import_lists(self, lists: Iterable[FeatureListRecord]) -> int:
+        """Put features into the lists of the same name; returns how many were not in them.
+
+        Somebody else's bookmarks become a list of their own.
+        """
+        before = sum(len(known.features) for known in self.every_list())
+        for given in lists:
+            name = given.name
+            if name == BOOKMARKS and given.author != self.author:
+                name = f"{BOOKMARKS} of {given.author or 'somebody'}"
+            for digest in dict.fromkeys(ref.sae_digest for ref in given.features):
+                self.add_to_list(name, digest, [r.index for r in given.features if r.sae_digest == digest])
+        return sum(len(known.features) for known in self.every_list()) - before
 
     def add_to_list(self, name: str, sae_digest: str, features: list[int]) -> None:
         """Put features into a list, making it where there is none; those in it already stay.

@@ -17,6 +17,7 @@ from desktop_app.store.engine import Database, read_only_error
 from desktop_app.store.lists import ListRows
 from desktop_app.store.regions import RegionRows
 from desktop_app.store.remarks import RemarkRows
+from desktop_app.store.slide_values import SlideValueRows
 from desktop_app.store.slides import SlideRows
 from sae_backend.errors import StoreError
 
@@ -34,6 +35,7 @@ def _user() -> str:
 
 class Store(
     SlideRows,
+    SlideValueRows,
     AnalysisRows,
     AnnotationRows,
     RemarkRows,

@@ -230,6 +230,7 @@ class ImportReport:
     conflicts: list[AnnotationConflict]
     comments_added: int = 0
     examples_added: int = 0
+    listed: int = 0
 
 
 @dataclass(frozen=True)

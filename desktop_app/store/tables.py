@@ -196,6 +196,17 @@ feature_list_entries = Table(
     Column("at", Text, nullable=False),
 )
 
+# Whatever a table of slides says, by column and slide. It can name patients and stays in the project.
+slide_values = Table(
+    "slide_values",
+    metadata,
+    Column("slide_id", ForeignKey("slides.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
 cell_imports = Table(
     "cell_imports",
     metadata,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QLabel,
     QListWidget,
@@ -36,9 +37,13 @@ class Near:
 
 
 class FeaturePage(QWidget):
-    """Shows charts and lists; a feature that is near is asked for with a click."""
+    """Shows charts and lists; a feature that is near is asked for with a click.
+
+    `grouping_requested` carries a key of the slides' values, empty for slide by slide.
+    """
 
     feature_requested = Signal(int)
+    grouping_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +52,10 @@ class FeaturePage(QWidget):
         self.facts = QLabel("")
         self.histogram = HistogramChart()
         self.cells, self.slides, self.groups = BarsChart(), BarsChart(), BarsChart()
+        self.grouping = QComboBox()
+        self.grouping.setAccessibleName("How the slides are put together")
+        self.grouping.hide()
+        self.grouping.activated.connect(lambda _: self.grouping_requested.emit(self.grouping.currentData()))
         self.cells_note, self.slides_note, self.together_note = QLabel(""), QLabel(""), QLabel("")
         self.directions, self.together = self._list("Same direction"), self._list("Fire together")
         page = QWidget()
@@ -57,7 +66,7 @@ class FeaturePage(QWidget):
         for heading, parts in (
             ("How strongly it fires", (self.histogram,)),
             ("With which cells", (self.cells, self.cells_note)),
-            ("On which slides", (self.slides, self.groups, self.slides_note)),
+            ("On which slides", (self.grouping, self.slides, self.groups, self.slides_note)),
             ("Features with the same direction (cosine in the decoder)", (self.directions,)),
             ("Features that fire together with it", (self.together, self.together_note)),
         ):
@@ -102,8 +111,16 @@ class FeaturePage(QWidget):
         self.cells.setVisible(bool(bars))
         self.cells_note.setText(note)
 
+    def show_groupings(self, keys: Sequence[str], current: str) -> None:
+        """Offer to put slides together by a key, where there is any; `current` is empty for slide by slide."""
+        self.grouping.clear()
+        for key in ("", *keys):
+            self.grouping.addItem(f"by {key or 'slide'}", key)
+        self.grouping.setCurrentIndex(self.grouping.findData(current))
+        self.grouping.setVisible(bool(keys))
+
     def show_slides(self, slides: Sequence[Bar], groups: Sequence[Bar], note: str) -> None:
-        """Show firing rates by slide and by group of slides."""
+        """Show bars by slide or by what slides share, and by group of slides; `note` says of what."""
         self.slides.show_bars(slides)
         self.groups.show_bars(groups)
         self.groups.setVisible(bool(groups))

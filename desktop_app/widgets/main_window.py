@@ -108,6 +108,7 @@ class MainWindow(QObject):
         canvas = self.viewer.window._qt_viewer
         keys = {text: action.trigger for text, action in self.menus.keys().items()}
         keys["Ctrl+R"] = self.fit
+        keys["Ctrl+Y"] = self.menus.actions_by_text["Redo"].trigger
         self.slides.list.setProperty(OWN_KEYS, ["Return", "Enter"])
         self.key_guard = KeyGuard(self.qt_window, canvas, keys, frozenset("H"))
         self.views.canvas_made.connect(self.key_guard.protect)

@@ -53,6 +53,36 @@ def test_a_history_that_does_not_lead_to_the_annotation_is_left_out(
         assert {line.revision for line in other.history("a", 9)} == {1}
 
 
+def test_lists_go_with_the_annotations_and_bookmarks_stay_with_who_set_them(
+    store: Store, tmp_path: Path
+) -> None:
+    store.set_bookmark("a", 4, on=True)
+    store.add_to_list("ask Bob", "a", [7, 2])
+    store.add_to_list("ask Bob", "b", [1])
+    export_json(store, tmp_path / "lists.json")
+    with Store.create(tmp_path / "hers", author="Grace") as hers:
+        hers.set_bookmark("a", 5, on=True)
+        hers.add_to_list("ask Bob", "a", [2])
+        assert import_json(hers, tmp_path / "lists.json").listed == 3
+        assert hers.bookmarks("a") == {5}
+        named = {
+            known.name: sorted((ref.sae_digest, ref.index) for ref in known.features)
+            for known in hers.every_list()
+        }
+        assert named["Bookmarks of Ada"] == [("a", 4)]
+        assert named["ask Bob"] == [("a", 2), ("a", 7), ("b", 1)]
+        assert import_json(hers, tmp_path / "lists.json").listed == 0
+    with Store.create(tmp_path / "copy", author="Ada") as copy:
+        import_json(copy, tmp_path / "lists.json")
+        assert copy.bookmarks("a") == {4}
+    for broken in ([["a"]], [["a", -1]], [["a", True]], "a"):
+        text = json.loads((tmp_path / "lists.json").read_text())
+        text["lists"][0]["features"] = broken
+        (tmp_path / "broken.json").write_text(json.dumps(text))
+        with pytest.raises(UserInputError, match="List 1 in broken.json"):
+            import_json(store, tmp_path / "broken.json")
+
+
 def test_importing_ones_own_changes_nothing(filled: Store, exported: Path) -> None:
     before = filled.annotations()
     report = import_json(filled, exported)

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -92,6 +92,12 @@ def test_a_project_of_revision_0002_opens_with_all_it_holds(tmp_path: Path) -> N
             (known.name, [ref.index for ref in known.features]) for known in store.feature_lists("sae-2")
         ] == [("ask Bob", [3])]
         assert [line.author for line in store.history("sae-2", 3)] == ["Ada"] * len(store.history("sae-2", 3))
+        assert store.slide_values() == {}
+        store.set_slide_values({slide.id: {"patient": "P1"}})
+    (copy,) = tmp_path.glob("project.backup-0002-*.sqlite")
+    assert upgrade.read_revision(copy) == "0002"
+    with Store.open(tmp_path) as store:
+        assert store.slide_values() == {slide.id: {"patient": "P1"}}
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
