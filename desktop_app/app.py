@@ -46,8 +46,9 @@ def build_window(
     dialogs: Dialogs | None = None,
     preferences: PreferencesFile | None = None,
     live_backend: Callable[[], Backend] | None = None,
+    window: MainWindow | None = None,
 ) -> Desktop:
-    """Build the window without showing it; the worker is not started yet.
+    """Build the window without showing it, or what answers one that is there; the worker is not started yet.
 
     Without `preferences` they are kept for this run only. `live_backend` makes the backend for what the view
     asks, when it asks first; without it that is a worker of its own.
@@ -62,7 +63,7 @@ def build_window(
     from desktop_app.widgets.main_window import MainWindow
     from desktop_app.widgets.opengl import draws_in_software, renderer
 
-    window = MainWindow()
+    window = window or MainWindow()
     layers = SlideLayers(window.viewer)
     layers.fine = not draws_in_software(renderer())
     context = Context(
@@ -101,34 +102,47 @@ def open_start(desktop: Desktop, start: WindowStart) -> None:
 def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     """Show the window and return the exit code when it is closed.
 
-    The window is seen first; then the worker starts in its own process and the slide opens.
+    The window is seen first; then what answers it is loaded, the worker starts in its own process and the slide opens.
     """
     # napari compiles with numba where it finds it (the worker's map of features needs it): loading what was
     # compiled stops the window for half a second at the first outline. Without it nothing here is slower.
     sys.modules.setdefault("numba", None)  # type: ignore[arg-type]
     import napari
     from napari.settings import get_settings
-    from PySide6.QtCore import QStandardPaths, QTimer
+    from PySide6.QtCore import QStandardPaths
 
     # Path None: nothing that happens here is written into the user's own napari settings.
     get_settings(path=None)
     get_settings().application.confirm_close_window = False
     from desktop_app.preferences import PreferencesFile
+    from desktop_app.widgets import looks
+    from desktop_app.widgets.first_paint import when_painted
+    from desktop_app.widgets.main_window import MainWindow
 
     if backend is None:
         backend = _own_worker()
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
     preferences = PreferencesFile(Path(folder) / "sparsescope" / "preferences.json")
-    desktop = build_window(backend, preferences=preferences)
-    desktop.window.show()
+    known = preferences.current
+    get_settings().appearance.theme = known.theme
+    window = MainWindow()
+    if known.text_points:
+        looks.set_text_points(known.text_points)
+    window.show()
+    desktops: list[Desktop] = []
 
     def begin() -> None:
+        # The stores, the statistics and their libraries take most of a second to load: a click made meanwhile
+        # waits in the queue, and the window is there to be looked at.
+        desktop = build_window(backend, preferences=preferences, window=window)
+        desktops.append(desktop)
         # napari collects garbage at every layer it takes away; what lives as long as the window is not looked at.
         gc.freeze()
         desktop.controller.start()
         open_start(desktop, start)
 
-    QTimer.singleShot(0, begin)
+    when_painted(window.qt_window, begin)
     napari.run()
-    desktop.controller.close()
+    for desktop in desktops:
+        desktop.controller.close()
     return 0
