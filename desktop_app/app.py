@@ -77,10 +77,10 @@ def build_window(
     return Desktop(window, Controller(context, LiveWorker(live_backend or _own_worker)))
 
 
-def _own_worker() -> Backend:
+def _own_worker(*, gentle: bool = False) -> Backend:
     from sae_backend.client import WorkerClient
 
-    return WorkerClient()
+    return WorkerClient(gentle=gentle)
 
 
 def open_start(desktop: Desktop, start: WindowStart) -> None:
@@ -120,7 +120,7 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     from desktop_app.widgets.main_window import MainWindow
 
     if backend is None:
-        backend = _own_worker()
+        backend = _own_worker(gentle=True)
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
     preferences = PreferencesFile(Path(folder) / "sparsescope" / "preferences.json")
     known = preferences.current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from sae_backend.messages import (
 
 CANCEL_GRACE_SECONDS: Final = 3.0
 _STDERR_LINES: Final = 30
+_NICENESS: Final = 10
 _CLOSE_SECONDS: Final = 2.0
 
 
@@ -89,10 +91,12 @@ class WorkerClient:
     A worker that dies gives one `Crashed` event, for the job it was at or for none; the next
     `submit` starts a new one. A cancelled job that does not stop within three seconds is ended by
     killing the worker, which loses nothing that was finished. Jobs queued behind a lost one go on
-    in a new worker.
+    in a new worker. A `gentle` one gives way to the other processes of the machine, such as the window
+    that shows it, and takes whatever time they leave.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gentle: bool = False) -> None:
+        self._gentle = gentle
         self._events: Queue[Event] = Queue()
         self._life: _Life | None = None
         self._next = 1
@@ -171,11 +175,16 @@ class WorkerClient:
                 text=True,
                 encoding="utf-8",
                 errors="replace",
+                creationflags=_below_normal() if self._gentle else 0,
             )
         except OSError as error:
             raise WorkerError(
                 f"The worker cannot be started: {error.strerror}.", "Install the program again."
             ) from error
+        if self._gentle and sys.platform != "win32":
+            # At once: threads of the worker take over what its first one has when they begin.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         life = _Life(process)
         life.threads = [
             threading.Thread(target=self._keep_stderr, args=(life,), name="worker log", daemon=True),
@@ -280,3 +289,8 @@ def wait_for(
                 case _:
                     pass
         time.sleep(0.02)
+
+
+def _below_normal() -> int:
+    """Windows' flag for a process that gives way; nothing elsewhere."""
+    return int(getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0))

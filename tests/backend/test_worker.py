@@ -367,3 +367,19 @@ def test_an_unforeseen_error_in_the_twin_is_a_crash(
     assert wait_for(twin, twin.submit(request_for(slide, tmp_path)))["n_tiles"] == N_TILES
     assert [type(error) for error in told] == [KeyError]
     twin.close()
+
+
+def test_a_gentle_worker_gives_way_and_works(slide: Path, tmp_path: Path) -> None:
+    backend = WorkerClient(gentle=True)
+    try:
+        events = to_the_end(backend, backend.submit(request_for(slide, tmp_path)))
+        assert isinstance(events[-1], Done)
+        worker, own = psutil.Process(backend.pid), psutil.Process()
+        if psutil.WINDOWS:
+            assert worker.nice() == psutil.BELOW_NORMAL_PRIORITY_CLASS
+        else:
+            assert worker.nice() == min(19, max(own.nice(), 10))
+            thread_ids = [thread.id for thread in worker.threads()]
+            assert {psutil.Process(number).nice() for number in thread_ids} == {worker.nice()}
+    finally:
+        backend.close()

@@ -137,7 +137,7 @@ def main() -> None:
     from sae_backend.client import WorkerClient
     from sae_backend.slide import Slide
 
-    desktop = build_window(WorkerClient())
+    desktop = build_window(WorkerClient(gentle=True))
     desktop.window.show()
     desktop.controller.start()
     QTest.qWait(1500)
