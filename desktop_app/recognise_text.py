@@ -38,7 +38,8 @@ def recognise_columns(path: Path, names: list[str], form: str) -> Recognised:
         return unknown(
             path,
             f"{path.name} is a table without columns for x and y, so it holds no cells.",
-            "Name them in the first line, such as x, y and type (or x_um, y_um).",
+            "Name them in the first line, such as x, y and type (or x_um, y_um). What is known of slides comes in by "
+            "Slide > Import slide table.",
         )
     return unknown(path, f"{path.name} is nothing that Sparsescope opens.")
 
