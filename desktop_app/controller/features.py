@@ -250,12 +250,16 @@ class FeatureActions:
         if features is None:
             self._context.layers.remove("Picked tile")
             window.fires_here.say(
-                "Click on the slide, once it has features, to list those that fire in a tile."
+                "Once the slide is analysed: click on it to list the features that fire in a tile, or draw (P, R, W) "
+                "to list those that fire in a region."
             )
             return
         self._context.layers.show_tile(features.grid, tile)
         if tile < 0:
-            window.fires_here.say("Click on the slide to list the features that fire in that tile.")
+            window.fires_here.say(
+                "Click on the slide to list the features that fire in that tile, or draw (P, R, W) to list those "
+                "that fire in a region."
+            )
             return
         if not features.valid[tile]:
             window.fires_here.say(f"Tile {tile} could not be read, so nothing is known of it.")

@@ -51,7 +51,10 @@ class DrawingActions:
             window.regions.show_tool("")
             return
         window.menus.regions.setChecked(True)
-        window.show_panel("Regions")
+        if window.fires_here.isVisible():
+            window.say("What fires in the region that you draw is listed when it is finished.")
+        else:
+            window.show_panel("Regions")
         self._regions.layer.follow_view(window.um_per_px)
         self.tools.start(cast("RegionKind", kind))
         # The keys of the tool belong to the slide now.

@@ -182,6 +182,7 @@ class RegionActions:
                 partial(store.change_region, region.uid, withdrawn=False),
                 region.uid,
             )
+            self._answer(region.uid)
 
     def redraw(self, region: RegionRecord, shape: MultiPolygon) -> None:
         """Give a region another outline, as far as it lies on the slide; one of nothing deletes it."""
@@ -194,6 +195,7 @@ class RegionActions:
             self.delete(region.uid)
         elif polygons != region.polygons_l0:
             self._change(store, region, "outline of", "polygons_l0", polygons)
+            self._answer(region.uid)
 
     def rename(self, uid: str, name: str) -> None:
         """Name a region."""
@@ -229,6 +231,11 @@ class RegionActions:
                 partial(store.withdraw_regions, uids, withdrawn=False),
             )
         return None if added is None else len(added)
+
+    def _answer(self, uid: str) -> None:
+        """Say what fires in a region that was just drawn, where the panel that says so is in front."""
+        if self._context.window.fires_here.isVisible():
+            self.show_firing(uid)
 
     def show_firing(self, uid: str) -> None:
         """List the features by their mean over the tiles of a region."""

@@ -213,6 +213,24 @@ def test_regions_are_named_flown_to_and_deleted(opened: Parts, project: Path) ->
     assert len(kept(project)) == 2 and len(panel.model.rows) == 2
 
 
+def test_a_region_drawn_while_asking_what_fires_is_answered_at_once(opened: Parts, project: Path) -> None:
+    window = opened.window
+    window.zoom_to(0.4)
+    window.look_at(175.0, 225.0)
+    window.show_panel("Fires here")
+    QTest.keyClick(canvas(opened), KEY.Key_R)
+    assert window.fires_here.isVisible() and "is listed when it is finished" in window.notice.text
+    # The middles of four tiles, 100 px apart, lie inside.
+    drag(opened, (120.0, 120.0), (200.0, 200.0), (280.0, 280.0))
+    assert len(kept(project)) == 1
+    assert "4 tiles" in window.fires_here.title.text()
+    drag(opened, (320.0, 320.0), (350.0, 350.0), (380.0, 380.0))
+    assert "1 tile" in window.fires_here.title.text()
+    window.show_panel("Regions")
+    drag(opened, (420.0, 120.0), (450.0, 250.0), (580.0, 280.0))
+    assert len(kept(project)) == 3 and window.regions.isVisible()
+
+
 def test_what_fires_in_a_region_is_averaged_over_its_tiles(opened: Parts, project: Path) -> None:
     panel = opened.window.fires_here
     features = opened.controller._context.session.features
