@@ -105,4 +105,4 @@ def test_the_gallery_forgets_an_older_feature(desktop: Desktop, tmp_path: Path, 
     wanted = f"Feature {session.feature} fires"
     qtbot.waitUntil(lambda: wanted in window.examples.title.text(), timeout=10_000)
     session.set_analysis(None, None)
-    assert window.examples.top.count() == 0 and "Choose a feature" in window.examples.pages.sentence
+    assert window.examples.top.count() == 0 and "once the slide is analysed" in window.examples.pages.sentence

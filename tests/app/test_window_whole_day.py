@@ -184,8 +184,8 @@ def link_examples(hands: Hands, feature: int) -> None:
 
 
 def undo_and_redo(hands: Hands, project: Path) -> None:
-    """Back to before the comment and forth again; Ctrl+Y, napari's key for 3-D, does nothing."""
-    whole = Written.of(project)
+    """Back to before the comment and forth again; Ctrl+Y, napari's key for 3-D, redoes as Ctrl+Shift+Z does."""
+    whole = before = Written.of(project)
     canvas = hands.canvas
     # Region example, tile example, region's name, region, comment.
     expected = ((1, 1, 1, REGION), (0, 1, 1, REGION), (0, 1, 1, ""), (0, 0, 1, None), (0, 0, 0, None))
@@ -195,7 +195,16 @@ def undo_and_redo(hands: Hands, project: Path) -> None:
         assert (len(now.examples), len(now.regions), len(now.comments)) == (n_examples, n_regions, n_comments)
         assert [region.name for region in now.regions] == ([] if name is None else [name])
         QTest.keyClick(canvas, KEY.Key_Y, CTRL)
-        assert Written.of(project) == now and hands.window.viewer.dims.ndisplay == 2
+        redone = Written.of(project)
+        assert (redone.comments, redone.examples, redone.regions) == (
+            before.comments,
+            before.examples,
+            before.regions,
+        )
+        assert hands.window.viewer.dims.ndisplay == 2
+        QTest.keyClick(canvas, KEY.Key_Z, CTRL)
+        before = Written.of(project)
+        assert (before.comments, before.examples, before.regions) == (now.comments, now.examples, now.regions)
     QTest.keyClick(canvas, KEY.Key_Z, CTRL)
     assert {note.concept for note in Written.of(project).notes.values()} == {""}
     for _ in range(len(expected) + 1):
