@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,16 @@ class Parts:
         self.window, self.controller = self.desktop.window, self.desktop.controller
         self.window.show()
         self.controller.start()
+        # As the program does: napari collects garbage at every layer it takes away.
+        gc.freeze()
+
+    def let_go(self) -> None:
+        """Close the window and collect what it was made of."""
+        self.window.qt_window.close()
+        QApplication.sendPostedEvents()
+        QApplication.processEvents()
+        gc.unfreeze()
+        gc.collect()
 
     @property
     def layers(self) -> list[str]:
@@ -36,9 +47,7 @@ class Parts:
 def parts(qtbot: QtBot) -> Iterator[Parts]:
     built = Parts()
     yield built
-    built.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+    built.let_go()
 
 
 @pytest.fixture
@@ -59,6 +68,4 @@ def other_parts(qtbot: QtBot) -> Iterator[Parts]:
     """A second window, for what is opened after the first was closed."""
     built = Parts()
     yield built
-    built.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+    built.let_go()
