@@ -18,7 +18,10 @@ _SOFTWARE: Final = (
 
 
 def renderer() -> str:
-    """Name of what draws OpenGL here, empty where it cannot be told."""
+    """Name of what draws OpenGL here, empty where it cannot be told; what was current before is so again."""
+    before = QOpenGLContext.currentContext()
+    # Asked now: the surface of a context is told only while it is current.
+    onto = before.surface() if before is not None else None
     context = QOpenGLContext()
     surface = QOffscreenSurface()
     surface.create()
@@ -26,6 +29,9 @@ def renderer() -> str:
         return ""
     name = context.functions().glGetString(_GL_RENDERER)
     context.doneCurrent()
+    if before is not None and onto is not None:
+        # napari asks the canvas's context what it can do, and takes for granted that it is current.
+        before.makeCurrent(onto)
     return str(name or "")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.app.fakes import write_slide
 
 pytestmark = pytest.mark.gl
 ROOT = Path(__file__).parent.parent.parent
@@ -63,3 +66,31 @@ def test_the_window_is_visible_before_the_worker_starts_and_closes_it() -> None:
     out = run(VISIBLE_FIRST)
     assert "visible before the worker: True" in out
     assert "code 0 closed True" in out
+
+
+OPEN_AT_ONCE = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QTimer
+from tests.app.fakes import FakeBackend
+import desktop_app.app as app
+
+begin = app.open_start
+def open_and_look(desktop, start):
+    begin(desktop, start)
+    window = desktop.window
+    print("layers", [layer.name for layer in window.viewer.layers], "steps", window.notice.text)
+    QTimer.singleShot(500, window.qt_window.close)
+app.open_start = open_and_look
+sys.exit(app.run_window(app.WindowStart(slide=Path(sys.argv[1]), mpp=0.5), FakeBackend()))
+"""
+
+
+def test_a_slide_named_at_the_start_is_opened_as_soon_as_the_window_is_seen(tmp_path: Path) -> None:
+    slide = write_slide(tmp_path / "field.tif", 3000, 2000)
+    command = [sys.executable, "-c", OPEN_AT_ONCE, str(slide)]
+    # What was opened is remembered, and not among the user's own.
+    mine = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=mine)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert "layers ['Backdrop', 'Slide'] steps \n" in done.stdout
