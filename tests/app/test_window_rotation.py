@@ -18,6 +18,7 @@ from desktop_app.owned_layers import TILE_GRID
 from sae_backend.slide import Slide
 from tests.app.conftest import MPP, Parts
 from tests.app.fakes import write_slide
+from tests.app.pointer import move_over
 
 pytestmark = pytest.mark.gl
 
@@ -64,9 +65,7 @@ def test_a_click_picks_the_tile_that_is_drawn_there(opened: Parts, qtbot: QtBot,
         # The pixel at (row, column) is (row mod 256, column mod 256, 200): the picture itself says what is there.
         row, col = y / MPP, x / MPP
         np.testing.assert_allclose(shown_colour(opened, at), (row % 256, col % 256, 200), atol=6)
-        # vispy drops a move that comes within 10 ms of the last.
-        qtbot.wait(20)
-        QTest.mouseMove(native(opened), at)
+        move_over(native(opened), at)
         QTest.mouseClick(native(opened), Qt.MouseButton.LeftButton, pos=at)
         assert session.tile == tile
     qtbot.waitUntil(lambda: "µm" in window.status.cursor_at.text(), timeout=2000)

@@ -19,6 +19,7 @@ from desktop_app.widgets.second_view import SecondView
 from sae_backend.slide import Slide
 from tests.app.conftest import MPP, Parts
 from tests.app.fakes import add_analysis, write_slide
+from tests.app.pointer import move_over
 from tests.app.test_window_keys import DANGEROUS
 
 pytestmark = pytest.mark.gl
@@ -133,7 +134,7 @@ def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot
     native = second_of(opened).qt_viewer.canvas.native
     middle = QPoint(native.width() // 2, native.height() // 2)
     QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
-    QTest.mouseMove(native, middle + QPoint(1, 0))
+    move_over(native, middle + QPoint(1, 0), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: place(window.viewer)[2] == pytest.approx(49999.75, abs=1e-6), timeout=2000)
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=middle + QPoint(1, 0))
     assert place(window.viewer) == place(second_of(opened).viewer)
@@ -149,7 +150,7 @@ def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) 
     middle = QPoint(native.width() // 2, native.height() // 2)
     QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
     for shift in (5, 10, 15, 20):
-        QTest.mouseMove(native, middle + QPoint(shift, 0))
+        move_over(native, middle + QPoint(shift, 0), Qt.MouseButton.LeftButton)
         qtbot.wait(20)
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=middle + QPoint(20, 0))
     qtbot.waitUntil(lambda: place(window.viewer)[2] < 196.5, timeout=2000)
@@ -251,7 +252,7 @@ def test_a_ring_marks_in_one_view_where_the_pointer_is_in_the_other(opened: Part
     rings = main.findChild(PointerMark), there.findChild(PointerMark)
     assert not rings[0].isVisible() and not rings[1].isVisible()
     at = QPoint(main.width() // 2 + 60, main.height() // 2 - 40)
-    QTest.mouseMove(main, at)
+    move_over(main, at)
     qtbot.waitUntil(rings[1].isVisible, timeout=2000)
     assert not rings[0].isVisible(), "there is a pointer already"
     offset = rings[1].geometry().center() - there.rect().center()

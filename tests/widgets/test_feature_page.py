@@ -17,6 +17,7 @@ from desktop_app.widgets.feature_map import FeatureMapPanel, FeaturePlane
 from desktop_app.widgets.feature_page import FeaturePage, Near
 from desktop_app.widgets.fires_here import FiresHerePanel, FiringRow
 from sae_backend.activation_histogram import activation_histogram
+from tests.app.pointer import move_over
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -98,7 +99,7 @@ def test_a_line_around_points_lists_them(plane: FeaturePlane, qtbot: QtBot) -> N
     with qtbot.waitSignal(plane.lassoed) as drawn:
         QTest.mousePress(plane, LEFT, NONE, corners[0])
         for corner in corners[1:]:
-            QTest.mouseMove(plane, corner)
+            move_over(plane, corner)
             # The offscreen platform sends no buttons with its moves.
             plane._line.append(QPointF(corner))
         QTest.mouseRelease(plane, LEFT, NONE, corners[-1])
