@@ -128,6 +128,11 @@ class MapLayers(OwnedLayers):
             layer.data = self._shown_values()
 
     @property
+    def threshold(self) -> float:
+        """Values at or below it are not drawn; of values of both signs those that are no larger."""
+        return self._threshold
+
+    @property
     def opacity(self) -> float:
         """The heat map's opacity, 0 to 1."""
         return self._opacity

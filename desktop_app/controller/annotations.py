@@ -111,7 +111,11 @@ class AnnotationActions:
 
         def write() -> tuple[AnnotationRecord, AnnotationRecord]:
             known = store.annotation(sae, feature)
-            return known, store.annotate(sae, feature, **fields, expected_revision=known.revision)
+            given = dict(fields)
+            if known.status == "unseen" and any(fields.values()):
+                # Whoever writes about a feature has seen it.
+                given.setdefault("status", "draft")
+            return known, store.annotate(sae, feature, **given, expected_revision=known.revision)
 
         written = self._context.attempt(write)
         if written is None:

@@ -91,6 +91,8 @@ class ExportActions:
         source = session.slide.info.path.name
         if shown is not None or legend.heading != "Slide":
             source += f", {source_words(self._context)}"
+        if shown is not None and shown.note:
+            source += f"; {shown.note}"
         if not self._reading.finish(PICTURE_WAIT_S):
             raise UserInputError(
                 "The slide is still being read, so the picture would be blurred.",

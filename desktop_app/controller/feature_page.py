@@ -97,7 +97,7 @@ class FeaturePageActions:
         page.show_cells(
             [_cell_bar(row) for row in sorted(pearson, key=lambda row: -(row.value or -2.0))],
             f"Pearson r with the cells counted in each tile, 95 % interval; {meta['n_tiles']:,} tiles of "
-            f"{meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}, {meta['n_clusters']} resampled units ({meta['unit']}). p is corrected "
+            f"{meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}, {meta['n_clusters']} resampled units ({meta['unit']}). p is family-wise: corrected "
             "for all features and types.",
         )
 
@@ -182,7 +182,7 @@ def _cell_bar(row: CorrelationRow) -> Bar:
     )
     p = "p not defined" if row.p is None else f"family-wise p {row.p:.3g}"
     q = "" if row.q is None else f", q {row.q:.3g}"
-    words = f"{row.value:+.2f}{interval}"
+    words = f"{row.value:+.2f}{interval}" + ("" if row.p is None else f", p {row.p:.2g}")
     return Bar(row.cell_type, row.value, row.ci_low, row.ci_high, words, f"{row.cell_type}: {words}; {p}{q}")
 
 

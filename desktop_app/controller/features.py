@@ -47,7 +47,7 @@ class FeatureActions:
         controls, layers, menus = window.heatmap, context.layers, window.menus
         controls.limits_requested.connect(self._set_limits)
         controls.look_requested.connect(self._set_look)
-        controls.threshold_requested.connect(layers.set_threshold)
+        controls.threshold_requested.connect(self._set_threshold)
         controls.opacity_requested.connect(layers.set_opacity)
         controls.visible_requested.connect(menus.heatmap.setChecked)
         controls.reset_requested.connect(self._draw)
@@ -114,12 +114,12 @@ class FeatureActions:
         if features is None or store is None:
             window.features.say(self._why_no_features())
             return
-        best = np.full((3, features.n_features), np.nan)
+        best = np.full((4, features.n_features), np.nan)
         best_type = [""] * features.n_features
         for feature, row in best_correlates(store, features.sae_digest).items():
             if feature < features.n_features and row.value is not None:
-                low, high = (np.nan if end is None else end for end in (row.ci_low, row.ci_high))
-                best[:, feature], best_type[feature] = (row.value, low, high), row.cell_type
+                low, high, p = (np.nan if end is None else end for end in (row.ci_low, row.ci_high, row.p))
+                best[:, feature], best_type[feature] = (row.value, low, high, p), row.cell_type
         said = _comments(store, features.sae_digest)
         stats = features.stats
         table = FeatureTable(
@@ -129,6 +129,7 @@ class FeatureActions:
             best_r=best[0],
             best_low=best[1],
             best_high=best[2],
+            best_p=best[3],
             best_type=tuple(best_type),
             notes={
                 note.feature: _note(note, said.get(note.feature, ""))
@@ -160,6 +161,10 @@ class FeatureActions:
         y_l0, x_l0 = world_to_l0((y_um, x_um), session.slide.info)
         session.set_tile(session.features.grid.tile_at(y_l0, x_l0))
         self._context.window.show_panel("Fires here")
+        if session.tile < 0:
+            self._context.window.fires_here.say(
+                "There is no analysed tile at this place: glass, or left out. Click where the tile grid (Shift+G) is."
+            )
 
     def go_to_tile(self, tile: int) -> None:
         """Pick a tile and move the view to it."""
@@ -234,6 +239,10 @@ class FeatureActions:
 
     def _set_limits(self, low: float, high: float) -> None:
         self._context.layers.set_limits(low, high)
+        self._show_legend()
+
+    def _set_threshold(self, threshold: float) -> None:
+        self._context.layers.set_threshold(threshold)
         self._show_legend()
 
     def _set_look(self, look: HeatLook) -> None:

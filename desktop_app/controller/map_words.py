@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from desktop_app.widgets.legend import MapLegend
+from desktop_app.widgets.texts import number
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -36,4 +37,15 @@ def map_legend(context: Context, feature: int | None, layers: SlideLayers) -> Ma
         layers.limits,
         layers.look,
         layers.is_signed,
+        note=_note(layers),
     )
+
+
+def _note(layers: SlideLayers) -> str:
+    """What of the map is not drawn as it was measured."""
+    parts = []
+    if layers.threshold > 0:
+        parts.append(f"not drawn: {'within ±' if layers.is_signed else 'up to '}{number(layers.threshold)}")
+    if layers.look.smooth:
+        parts.append("mixed between tiles")
+    return "; ".join(parts)

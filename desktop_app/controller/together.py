@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from desktop_app.controller.map_words import feature_words, source_words
+from desktop_app.widgets.texts import number as number_text
 from sae_backend.heatmap import heatmap
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class TogetherActions:
             return
         if feature in self._features:
             self._features.remove(feature)
+            self._context.window.say("")
         elif len(self._features) == len(COLOURS):
             self._context.window.say(
                 f"{len(COLOURS)} features are shown together already; take one away first (C on it)."
@@ -55,6 +59,7 @@ class TogetherActions:
     def clear(self) -> None:
         """Show the map of the current feature alone."""
         self._features.clear()
+        self._context.window.say("")
         self._show()
 
     def _toggle_current(self) -> None:
@@ -75,8 +80,10 @@ class TogetherActions:
         maps = []
         for number, colour in zip(chosen, COLOURS, strict=False):
             assert features is not None
-            words.append((feature_words(self._context, number), colour))
-            maps.append((heatmap(features, number), colour))
+            heat = heatmap(features, number)
+            peak = float(np.nanmax(heat.values, initial=0.0))
+            words.append((f"{feature_words(self._context, number)}, 0 to {number_text(peak)}", colour))
+            maps.append((heat, colour))
         self._context.layers.show_together(maps)
         window.heatmap.show_together(words)
         window.legend.show_together(words, source_words(self._context))

@@ -40,7 +40,8 @@ class SlideRows:
     def add_slide(self, info: SlideInfo) -> SlideRecord:
         """Add a slide, or renew what is known of one with the same fingerprint, keeping its id.
 
-        A pixel size that the user stated earlier outlives whatever the file says.
+        A pixel size that the user stated earlier outlives whatever the file says, and a copy does not take the place
+        of a file that is still there.
         """
         path = Path(_absolute(info.path))
         facts: dict[str, Any] = {
@@ -59,7 +60,10 @@ class SlideRows:
                 )
             else:
                 keep = old.mpp_source == "user" and info.mpp_source != "user"
-                changed = facts if keep else {**facts, **mpp}
+                known = {} if Path(old.path) != path and Path(old.path).exists() else facts
+                changed = known if keep else {**known, **mpp}
+                if not changed:
+                    return old
                 connection.execute(update(_T).where(_T.c.id == old.id).values(**changed))
             return _must_find(connection, _T.c.fingerprint == info.fingerprint)
 

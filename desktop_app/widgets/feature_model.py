@@ -49,14 +49,15 @@ class FeatureNote:
 
 
 _BLANK: Final = FeatureNote()
+_DOUBTFUL_P: Final = 0.05
 
 
 @dataclass(frozen=True)
 class FeatureTable:
     """What the table shows, one entry a feature: arrays float64 (F,) with NaN where there is no value.
 
-    `best_r` is the strongest correlation with its interval `best_low` to `best_high`; `notes` and
-    `bookmarks` are by feature number; `scores` are further columns by their title.
+    `best_r` is the strongest correlation with its interval `best_low` to `best_high` and its family-wise p `best_p`,
+    which is said where it is above 0.05; `notes` and `bookmarks` are by feature number; `scores` are further columns by their title.
     """
 
     firing_rate: npt.NDArray[np.float64]
@@ -66,6 +67,7 @@ class FeatureTable:
     best_low: npt.NDArray[np.float64]
     best_high: npt.NDArray[np.float64]
     best_type: tuple[str, ...]
+    best_p: npt.NDArray[np.float64] | None = None
     notes: dict[int, FeatureNote] = field(default_factory=dict)
     bookmarks: set[int] = field(default_factory=set)
     scores: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
@@ -216,7 +218,10 @@ class FeatureModel(QAbstractTableModel):
             return "–"
         # The number first: it is the name that a narrow column may cut.
         interval = f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else ""
-        return f"{r:+.2f} {table.best_type[feature]}{interval}"
+        p = float(table.best_p[feature]) if table.best_p is not None else np.nan
+        # An interval without zero does not make the best of thousands of pairs worth a claim.
+        doubt = f", p {p:.2g}" if p > _DOUBTFUL_P else ""
+        return f"{r:+.2f} {table.best_type[feature]}{doubt}{interval}"
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; features without a value come last in either direction."""

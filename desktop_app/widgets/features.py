@@ -89,6 +89,7 @@ class FeaturesPanel(QWidget):
         self.view.setModel(self.model)
         self.view.setAccessibleName("Features")
         self._set_up_view()
+        self._has_table = False
         self.pages = EmptyState(self.view, "Features appear here once a slide is analysed.")
         self.count = QLabel("")
         self.show_lists({})
@@ -150,13 +151,14 @@ class FeaturesPanel(QWidget):
         """Replace the table."""
         marked = self.selected()
         self.model.show(table)
-        self.pages.show_content()
+        self._has_table = True
         self._counted()
         if marked is not None:
             self.select(marked)
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the table."""
+        self._has_table = False
         self.pages.say(sentence)
         self.count.setText("")
 
@@ -251,6 +253,10 @@ class FeaturesPanel(QWidget):
 
     def _counted(self) -> None:
         self.count.setText(f"{self.model.rowCount():,} of {self.model.total:,}")
+        if self._has_table and not self.model.rowCount():
+            self.pages.say("No feature is like that: change the words above, the list, or “Only firing”.")
+        elif self._has_table:
+            self.pages.show_content()
 
     def _column_menu(self, at: QPoint) -> None:
         menu = QMenu(self)

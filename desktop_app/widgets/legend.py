@@ -15,7 +15,7 @@ from desktop_app.widgets.texts import number
 
 WIDTH_PX: Final = 268
 ROOM_PX: Final = (420, 480)
-"""On a canvas less high or less wide than this the unit stands below the bar, not in a line of its own."""
+"""On a canvas less high or less wide than this many types of cell are not listed."""
 
 _MOST_ROWS_SHORT: Final = 3
 _CELLS_ELSEWHERE: Final = "Colours of the cells: Cells menu"
@@ -27,7 +27,7 @@ _MIDDLE, _RIGHT = Qt.AlignmentFlag.AlignHCenter, Qt.AlignmentFlag.AlignRight
 
 @dataclass(frozen=True)
 class MapLegend:
-    """What is said of the heat map; `limits` are the values at the ends of the colours."""
+    """What is said of the heat map; `limits` are the values at the ends of the colours, `note` what is not drawn."""
 
     title: str
     source: str
@@ -35,6 +35,7 @@ class MapLegend:
     look: HeatLook = PLAIN
     signed: bool = False
     unit: str = "activation (SAE units)"
+    note: str = ""
 
 
 class Legend(QWidget):
@@ -127,7 +128,7 @@ class Legend(QWidget):
         if self._several:
             lines += [words for words, _ in self.together] + [self.together_source]
         elif one is not None:
-            lines += [one.title, one.unit, one.source]
+            lines += [one.title, _unit(one), one.note, one.source]
         if self._cells_shown and self.cells:
             lines += [f"{name} {count:,}" for name, _, count in self.cells] + [self.note]
         return lines
@@ -167,7 +168,7 @@ class Legend(QWidget):
             height += (len(self.together) + bool(self.together_source)) * line
         elif self.shown_map is not None:
             titles = len(self._title_lines(self.shown_map.title))
-            height += ((2 if self._short else 3) + titles) * line + _BAR_PX + 6
+            height += (3 + titles + bool(self.shown_map.note)) * line + _BAR_PX + 6
         if self._cells_listed:
             height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
         elif self._cells_shown and self.cells:
@@ -247,16 +248,13 @@ class Legend(QWidget):
         painter.setFont(self.font())
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(legend.limits[0]))
         painter.drawText(below, _RIGHT, number(legend.limits[1]))
-        scale = "log" if legend.look.log and not legend.signed else ""
-        half = number(value_at(0.5, legend.limits, legend.look))
-        words = f"{legend.unit}{', log' if scale else ''}" if self._short else f"{scale} {half}".strip()
-        painter.drawText(below, _MIDDLE, words)
+        painter.drawText(below, _MIDDLE, number(value_at(0.5, legend.limits, legend.look)))
         top += self._line_px()
-        if not self._short:
-            self._write(painter, top, legend.unit)
-            top += self._line_px()
-        self._write(painter, top, legend.source)
-        return top + self._line_px() + 3
+        for words in (_unit(legend), legend.note, legend.source):
+            if words:
+                self._write(painter, top, words)
+                top += self._line_px()
+        return top + 3
 
     def _paint_swatches(
         self, painter: QPainter, top: float, entries: Sequence[tuple[str, str]], columns: int
@@ -279,3 +277,7 @@ class Legend(QWidget):
         painter.setPen(_INK)
         cut = QFontMetrics(font or self.font()).elidedText(text, Qt.TextElideMode.ElideRight, int(width))
         painter.drawText(QRectF(left, top, width, self._line_px()), Qt.AlignmentFlag.AlignLeft, cut)
+
+
+def _unit(legend: MapLegend) -> str:
+    return f"{legend.unit}, log scale" if legend.look.log and not legend.signed else legend.unit

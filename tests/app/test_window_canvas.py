@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import WindowStart, open_start
 from desktop_app.layers import HEATMAP, TOGETHER
+from desktop_app.widgets.texts import number
 from tests.app.conftest import Parts
 
 pytestmark = pytest.mark.gl
@@ -55,6 +56,26 @@ def test_the_legend_has_the_limits_that_are_typed(opened: Parts) -> None:
     assert legend.map.look.log, "the look stays with the next feature"
 
 
+def test_the_legend_says_what_is_not_drawn(opened: Parts, tmp_path: Path) -> None:
+    controls, legend = opened.window.heatmap, opened.window.legend
+    assert legend.map is not None and legend.map.note == ""
+    height = legend.sizeHint().height()
+    controls.threshold_requested.emit(0.25)
+    assert legend.map.note == "not drawn: up to 0.25" and legend.map.note in legend.text
+    assert legend.sizeHint().height() > height
+    controls.smooth.click()
+    assert "mixed between tiles" in legend.map.note
+    opened.controller.select_feature(5)
+    assert legend.map.note == "mixed between tiles", "the threshold begins anew with each feature"
+
+
+def test_a_click_beside_the_tiles_says_so(opened: Parts) -> None:
+    opened.window.slide_clicked.emit(120.0, 160.0)
+    assert "no analysed tile" not in opened.window.fires_here.pages.sentence
+    opened.window.slide_clicked.emit(345.0, 445.0)
+    assert "no analysed tile at this place" in opened.window.fires_here.pages.sentence
+
+
 def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> None:
     window = opened.window
     for feature in (4, 5, 6):
@@ -63,13 +84,16 @@ def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> N
     assert opened.controller.together.features == (4, 5, 6)
     assert TOGETHER in opened.layers and not window.viewer.layers[HEATMAP].visible
     source = "control:random-vit (random weights), SAE 5ae5ae5a"
-    assert window.legend.text.splitlines() == ["Feature 4", "Feature 5", "Feature 6", source]
+    features = opened.controller._context.session.features
+    peaks = {n: f"Feature {n}, 0 to {number(float(features.column(n)[1].max(initial=0)))}" for n in (4, 5, 6)}
+    assert window.legend.text.splitlines() == [peaks[4], peaks[5], peaks[6], source]
     opened.controller.select_feature(7)
     QTest.keyClick(window.features.view, KEY.Key_C)
     assert "together already" in window.notice.text
     opened.controller.select_feature(5)
     QTest.keyClick(window.features.view, KEY.Key_C)
-    assert window.legend.text.splitlines() == ["Feature 4", "Feature 6", source]
+    assert window.legend.text.splitlines() == [peaks[4], peaks[6], source]
+    assert window.notice.text == "", "what was said of too many is not true any more"
     window.heatmap.alone.click()
     assert TOGETHER not in opened.layers and window.viewer.layers[HEATMAP].visible
     assert window.legend.text.startswith("Feature 5")

@@ -68,7 +68,7 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
         assert first.description == "round lumina"
         assert second.name == "Stroma"
         assert {entry.field for entry in store.history(SAE_DIGEST, 4)} == {
-            "name", "confidence", "tags", "description",
+            "name", "confidence", "tags", "description", "status",
         }  # fmt: skip
 
 

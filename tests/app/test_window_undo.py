@@ -53,13 +53,18 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
         assert (said(4), said(5)) == (("", None), ("", None))
         assert window.annotation.feature == 4 and window.annotation.name.text() == ""
         assert window.features.model.table.note(4).name == ""
-        assert not undo.isEnabled() and redo.text() == "Redo: name of feature 4"
+        assert not undo.isEnabled() and redo.text() == "Redo: name, status of feature 4"
+        assert (store.annotation(SAE_DIGEST, 4).status, store.annotation(SAE_DIGEST, 5).status) == (
+            "unseen",
+            "unseen",
+        )
         for _ in range(3):
             QTest.keyClick(table, KEY.Key_Z, CTRL | SHIFT)
         assert (said(4), said(5)) == (("glands", None), ("stroma", 3))
         assert not redo.isEnabled()
         # Nothing is forgotten: each step is in the history.
-        assert [(h.before, h.after) for h in store.history(SAE_DIGEST, 4)] == [
+        assert store.annotation(SAE_DIGEST, 4).status == "draft", "whoever writes about a feature has seen it"
+        assert [(h.before, h.after) for h in store.history(SAE_DIGEST, 4) if h.field == "name"] == [
             ("", "glands"), ("glands", ""), ("", "glands"),
         ]  # fmt: skip
 

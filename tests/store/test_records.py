@@ -40,6 +40,19 @@ def test_a_slide_that_moved_keeps_its_id(store: Store, slide_info: MakeInfo) -> 
     assert store.slide_by_path(first.path) is None
 
 
+def test_a_copy_does_not_take_the_place_of_a_slide_that_is_there(
+    store: Store, slide_info: MakeInfo, tmp_path: Path
+) -> None:
+    original, copy = tmp_path / "a.svs", tmp_path / "copy.svs"
+    original.touch()
+    first = store.add_slide(slide_info(path=original))
+    assert store.add_slide(slide_info(path=copy)) == first
+    assert store.add_slide(slide_info(path=copy, mpp=0.3, mpp_source="user")).mpp == 0.3
+    assert store.slide(first.id).path == original
+    original.unlink()
+    assert store.add_slide(slide_info(path=copy)).path == copy
+
+
 def test_the_pixel_size_of_the_user_outlives_the_files(store: Store, slide_info: MakeInfo) -> None:
     slide = store.add_slide(slide_info(mpp=None, mpp_source="unknown"))
     assert slide.mpp is None

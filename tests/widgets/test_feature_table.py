@@ -34,6 +34,7 @@ def panel(qtbot: QtBot) -> FeaturesPanel:
             best_low=np.array([np.nan, -0.2, np.nan, np.nan]),
             best_high=np.array([np.nan, 0.3, np.nan, np.nan]),
             best_type=("", "immune", "tumour", ""),
+            best_p=np.array([np.nan, 0.984, 0.001, np.nan]),
             notes={
                 3: FeatureNote(
                     "Glands", "Glands round lumina", "reviewed", 4, "cell: x", "technical", ("round",)
@@ -125,9 +126,20 @@ def test_words_are_searched_together_and_lists_are_filters(panel: FeaturesPanel)
 def test_a_row_says_interval_share_and_score(panel: FeaturesPanel) -> None:
     row = panel.model.row_of(1)
     texts = {column: panel.model.index(row, column).data() for column in range(panel.model.columnCount())}
-    assert texts[BEST] == "+0.10 immune (-0.20 to +0.30)"
+    assert texts[BEST] == "+0.10 immune, p 0.98 (-0.20 to +0.30)"
     assert texts[SHARE] == "70.4 %", "0.5 of an L0 of 0.71"
     assert texts[len(HEADERS)] == "–" and texts[MARK] == ""
+
+
+def test_words_that_nothing_matches_leave_a_sentence_and_not_a_bare_table(panel: FeaturesPanel) -> None:
+    panel.search.setText("no such thing")
+    assert panel.model.rowCount() == 0 and panel.pages.sentence.startswith("No feature is like that")
+    panel.search.setText("")
+    assert panel.model.rowCount() == 4 and panel.pages.sentence == ""
+    panel.say("Not analysed yet.")
+    panel.search.setText("x")
+    panel.search.setText("")
+    assert panel.pages.sentence == "Not analysed yet."
 
 
 def test_thirty_thousand_rows_sort_and_filter(qtbot: QtBot) -> None:
