@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from desktop_app.widgets.texts import number
@@ -110,6 +110,7 @@ class HistogramChart(QWidget):
         painter.end()
 
 
+_UNDER_PX: Final = 10
 _ONE_TILE: Final = 0.3
 
 
@@ -145,19 +146,35 @@ class BarsChart(QWidget):
         self.update()
 
     def _row_px(self) -> int:
-        return self.fontMetrics().height() + 8
+        return self.fontMetrics().height() + 8 + (_UNDER_PX if self._stacked else 0)
+
+    @property
+    def _stacked(self) -> bool:
+        """Whether bars stand under their words, which leave no room beside them."""
+        return self._widest_words() > int(0.52 * self.width())
+
+    def _widest_words(self) -> int:
+        return max((self.fontMetrics().horizontalAdvance(bar.words) for bar in self.bars), default=0) + 8
 
     def _label_px(self) -> int:
+        if self._stacked:
+            return max(self.width() - self._words_px(), 0)
         widest = max((self.fontMetrics().horizontalAdvance(bar.label) for bar in self.bars), default=0)
         return min(widest + 8, int(0.3 * self.width()))
 
     def _words_px(self) -> int:
-        widest = max((self.fontMetrics().horizontalAdvance(bar.words) for bar in self.bars), default=0)
-        return min(widest + 8, int(0.52 * self.width()))
+        return min(self._widest_words(), self.width())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Be as high as the rows at this width need."""
+        super().resizeEvent(event)
+        self.setFixedHeight(self._row_px() * len(self.bars) + 6)
 
     def x_of(self, value: float) -> float:
         """Return where a value lies, in px of the widget."""
         left, right = float(self._label_px()), float(self.width() - self._words_px())
+        if self._stacked:
+            left, right = 4.0, float(self.width() - 4)
         low, high = self._span
         return left + (right - left) * (value - low) / (high - low or 1.0)
 
@@ -177,27 +194,35 @@ class BarsChart(QWidget):
             self._row_px(),
             self.x_of(0.0),
         )
+        line = self.fontMetrics().height() + 4 if self._stacked else height
         for row, bar in enumerate(self.bars):
             y = 3 + row * height
             painter.setPen(ink)
             label = self.fontMetrics().elidedText(
                 bar.label, Qt.TextElideMode.ElideRight, self._label_px() - 6
             )
-            painter.drawText(QRectF(0, y, self._label_px(), height), _LOW | _MIDDLE, label)
+            painter.drawText(QRectF(0, y, self._label_px(), line), _LOW | _MIDDLE, label)
             room = self._words_px()
             words = self.fontMetrics().elidedText(bar.words, Qt.TextElideMode.ElideRight, room - 4)
-            painter.drawText(QRectF(self.width() - room, y, room, height), _HIGH | _MIDDLE, words)
+            painter.drawText(QRectF(self.width() - room, y, room, line), _HIGH | _MIDDLE, words)
             if bar.value is None:
                 continue
             x = self.x_of(bar.value)
-            painter.fillRect(QRectF(min(zero, x), y + 4, max(abs(x - zero), 1.0), height - 8), BAR)
+            top, thick = (y + line, _UNDER_PX - 2) if self._stacked else (y + 4, height - 8)
+            painter.fillRect(QRectF(min(zero, x), top, max(abs(x - zero), 1.0), thick), BAR)
             if bar.low is not None and bar.high is not None:
                 painter.setPen(QPen(_QUANTILE_INK, 2))
-                middle = y + height / 2
+                middle = top + thick / 2
                 painter.drawLine(int(self.x_of(bar.low)), int(middle), int(self.x_of(bar.high)), int(middle))
                 for end in (bar.low, bar.high):
                     at = int(self.x_of(end))
                     painter.drawLine(at, int(middle) - 4, at, int(middle) + 4)
         painter.setPen(QPen(ink, 1))
-        painter.drawLine(int(zero), 0, int(zero), self.height())
+        if self._stacked:
+            # Not through the words.
+            for row in range(len(self.bars)):
+                top = 3 + row * height + line
+                painter.drawLine(int(zero), top - 1, int(zero), top + _UNDER_PX - 2)
+        else:
+            painter.drawLine(int(zero), 0, int(zero), self.height())
         painter.end()
