@@ -31,7 +31,7 @@ from sae_backend.messages import (
 
 CANCEL_GRACE_SECONDS: Final = 3.0
 _STDERR_LINES: Final = 30
-_NICENESS: Final = 10
+_NICENESS: Final = 15
 _CLOSE_SECONDS: Final = 2.0
 
 
