@@ -61,6 +61,7 @@ class SlideLayers(MapLayers, CellLayers):
         self._tile_um = 1.0
         self._own_reader = False
         self._levels: tuple[SlideLevel, ...] = ()
+        self._has_coarsest = True
         self.fine = True
         """Whether px of the slide are mixed on the screen: without a graphics card that costs the pace."""
         self.on_read_error: Callable[[SlideError], None] | None = None
@@ -109,6 +110,13 @@ class SlideLayers(MapLayers, CellLayers):
         layer, reader = self.layer(SLIDE), self.reader
         if layer is None or reader is None:
             return
+        if not self._has_coarsest:
+            self._has_coarsest = self._levels[-1].whole
+            # napari took the coarsest level as it was when it was empty, and would keep it so.
+            layer.data = list(self._levels) if layer.multiscale else self._levels[0]
+            if self._has_coarsest and layer.multiscale:
+                self._show_backdrop(self._levels[-1])
+            return
         at = layer.data_level if layer.multiscale else 0
         # Of the coarsest level napari also makes a small picture, which tells nothing of what is in sight.
         if at == len(self._levels) - 1 or self._levels[at].drawn_at < reader.arrivals:
@@ -145,6 +153,7 @@ class SlideLayers(MapLayers, CellLayers):
             interpolation2d="linear" if self.fine else "nearest",
         )
         self._place(layer)
+        self._has_coarsest = ready
         if len(levels) > 1 and ready:
             self._show_backdrop(levels[-1])
 

@@ -37,17 +37,24 @@ _ChunkOf = Callable[[int, int, slice, slice], Rgb]
 
 
 class ChunkCache:
-    """Recently used chunks, up to a number of bytes; safe to use from several threads."""
+    """Recently used chunks, up to a number of bytes; safe to use from several threads.
+
+    Those of the `kept` level stay: it is the coarsest, which stands in wherever nothing finer has been read.
+    """
 
     def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._chunks: OrderedDict[tuple[int, int, int], Rgb] = OrderedDict()
         self._lock = threading.Lock()
         self.held_bytes = 0
+        self.kept = -1
+        self._kept_chunks: dict[tuple[int, int, int], Rgb] = {}
 
     def get(self, key: tuple[int, int, int]) -> Rgb | None:
         """Return a chunk (level, row, column) and mark it as used, or None."""
         with self._lock:
+            if key[0] == self.kept:
+                return self._kept_chunks.get(key)
             chunk = self._chunks.get(key)
             if chunk is not None:
                 self._chunks.move_to_end(key)
@@ -56,6 +63,9 @@ class ChunkCache:
     def put(self, key: tuple[int, int, int], chunk: Rgb) -> None:
         """Keep a chunk, dropping the least recently used ones past the limit."""
         with self._lock:
+            if key[0] == self.kept:
+                self._kept_chunks[key] = chunk
+                return
             if key in self._chunks:
                 return
             self._chunks[key] = chunk
@@ -150,6 +160,14 @@ class SlideLevel:
             chunk = self._stored(y, x, h, w) if self._finer is None else self._averaged(y, x, h, w)
             self._cache.put(key, chunk)
         return chunk
+
+    @property
+    def whole(self) -> bool:
+        """Whether every chunk of this level is in the cache."""
+        rows, cols = (-(-length // CHUNK_PX) for length in self.shape[:2])
+        return all(
+            self._cache.get((self._index, row, col)) is not None for row in range(rows) for col in range(cols)
+        )
 
     def cost_px(self) -> int:
         """How many pixels of the file the whole level takes to read."""
@@ -282,6 +300,7 @@ def slide_levels(
         add(index)
     while max(levels[-1].shape[:2]) > COARSEST_PX:
         add(None)
+    cache.kept = len(levels) - 1
     for index, level in enumerate(levels):
         level.coarser = tuple(levels[index + 1 :])
     return levels

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari.components import ViewerModel
 
 from desktop_app.chunk_reader import ChunkReader
+from desktop_app.layers import BACKDROP, SLIDE, SlideLayers
 from desktop_app.slide_levels import COARSEST_PX, NOT_YET_GREY, UNREADABLE_GREY, ChunkCache, slide_levels
 from sae_backend.errors import SlideError
 from sae_backend.slide import RegionRead, Slide
@@ -193,3 +195,37 @@ def test_a_stopped_reader_has_let_go_of_the_slide(tmp_path: Path) -> None:
     cache.put((9, 9, 9), np.zeros((9, 9, 3), np.uint8))
     with pytest.raises(SlideError, match="was closed"):
         levels[0].load(3, 3)
+
+
+def test_a_coarsest_level_that_takes_long_is_drawn_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desktop_app.layers._AT_ONCE_PX", 0)
+    field(tmp_path / "a.tif", 2000, 2400)
+    asked: list[ChunkReader] = []
+    viewer = ViewerModel()
+    # So small a cache holds no chunk of the coarsest level beside those that it is made of.
+    layers = SlideLayers(viewer, cache_bytes=1)
+    layers.on_reading = asked.append
+    with Slide.open(tmp_path / "a.tif") as slide:
+        layers.show_slide(slide, 0.5)
+        layer = viewer.layers[SLIDE]
+        assert asked and BACKDROP not in viewer.layers
+        assert asked[0].wait(30)
+        expected = np.asarray(slide_levels(slide)[-1])
+        assert layer.data_level == 1
+        shown = np.asarray(layer._slice.image.raw)
+        assert shown.std() > 1 and shown.shape == expected.shape
+        np.testing.assert_array_equal(shown, expected)
+        np.testing.assert_array_equal(viewer.layers[BACKDROP].data, expected)
+        layers.clear()
+
+
+def test_the_coarsest_level_is_never_dropped() -> None:
+    cache = ChunkCache(max_bytes=1)
+    cache.kept = 2
+    for col in range(3):
+        cache.put((2, 0, col), np.zeros((9, 9, 3), np.uint8))
+        cache.put((0, 0, col), np.zeros((9, 9, 3), np.uint8))
+    assert all(cache.get((2, 0, col)) is not None for col in range(3))
+    assert [cache.get((0, 0, col)) is None for col in range(3)] == [True, True, False]
