@@ -124,7 +124,7 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
     preferences = PreferencesFile(Path(folder) / "sparsescope" / "preferences.json")
     known = preferences.current
-    get_settings().appearance.theme = known.theme
+    looks.apply_theme((), known.theme)
     window = MainWindow()
     if known.text_points:
         looks.set_text_points(known.text_points)

@@ -38,8 +38,7 @@ class ChunkReader:
         self._delivered = 0
         self._stopped = False
         self._changed = threading.Condition()
-        self._watchers: list[Callable[[], None]] = []
-        self._error_watchers: list[Callable[[SlideError], None]] = []
+        self._watchers: dict[Callable[[], None], Callable[[SlideError], None]] = {}
         self._threads = [
             threading.Thread(target=self._work, name=f"slide-reader-{number}", daemon=True)
             for number in range(threads)
@@ -84,9 +83,16 @@ class ChunkReader:
         return True
 
     def watch(self, redraw: Callable[[], None], on_error: Callable[[SlideError], None]) -> None:
-        """Have `redraw` called when pixels arrived, and `on_error` when the file cannot be read."""
-        self._watchers.append(redraw)
-        self._error_watchers.append(on_error)
+        """Have `redraw` called when pixels arrived, and `on_error` when the file cannot be read.
+
+        Errors are told to the first that watches: several views of a slide need not each say the same.
+        """
+        self.unwatch(redraw)
+        self._watchers[redraw] = on_error
+
+    def unwatch(self, redraw: Callable[[], None]) -> None:
+        """Call `redraw` no more; nothing happens where it does not watch."""
+        self._watchers.pop(redraw, None)
 
     def deliver(self) -> bool:
         """Draw what arrived since the last call and report errors; whether there was anything."""
@@ -95,9 +101,8 @@ class ChunkReader:
             errors, self._errors = self._errors, []
             if self._stopped:
                 return False
-        for error in errors[:1]:
-            for tell in self._error_watchers[:1]:
-                tell(error)
+        if errors and self._watchers:
+            next(iter(self._watchers.values()))(errors[0])
         if arrived:
             for redraw in tuple(self._watchers):
                 redraw()
@@ -122,7 +127,6 @@ class ChunkReader:
             self._stopped = True
             self._wishes.clear()
             self._watchers.clear()
-            self._error_watchers.clear()
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._reading, STOP_S)
 
@@ -134,9 +138,11 @@ class ChunkReader:
                     return
                 key, load = self._wishes.popitem()
                 self._reading.add(key)
-            error = None
+            # Unless it ends well; what is no fault of the file ends the thread, and must not pass for pixels.
+            error: SlideError | None = SlideError("A part of the slide could not be read.", "Open it again.")
             try:
                 load()
+                error = None
             except SlideError as caught:
                 error = caught
             finally:

@@ -101,8 +101,10 @@ class SlideLayers(MapLayers, CellLayers):
 
     def stop_reading(self) -> None:
         """Read nothing more from the slide, where this view began the reading."""
-        if self.reader is not None and self._own_reader:
-            self.reader.stop()
+        if self.reader is not None:
+            self.reader.unwatch(self.redraw_slide)
+            if self._own_reader:
+                self.reader.stop()
         self.reader = None
 
     def redraw_slide(self) -> None:
@@ -138,7 +140,7 @@ class SlideLayers(MapLayers, CellLayers):
         self._mpp = mpp if mpp is not None else 1.0
         levels = slide_levels(slide, self.cache, self._report, self.reader)
         self._levels = tuple(levels)
-        ready = self.reader is None or levels[-1].cost_px() <= _AT_ONCE_PX
+        ready = self.reader is None or levels[-1].whole or levels[-1].cost_px() <= _AT_ONCE_PX
         if ready:
             # Seen at once, and enlarged wherever finer pixels are not there yet.
             with suppress(SlideError):

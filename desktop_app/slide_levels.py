@@ -80,8 +80,8 @@ class SlideLevel:
 
     It has only what napari uses of an array. Levels past and between the file's own are `virtual`: each pixel
     is the mean of 2 x 2 pixels of the level below. `place` counts all levels of the slide, `stored` the file's.
-    With a reader, indexing never waits for the file: what is
-    not in the cache is enlarged from a coarser level and wished for.
+    With a reader, indexing never waits for the file: what is not in the cache is enlarged from a coarser level
+    and wished for.
     """
 
     dtype = np.dtype(np.uint8)

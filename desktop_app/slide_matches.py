@@ -9,28 +9,10 @@ from typing import Final, Protocol
 
 from desktop_app.slide_table import SlideTable, TableRow, merged
 from sae_backend.errors import UserInputError
+from sae_backend.slide import SLIDE_ENDINGS
 
 _N_NAMED: Final = 3
 _N_KEYS: Final = 6
-_ENDINGS: Final = frozenset(
-    [
-        ".svs",
-        ".tif",
-        ".tiff",
-        ".ndpi",
-        ".mrxs",
-        ".scn",
-        ".svslide",
-        ".bif",
-        ".vms",
-        ".vmu",
-        ".dcm",
-        ".czi",
-        ".jpg",
-        ".jpeg",
-        ".png",
-    ]
-)
 
 
 class NamedSlide(Protocol):
@@ -157,7 +139,7 @@ def _then(first: Callable[[str], str], second: Callable[[str], str]) -> Callable
 def _stem(name: str) -> str:
     # Dots are common inside names: only what is known as an ending of slides is one.
     path = Path(name)
-    return path.stem if path.suffix.casefold() in _ENDINGS else name
+    return path.stem if path.suffix.casefold() in SLIDE_ENDINGS else name
 
 
 def _count(n: int, what: str) -> str:

@@ -22,6 +22,12 @@ from sae_backend.formats.tiff_directories import is_cut_short
 MPP_RANGE_UM: Final = (0.02, 50.0)
 """Pixel sizes outside this range (um per px) are taken for mistakes."""
 
+SLIDE_ENDINGS: Final = (
+    ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".vms", ".vmu", ".dcm", ".czi", ".jpg",
+    ".jpeg", ".png",
+)  # fmt: skip
+"""Endings of the files that may be slides or plain fields, in lower case; what is in a file decides."""
+
 _PLAIN_FORMATS: Final = ("JPEG", "PNG", "TIFF")
 _PLAIN_MAX_PX: Final = 150_000_000
 _HASH_WHOLE_BYTES: Final = 64 << 20

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from desktop_app.store import Store
 
 TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
-PICTURE_WAIT_S: Final = 20.0
+PICTURE_WAIT_S: Final = 5.0
+"""The window stands still meanwhile; what is slower is refused with a sentence."""
+
+_DIGITS: Final = 12
 ANNOTATIONS: Final = "JSON (*.json);;CSV (*.csv);;JSON Lines with numbers (*.jsonl)"
 ABOUT: Final = """# Sparsescope
 
@@ -90,7 +93,7 @@ class ExportActions:
         colours = legend.shown_colours
         source = session.slide.info.path.name
         if shown is not None or legend.heading != "Slide":
-            source += f", {source_words(self._context)}"
+            source += f", {source_words(self._context, _DIGITS)}"
         if shown is not None and shown.note:
             source += f"; {shown.note}"
         if not self._reading.finish(PICTURE_WAIT_S):

@@ -18,12 +18,12 @@ def feature_words(context: Context, feature: int) -> str:
     return f"Feature {feature}" + (f": {name}" if name else "")
 
 
-def source_words(context: Context) -> str:
-    """Encoder and autoencoder of the analysis that is shown; nothing where there is none."""
+def source_words(context: Context, digits: int = 8) -> str:
+    """Encoder and autoencoder (so many digits of its digest) of the analysis shown; nothing where there is none."""
     features, analysis = context.session.features, context.session.analysis
     if features is None or analysis is None:
         return ""
-    return f"{analysis.encoder}{' (random weights)' if analysis.is_control else ''}, SAE {features.sae_digest[:8]}"
+    return f"{analysis.encoder}{' (random weights)' if analysis.is_control else ''}, SAE {features.sae_digest[:digits]}"
 
 
 def map_legend(context: Context, feature: int | None, layers: SlideLayers) -> MapLegend | None:

@@ -12,7 +12,7 @@ from desktop_app import jobs
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.texts import number
-from sae_backend.slide import Slide
+from sae_backend.slide import SLIDE_ENDINGS, Slide
 from sae_backend.tissue import TissueMask, find_tissue
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from desktop_app.store import SlideRecord
 
 SLIDE_KINDS: Final = (
-    "Slides and images (*.svs *.tif *.tiff *.ndpi *.mrxs *.scn *.svslide *.bif *.vms *.vmu *.dcm *.czi *.jpg *.jpeg *.png);;"
-    "All files (*)"
+    f"Slides and images ({' '.join(f'*{ending}' for ending in SLIDE_ENDINGS)});;All files (*)"
 )
 LAST_SLIDE: Final = "last_slide"
 

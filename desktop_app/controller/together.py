@@ -82,7 +82,9 @@ class TogetherActions:
             assert features is not None
             heat = heatmap(features, number)
             peak = float(np.nanmax(heat.values, initial=0.0))
-            words.append((f"{feature_words(self._context, number)}, 0 to {number_text(peak)}", colour))
+            words.append(
+                (f"{feature_words(self._context, number)}, 0 to {number_text(peak)} SAE units", colour)
+            )
             maps.append((heat, colour))
         self._context.layers.show_together(maps)
         window.heatmap.show_together(words)

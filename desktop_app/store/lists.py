@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from desktop_app.store import tables
 from desktop_app.store.annotations import checked_feature, checked_text
@@ -24,27 +24,19 @@ class ListRows:
 
     def feature_lists(self, sae_digest: str) -> list[FeatureListRecord]:
         """All lists with their features of one SAE, the bookmarks first, then by name."""
-        with self._database.read() as connection:
-            found = list(connection.execute(select(_L)))
-            entries = list(
-                connection.execute(
-                    select(_E).where(_E.c.sae_digest == sae_digest).order_by(_E.c.at, _E.c.feature)
-                )
-            )
-        records = [
-            FeatureListRecord(
-                row.name, row.author, row.at,
-                tuple(FeatureRef(e.sae_digest, e.feature) for e in entries if e.list_id == row.id),
-            )
-            for row in found
-        ]  # fmt: skip
-        return sorted(records, key=lambda known: (known.name != BOOKMARKS, known.name.casefold()))
+        found = self._read_lists(_E.c.sae_digest == sae_digest)
+        return sorted(found, key=lambda known: (known.name != BOOKMARKS, known.name.casefold()))
 
     def every_list(self) -> list[FeatureListRecord]:
         """All lists with their features of every SAE, by name."""
+        return sorted(self._read_lists(true()), key=lambda known: known.name)
+
+    def _read_lists(self, which: ColumnElement[bool]) -> list[FeatureListRecord]:
+        """All lists with those of their entries that fit, in the order in which they were added."""
         with self._database.read() as connection:
-            found = list(connection.execute(select(_L).order_by(_L.c.name)))
-            entries = list(connection.execute(select(_E).order_by(_E.c.at, _E.c.sae_digest, _E.c.feature)))
+            found = list(connection.execute(select(_L)))
+            order = (_E.c.at, _E.c.sae_digest, _E.c.feature)
+            entries = list(connection.execute(select(_E).where(which).order_by(*order)))
         return [
             FeatureListRecord(
                 row.name, row.author, row.at,

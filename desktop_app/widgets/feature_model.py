@@ -21,7 +21,8 @@ HEADERS: Final = (
 EXPLAINED: Final = {
     MARK: "Bookmarked (B)",
     RATE: "Share of this slide's tiles in which the feature fires",
-    BEST: "The cell type that it follows most: Pearson r and its 95 % interval (see Correlations for n, unit and p)",
+    BEST: "The cell type that it follows most: Pearson r, its family-wise p where that is above 0.05, and the 95 % interval; "
+    "sorted by the size of r (see Correlations for n and unit)",
     MAX: "Largest activation on this slide",
     MEAN: "Mean activation over the tiles where it fires",
     SHARE: "Its part of L0, the mean number of features that fire in a tile",
@@ -57,7 +58,8 @@ class FeatureTable:
     """What the table shows, one entry a feature: arrays float64 (F,) with NaN where there is no value.
 
     `best_r` is the strongest correlation with its interval `best_low` to `best_high` and its family-wise p `best_p`,
-    which is said where it is above 0.05; `notes` and `bookmarks` are by feature number; `scores` are further columns by their title.
+    which is said where it is above 0.05; `notes` and `bookmarks` are by feature number; `scores` are further
+    columns by their title.
     """
 
     firing_rate: npt.NDArray[np.float64]

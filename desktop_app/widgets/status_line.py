@@ -150,7 +150,8 @@ class StatusLine(QWidget):
 
     def show_reading(self, left: int) -> None:
         """Say that parts of the slide are waited for; nothing is said of 0."""
-        self.reading.setText(f"Reading the slide, {left:,} parts left" if left else "")
+        parts = f"{left:,} part{'s' if left != 1 else ''}"
+        self.reading.setText(f"Reading the slide, {parts} left" if left else "")
         self.reading.setVisible(left > 0)
 
     def start_job(self, job: int, title: str) -> None:

@@ -229,3 +229,45 @@ def test_the_coarsest_level_is_never_dropped() -> None:
         cache.put((0, 0, col), np.zeros((9, 9, 3), np.uint8))
     assert all(cache.get((2, 0, col)) is not None for col in range(3))
     assert [cache.get((0, 0, col)) is None for col in range(3)] == [True, True, False]
+
+
+def test_views_of_one_slide_are_told_once_each_and_errors_by_one_of_them() -> None:
+    reader, told = ChunkReader(), list[str]()
+
+    def draw() -> None:
+        told.append("first")
+
+    def fail() -> None:
+        raise SlideError("Gone.", "Put it back.")
+
+    reader.watch(draw, lambda error: told.append(error.sentence))
+    reader.watch(lambda: told.append("second"), lambda error: told.append("again"))
+    # A second view that was closed and opened again.
+    reader.watch(draw, lambda error: told.append(error.sentence))
+    reader.ask((0, 0, 0), lambda: None)
+    assert reader.wait(20) and sorted(told) == ["first", "second"]
+    reader.unwatch(draw)
+    told.clear()
+    reader.ask((0, 0, 1), fail)
+    assert reader.wait(20) and told == ["again", "second"]
+    reader.stop()
+
+
+def test_what_no_file_is_to_blame_for_does_not_pass_for_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, told = ChunkReader(), list[str]()
+    ended: list[str] = []
+    seen = threading.Event()
+    # The thread ends with its error, which would otherwise count as one of the test's.
+    monkeypatch.setattr(
+        threading, "excepthook", lambda given: (ended.append(given.exc_type.__name__), seen.set())
+    )
+    reader.watch(lambda: None, lambda error: told.append(error.sentence))
+
+    def broken() -> None:
+        raise MemoryError
+
+    reader.ask((0, 0, 0), broken)
+    assert reader.wait(20) and told == ["A part of the slide could not be read."]
+    assert not reader.ask((0, 0, 0), broken), "not at once again"
+    assert seen.wait(20) and ended == ["MemoryError"]
+    reader.stop()

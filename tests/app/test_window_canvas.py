@@ -85,7 +85,10 @@ def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> N
     assert TOGETHER in opened.layers and not window.viewer.layers[HEATMAP].visible
     source = "control:random-vit (random weights), SAE 5ae5ae5a"
     features = opened.controller._context.session.features
-    peaks = {n: f"Feature {n}, 0 to {number(float(features.column(n)[1].max(initial=0)))}" for n in (4, 5, 6)}
+    peaks = {
+        n: f"Feature {n}, 0 to {number(float(features.column(n)[1].max(initial=0)))} SAE units"
+        for n in (4, 5, 6)
+    }
     assert window.legend.text.splitlines() == [peaks[4], peaks[5], peaks[6], source]
     opened.controller.select_feature(7)
     QTest.keyClick(window.features.view, KEY.Key_C)
