@@ -24,6 +24,7 @@ class StatusActions:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._titles: dict[int, str] = {}
+        self._cursor: tuple[float, float] | None = None
         self._values: npt.NDArray[np.float32] | None = None
         window, session, tasks, line = context.window, context.session, context.tasks, context.window.status
         line.magnification_requested.connect(self.zoom_to)
@@ -41,7 +42,7 @@ class StatusActions:
         session.slide_changed.connect(self._slide_changed)
         session.project_changed.connect(lambda _store: line.forget_saved())
         session.analysis_changed.connect(lambda _analysis: self._forget_values())
-        session.feature_changed.connect(lambda _feature: self._forget_values())
+        session.feature_changed.connect(lambda _feature: self._say_again())
         session.saved_changed.connect(
             lambda saved: line.show_saved(saved=saved, at=time.strftime("%H:%M:%S"))
         )
@@ -81,7 +82,14 @@ class StatusActions:
     def _forget_values(self) -> None:
         self._values = None
 
+    def _say_again(self) -> None:
+        """Say the value of another feature at the place where the cursor rests."""
+        self._forget_values()
+        if self._cursor is not None and self._context.window.status.value.text():
+            self._cursor_moved(*self._cursor)
+
     def _cursor_moved(self, y_um: float, x_um: float) -> None:
+        self._cursor = y_um, x_um
         session, line = self._context.session, self._context.window.status
         slide = session.slide
         if slide is None:

@@ -76,16 +76,14 @@ class TogetherActions:
     def _show(self) -> None:
         features, window = self._context.session.features, self._context.window
         chosen = [] if features is None else self._features
-        words = []
-        maps = []
+        words, scales, maps = [], [], []
         for number, colour in zip(chosen, COLOURS, strict=False):
             assert features is not None
             heat = heatmap(features, number)
             peak = float(np.nanmax(heat.values, initial=0.0))
-            words.append(
-                (f"{feature_words(self._context, number)}, 0 to {number_text(peak)} SAE units", colour)
-            )
+            words.append((feature_words(self._context, number), colour))
+            scales.append(f"0 to {number_text(peak)} SAE units")
             maps.append((heat, colour))
         self._context.layers.show_together(maps)
         window.heatmap.show_together(words)
-        window.legend.show_together(words, source_words(self._context))
+        window.legend.show_together(words, scales, source_words(self._context))

@@ -53,6 +53,7 @@ class Legend(QWidget):
         self.map: MapLegend | None = None
         self.inside: MapLegend | None = None
         self.together: tuple[tuple[str, str], ...] = ()
+        self.scales: tuple[str, ...] = ()
         self.together_source = ""
         self.cells: tuple[tuple[str, str, int], ...] = ()
         self.note = ""
@@ -71,9 +72,15 @@ class Legend(QWidget):
         self.inside = legend
         self._changed()
 
-    def show_together(self, features: Sequence[tuple[str, str]], source: str = "") -> None:
-        """Show features as (words, colour) of an encoder and SAE in place of the colour bar."""
+    def show_together(
+        self, features: Sequence[tuple[str, str]], scales: Sequence[str] = (), source: str = ""
+    ) -> None:
+        """Show features as (words, colour) of an encoder and SAE in place of the colour bar.
+
+        `scales` says of each how far its colour goes; it has a line of its own, since a name may be cut off.
+        """
         self.together, self.together_source = tuple(features), source
+        self.scales = tuple(scales) or ("",) * len(self.together)
         self._changed()
 
     def show_cells(self, kinds: Sequence[tuple[str, str, int]], note: str = "") -> None:
@@ -109,7 +116,10 @@ class Legend(QWidget):
     @property
     def shown_colours(self) -> tuple[tuple[str, str], ...]:
         """Features and types of cell that are seen in a colour of their own, as (words, colour)."""
-        features = self.together if self._several else ()
+        pairs = zip(self.together, self.scales, strict=True)
+        features = (
+            [(_with(words, scale), colour) for (words, colour), scale in pairs] if self._several else ()
+        )
         cells = self.cells if self._cells_shown else ()
         return (*features, *((f"{name} {count:,}", colour) for name, colour, count in cells))
 
@@ -126,7 +136,8 @@ class Legend(QWidget):
         lines: list[str] = []
         one = self.shown_map
         if self._several:
-            lines += [words for words, _ in self.together] + [self.together_source]
+            pairs = zip(self.together, self.scales, strict=True)
+            lines += [_with(words, scale) for (words, _), scale in pairs] + [self.together_source]
         elif one is not None:
             lines += [one.title, _unit(one), one.note, one.source]
         if self._cells_shown and self.cells:
@@ -165,7 +176,7 @@ class Legend(QWidget):
         line = self._line_px()
         height = 0
         if self._several:
-            height += (len(self.together) + bool(self.together_source)) * line
+            height += (len(self.together) + sum(map(bool, self.scales)) + bool(self.together_source)) * line
         elif self.shown_map is not None:
             titles = len(self._title_lines(self.shown_map.title))
             height += (3 + titles + bool(self.shown_map.note)) * line + _BAR_PX + 6
@@ -219,7 +230,11 @@ class Legend(QWidget):
         top = float(_PAD)
         one = self.shown_map
         if self._several:
-            top = self._paint_swatches(painter, top, [(w, c) for w, c in self.together], columns=1)
+            for entry, scale in zip(self.together, self.scales, strict=True):
+                top = self._paint_swatches(painter, top, [entry], columns=1)
+                if scale:
+                    self._write(painter, top - 2, scale, left=_PAD + 16)
+                    top += self._line_px() - 2
             if self.together_source:
                 self._write(painter, top, self.together_source)
                 top += self._line_px()
@@ -277,6 +292,10 @@ class Legend(QWidget):
         painter.setPen(_INK)
         cut = QFontMetrics(font or self.font()).elidedText(text, Qt.TextElideMode.ElideRight, int(width))
         painter.drawText(QRectF(left, top, width, self._line_px()), Qt.AlignmentFlag.AlignLeft, cut)
+
+
+def _with(words: str, scale: str) -> str:
+    return f"{words}, {scale}" if scale else words
 
 
 def _unit(legend: MapLegend) -> str:

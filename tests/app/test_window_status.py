@@ -73,6 +73,7 @@ def test_the_cursor_tells_place_and_value(parts: Parts, project: Path) -> None:
     assert line.value.text() == "feature 4: does not fire"
     # The value follows the feature.
     parts.controller.select_feature(1)
+    assert quiet == 0 and line.value.text() == "feature 1: 5", "also where the cursor rests"
     y, x = session.features.grid.centres_l0()[0] * 0.5
     parts.window.cursor_moved.emit(float(y), float(x))
     assert line.value.text() == "feature 1: 5"
