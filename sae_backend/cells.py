@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.cell_table import CellImport, CellTable
 from sae_backend.errors import CellsError
 from sae_backend.formats.cell_table import read_cell_table
 from sae_backend.formats.qupath_geojson import read_qupath_geojson
@@ -21,35 +22,6 @@ if TYPE_CHECKING:
     from sae_backend.tiles import TileGrid
 
 __all__ = ["UNCLASSIFIED", "CellCounts", "CellImport", "CellTable", "count_cells", "read_cells"]
-
-
-@dataclass(frozen=True)
-class CellTable:
-    """Cell centres in level-0 px and their types.
-
-    `y_l0`, `x_l0` are float64 (M,), `type_index` uint16 (M,) into `type_names`.
-    """
-
-    y_l0: npt.NDArray[np.float64]
-    x_l0: npt.NDArray[np.float64]
-    type_index: npt.NDArray[np.uint16]
-    type_names: tuple[str, ...]
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells, M."""
-        return int(self.y_l0.size)
-
-
-@dataclass(frozen=True)
-class CellImport:
-    """Cells read from a file: where they came from and what was assumed, in words."""
-
-    table: CellTable
-    source_name: str
-    source_sha256: str
-    tool: str
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
