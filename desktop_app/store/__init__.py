@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from desktop_app.store.measured_records import (
+    CellEditRecord,
+    CellImportRecord,
+    CorrelationRecord,
+    CorrelationRow,
+    NewCorrelation,
+    SplitRecord,
+    TileValuesRecord,
+)
 from desktop_app.store.project import Store
 from desktop_app.store.records import (
     AnalysisRecord,
     AnnotationConflict,
     AnnotationRecord,
-    CellImportRecord,
     CommentRecord,
-    CorrelationRecord,
-    CorrelationRow,
     ExampleRecord,
     FeatureListRecord,
     FeatureRef,
     HistoryRecord,
     ImportReport,
     NewAnalysis,
-    NewCorrelation,
     RegionRecord,
     SaeRecord,
     SlideRecord,
@@ -27,6 +32,7 @@ __all__ = [
     "AnalysisRecord",
     "AnnotationConflict",
     "AnnotationRecord",
+    "CellEditRecord",
     "CellImportRecord",
     "CommentRecord",
     "CorrelationRecord",
@@ -41,5 +47,7 @@ __all__ = [
     "RegionRecord",
     "SaeRecord",
     "SlideRecord",
+    "SplitRecord",
     "Store",
+    "TileValuesRecord",
 ]

@@ -6,19 +6,21 @@ import getpass
 from pathlib import Path
 from typing import Final, Self
 
-from sqlalchemy import insert, select, update
-
-from desktop_app.store import tables, upgrade
+from desktop_app.store import upgrade
 from desktop_app.store.analyses import AnalysisRows
 from desktop_app.store.annotations import AnnotationRows
+from desktop_app.store.cell_edits import CellEditRows
 from desktop_app.store.cell_tables import CellRows
-from desktop_app.store.correlation_tables import CorrelationRows
+from desktop_app.store.class_maps import ClassMapRows
+from desktop_app.store.correlation_tables import CorrelationRows, KeptArrays
 from desktop_app.store.engine import Database, read_only_error
 from desktop_app.store.lists import ListRows
 from desktop_app.store.regions import RegionRows
 from desktop_app.store.remarks import RemarkRows
 from desktop_app.store.slide_values import SlideValueRows
 from desktop_app.store.slides import SlideRows
+from desktop_app.store.splits import SplitRows
+from desktop_app.store.tile_values import TileValueRows
 from sae_backend.errors import StoreError
 
 DATABASE_NAME: Final = "project.sqlite"
@@ -42,7 +44,11 @@ class Store(
     RegionRows,
     ListRows,
     CellRows,
+    CellEditRows,
+    ClassMapRows,
     CorrelationRows,
+    SplitRows,
+    TileValueRows,
 ):
     """All that a project remembers. Made by `create` or `open`; belongs to the thread that made it.
 
@@ -59,6 +65,7 @@ class Store(
         self.author = author or _user()
         self.cache_dir = folder / CACHE_NAME
         self._database = Database(folder / DATABASE_NAME)
+        self._kept_arrays: KeptArrays = {}
         try:
             self._check_writable()
             self.cache_dir.mkdir(exist_ok=True)
@@ -117,20 +124,6 @@ class Store(
         with self._database.write() as connection:
             connection.exec_driver_sql(f"PRAGMA application_id={upgrade.APPLICATION_ID}")
             connection.rollback()
-
-    def setting(self, key: str) -> str | None:
-        """Return a setting of the project, None where it was never set."""
-        table = tables.settings
-        with self._database.read() as connection:
-            return connection.execute(select(table.c.value).where(table.c.key == key)).scalar()
-
-    def set_setting(self, key: str, value: str) -> None:
-        """Store a setting of the project."""
-        table = tables.settings
-        with self._database.write() as connection:
-            changed = connection.execute(update(table).where(table.c.key == key).values(value=value))
-            if changed.rowcount == 0:
-                connection.execute(insert(table).values(key=key, value=value))
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -231,68 +231,3 @@ class ImportReport:
     comments_added: int = 0
     examples_added: int = 0
     listed: int = 0
-
-
-@dataclass(frozen=True)
-class CellImportRecord:
-    """Where the cells of a slide came from; `type_counts` is the number of cells by type."""
-
-    id: int
-    slide_id: int
-    source_name: str
-    source_sha256: str
-    tool: str
-    n_cells: int
-    type_counts: dict[str, int]
-    notes: tuple[str, ...]
-    imported_at: str
-
-
-@dataclass(frozen=True)
-class NewCorrelation:
-    """A correlation table to be added.
-
-    `meta` holds n_tiles, n_slides, n_clusters, unit, method and notes; `rows` are dicts with the
-    fields of `CorrelationRow`, of which method, unit, n_tiles and n_slides default to `meta`'s.
-    """
-
-    sae_digest: str
-    analysis_ids: tuple[int, ...]
-    spec: Mapping[str, Any]
-    meta: Mapping[str, Any]
-    rows: Iterable[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class CorrelationRecord:
-    """A stored correlation table without its rows."""
-
-    id: int
-    sae_digest: str
-    analysis_ids: tuple[int, ...]
-    spec: dict[str, Any]
-    meta: dict[str, Any]
-    created_at: str
-
-
-@dataclass(frozen=True)
-class CorrelationRow:
-    """One feature against one cell type by one statistic; None where it is not defined.
-
-    `p` is family-wise (permutation of the maximum), `q` is Benjamini-Hochberg; `reason` says why
-    a value is not defined.
-    """
-
-    feature: int
-    cell_type: str
-    n_tiles: int
-    n_slides: int
-    statistic: str
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    p: float | None
-    q: float | None
-    method: str
-    unit: str
-    reason: str = ""

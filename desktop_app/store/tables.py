@@ -1,7 +1,5 @@
 """The tables of the newest revision. A change here needs a migration beside the others."""
 
-from typing import Final
-
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -11,23 +9,52 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
 )
 
-NAMES: Final = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""SQLite can only alter a constraint that has a name, so every one gets one."""
+from desktop_app.store.measured_tables import (
+    blobs,
+    cell_arrays,
+    cell_details,
+    cell_edits,
+    cell_imports,
+    correlation_analyses,
+    correlation_arrays,
+    correlations,
+    splits,
+    tile_value_arrays,
+    tile_values,
+)
+from desktop_app.store.schema import metadata
 
-metadata = MetaData(naming_convention=NAMES)
+__all__ = [
+    "analyses",
+    "annotation_history",
+    "annotations",
+    "blobs",
+    "cell_arrays",
+    "cell_details",
+    "cell_edits",
+    "cell_imports",
+    "comments",
+    "correlation_analyses",
+    "correlation_arrays",
+    "correlations",
+    "examples",
+    "feature_list_entries",
+    "feature_lists",
+    "metadata",
+    "regions",
+    "saes",
+    "settings",
+    "slide_values",
+    "slides",
+    "splits",
+    "tile_value_arrays",
+    "tile_values",
+]
 
 settings = Table(
     "settings",
@@ -205,71 +232,4 @@ slide_values = Table(
     Column("text", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("at", Text, nullable=False),
-)
-
-cell_imports = Table(
-    "cell_imports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
-    Column("source_name", Text, nullable=False),
-    Column("source_sha256", Text, nullable=False),
-    Column("tool", Text, nullable=False),
-    Column("n_cells", Integer, nullable=False),
-    Column("type_names", Text, nullable=False),
-    Column("type_counts", Text, nullable=False),
-    Column("notes", Text, nullable=False),
-    Column("imported_at", Text, nullable=False),
-)
-
-# Apart from their import, so that listing imports never walks through the arrays.
-cell_arrays = Table(
-    "cell_arrays",
-    metadata,
-    Column("import_id", ForeignKey("cell_imports.id"), primary_key=True),
-    Column("y_l0", LargeBinary, nullable=False),
-    Column("x_l0", LargeBinary, nullable=False),
-    Column("type_index", LargeBinary, nullable=False),
-)
-
-correlations = Table(
-    "correlations",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("sae_digest", Text, nullable=False, index=True),
-    Column("spec", Text, nullable=False),
-    Column("meta", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-)
-
-correlation_analyses = Table(
-    "correlation_analyses",
-    metadata,
-    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("analysis_id", ForeignKey("analyses.id"), nullable=False),
-)
-
-# NULL in the four columns that repeat in every row means "as in the correlation's meta": a table
-# of 12,288 features has over 100,000 rows.
-correlation_rows = Table(
-    "correlation_rows",
-    metadata,
-    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("feature", Integer, nullable=False),
-    Column("cell_type", Text, nullable=False),
-    Column("statistic", Text, nullable=False),
-    Column("value", Float),
-    Column("ci_low", Float),
-    Column("ci_high", Float),
-    Column("p", Float),
-    Column("q", Float),
-    Column("reason", Text, nullable=False),
-    Column("n_tiles", Integer),
-    Column("n_slides", Integer),
-    Column("method", Text),
-    Column("unit", Text),
-    UniqueConstraint("correlation_id", "feature", "cell_type", "statistic"),
-    sqlite_with_rowid=False,
 )

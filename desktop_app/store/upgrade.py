@@ -15,7 +15,7 @@ from sae_backend.errors import StoreError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 APPLICATION_ID: Final = 0x53505343  # "SPSC", in the file's header: tells a project from other databases
-_LARGE_TABLES: Final = ("cell_arrays", "correlation_rows")
+_LARGE_TABLES: Final = ("blobs", "cell_arrays", "correlation_arrays", "correlation_rows", "tile_value_arrays")
 
 
 def prepare(file: Path, migrations: Path = MIGRATIONS) -> None:
@@ -125,7 +125,7 @@ def _peek(file: Path, project: Path, how: str) -> str:
 def check_sound(file: Path) -> None:
     """Raise `StoreError` where the file is cut short or its pages do not hang together.
 
-    The two large tables are left out, so that opening stays quick; reading them finds damage too.
+    The large tables are left out, so that opening stays quick; reading them finds damage too.
     """
     with sqlite_errors(file), closing(sqlite3.connect(file)) as connection:
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()

@@ -20,7 +20,7 @@ from desktop_app.atlas.lettering import printable, width_pt, wrapped
 from desktop_app.atlas.pages import atlas_pages, make_page, read_backdrop
 from desktop_app.feature_facts import feature_facts
 from desktop_app.jobs import open_slide
-from desktop_app.store import NewCorrelation, Store
+from desktop_app.store import Store
 from desktop_app.words import CONTROL_NOTICE
 from sae_backend.demo.recognise import is_generated
 from sae_backend.demo.slide import write_demo_slide
@@ -29,6 +29,7 @@ from sae_backend.pyramid import tile_pixels
 from sae_backend.slide import Slide
 from tests.app.command_line import Commands, assert_refused
 from tests.app.conftest import Parts
+from tests.app.correlation_arrays import correlation_of
 from tests.app.fakes import SAE_DIGEST, add_analysis, write_slide
 
 EVIL = "<script>alert('x')</script> & $5 \\frac"
@@ -80,7 +81,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
             "method": "Plain M",
             "notes": ["N1"],
         }
-        made.add_correlation(NewCorrelation(SAE_DIGEST, (analysis.id,), {}, meta, rows))
+        made.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
         made.annotate(SAE_DIGEST, 1, name=EVIL, description="line one\nline two", tags=("t<1>",), confidence=4,
                       status="reviewed", concept="mitosis", nature="technical", polysemantic=True)  # fmt: skip
         made.comment(SAE_DIGEST, 4, "a <i>comment</i>")

@@ -35,7 +35,7 @@ def correlation(analysis_id: int, unit: str = "block of 1 mm", n_slides: int = 1
     meta = {
         "n_tiles": 63, "n_slides": n_slides, "n_clusters": 12, "unit": unit, "method": "Pearson", "notes": [],
     }  # fmt: skip
-    return NewCorrelation(SAE_DIGEST, (analysis_id,), {}, meta, [])
+    return NewCorrelation(SAE_DIGEST, (analysis_id,), {}, meta, {})
 
 
 def by_name(now: Situation) -> dict[StepName, Step]:

@@ -9,10 +9,11 @@ import orjson
 import pytest
 
 from desktop_app.feature_jsonl import export_jsonl, import_jsonl
-from desktop_app.store import NewCorrelation, Store
+from desktop_app.store import Store
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.slide import Slide
 from tests.app.command_line import Commands, assert_refused
+from tests.app.correlation_arrays import correlation_of
 from tests.app.fakes import SAE_DIGEST, add_analysis, write_slide
 
 N_TILES = 56
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> Any:
             "method": "M",
             "notes": [],
         }
-        made.add_correlation(NewCorrelation(SAE_DIGEST, (analysis.id,), {}, meta, rows))
+        made.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
         made.annotate(
             SAE_DIGEST, 1, name="Größe", description="two\nlines", tags=("x", "y"), confidence=4, status="reviewed",
             concept="mitosis", nature="technical", polysemantic=True,

@@ -273,7 +273,7 @@ def test_a_finished_checklist_folds_and_opens_again(parts: Parts, project: Path,
     store = parts.controller._context.session.store
     assert store is not None
     meta = {"n_tiles": 9, "n_slides": 1, "n_clusters": 4, "unit": "block", "method": "m", "notes": []}
-    store.add_correlation(NewCorrelation(SAE_DIGEST, (1,), {}, meta, []))
+    store.add_correlation(NewCorrelation(SAE_DIGEST, (1,), {}, meta, {}))
     parts.controller.checklist.refresh()
     assert panel.text == READY and panel.is_folded and not panel.body.isVisible()
     panel.fold.click()

@@ -17,11 +17,12 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import WindowStart, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
-from desktop_app.store import NewAnalysis, NewCorrelation, Store
+from desktop_app.store import NewAnalysis, Store
 from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
 from tests.app.conftest import MPP, Parts
+from tests.app.correlation_arrays import correlation_of
 from tests.app.fakes import SAE_DIGEST, add_analysis, write_slide
 
 pytestmark = pytest.mark.gl
@@ -248,7 +249,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
             "notes": [],
         }
         analysis = store.current_analysis()
-        store.add_correlation(NewCorrelation(SAE_DIGEST, (analysis.id,), {}, meta, rows))
+        store.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
     again = Parts()
     open_start(again.desktop, WindowStart(project=project, feature=2))
     panel = again.window.correlations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from desktop_app.store import NewAnalysis, Store
-from sae_backend.cells import CellImport, CellTable
+from sae_backend.cell_table import CellImport, CellTable
 from sae_backend.slide import SlideInfo
 
 

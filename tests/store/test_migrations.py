@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from contextlib import closing
@@ -12,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from desktop_app.store import Store, upgrade
+from desktop_app.store import CorrelationRow, Store, upgrade
 from desktop_app.store.tables import metadata
 from sae_backend.errors import StoreError
 
@@ -22,7 +23,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -100,6 +101,84 @@ def test_a_project_of_revision_0002_opens_with_all_it_holds(tmp_path: Path) -> N
         assert store.slide_values() == {slide.id: {"patient": "P1"}}
 
 
+META_3 = {
+    "n_tiles": 400,
+    "n_slides": 2,
+    "n_clusters": 25,
+    "unit": "block of 1 mm",
+    "method": "block bootstrap",
+    "notes": ["two slides only"],
+    "type_names": ["Immune cells", "Tumor"],
+}
+REASONS_3 = {2: "constant feature", 4: "too few active tiles"}
+
+
+def rows_of_0003() -> list[CorrelationRow]:
+    """The rows that were stored in that project, by the rule that they were made by."""
+    rows = []
+    for place, statistic in enumerate(("pearson", "spearman")):
+        for feature in range(6):
+            for column, name in enumerate(META_3["type_names"]):
+                r = round(math.sin(1 + feature * 2 + column + place * 0.1), 6)
+                numbers = (
+                    (r, r - 0.1, r + 0.1, 0.01 * (feature + 1), 1 / 3) if feature != 5
+                    else (r, None, None, 0.06, 1 / 3)
+                )  # fmt: skip
+                reason = REASONS_3.get(feature, "")
+                rows.append(
+                    CorrelationRow(
+                        feature, name, 400, 2, statistic, *((None,) * 5 if reason else numbers),
+                        "block bootstrap", "block of 1 mm", reason,
+                    )
+                )  # fmt: skip
+    return rows
+
+
+def test_a_project_of_revision_0003_opens_with_all_it_holds(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "0003.sqlite", tmp_path / "project.sqlite")
+    with Store.open(tmp_path, author="Grace") as store:
+        one, two = store.slides()
+        assert store.slide_values() == {one.id: {"patient": "P1", "site": "north"}, two.id: {"patient": "P2"}}
+        old, new = store.cell_imports(one.id)
+        assert (old.source_name, old.notes, old.current) == ("old.csv", ("first",), False)
+        assert (new.n_cells, new.type_counts, new.current) == (40, {"Tumor": 20, "Immune cells": 20}, True)
+        assert (new.author, new.assumed, new.measure_names, new.n_outline_points) == ("", {}, (), None)
+        cells = store.cells(one.id)
+        np.testing.assert_array_equal(cells.y_l0, np.arange(40) * 7.25 + 0.5)
+        np.testing.assert_array_equal(cells.type_index, np.arange(40) % 2)
+        assert cells.outlines is None and cells.measures == {}
+        store.choose_cells(old.id)
+        assert store.cells(one.id).n_cells == 3 and store.cells(two.id).n_cells == 5
+        full, few, empty = store.correlations()
+        assert (full.name, few.name, empty.name) == ("Run 1", "Run 2", "Run 3")
+        assert (len(full.analysis_ids), full.cells, full.split_id) == (2, {}, None)
+        assert full.spec == {"seed": 0, "n_bootstrap": 200}
+        assert full.meta == {
+            **META_3, "statistics": ["pearson", "spearman"], "reasons": ["", *REASONS_3.values()],
+        }  # fmt: skip
+        assert store.correlation_rows(full.id) == rows_of_0003()
+        assert store.correlation_arrays(full.id, ["pearson/value"])["pearson/value"].shape == (6, 2)
+        none = (None, None, None)
+        assert store.correlation_rows(few.id) == [
+            CorrelationRow(
+                1, "Stroma", 380, 1, "spearman", None, None, *none, "plain", "slide", "too few cells"
+            ),
+            CorrelationRow(9, "Tumor", 400, 1, "spearman", 0.25, None, *none, "plain", "slide"),
+            CorrelationRow(1, "Stroma", 400, 1, "pearson", -0.5, None, None, 0.5, None, "plain", "slide"),
+        ]
+        assert (few.meta["n_tiles"], few.meta["method"], few.meta["n_clusters"]) == (400, "plain", 4)
+        assert store.latest_correlation("sae-9") == empty and store.correlation_rows(empty.id) == []
+        assert store.annotation("sae-3", 2).name == "Mitoses" and store.setting("theme") == "dark"
+        with store._database.read() as connection:
+            tables = set(
+                connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars()
+            )
+            assert "correlation_rows" not in tables
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() == []
+    (copy,) = tmp_path.glob("project.backup-0003-*.sqlite")
+    assert upgrade.read_revision(copy) == "0003"
+
+
 def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
     with store._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -109,7 +188,6 @@ def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None
     for table in metadata.tables.values():
         for constraint in table.constraints:
             assert constraint.name is not None and f"CONSTRAINT {constraint.name} " in statements
-    assert "WITHOUT ROWID" in statements
 
 
 def test_an_upgrade_keeps_a_copy_of_the_older_file(old_project: Path, newer_migrations: Path) -> None:

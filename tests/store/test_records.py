@@ -1,20 +1,17 @@
-"""Slides, SAEs, analyses, cells and correlations."""
+"""Slides, SAEs and analyses."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from desktop_app.store import CorrelationRow, NewAnalysis, NewCorrelation, Store
-from sae_backend.cells import CellImport, CellTable
-from sae_backend.errors import MismatchError, PixelSizeError, StoreError
+from desktop_app.store import NewAnalysis, Store
+from sae_backend.cell_table import CellImport
+from sae_backend.errors import PixelSizeError, StoreError
 from sae_backend.slide import SlideInfo
 
 MakeInfo = Callable[..., SlideInfo]
@@ -77,11 +74,22 @@ def test_unknown_ids_are_refused(store: Store, new_analysis: MakeAnalysis, cell_
         lambda: store.set_current_analysis(9),
         lambda: store.add_analysis(new_analysis(9)),
         lambda: store.add_cells(9, cell_import),
+        lambda: store.choose_cells(9),
+        lambda: store.imported_cells(9),
+        lambda: store.cell_edits(9),
+        lambda: store.add_cell_edits(9, []),
         lambda: store.correlation_rows(9),
+        lambda: store.correlation_arrays(9),
+        lambda: store.correlation(9),
+        lambda: store.rename_correlation(9, "x"),
+        lambda: store.choose_split(9),
+        lambda: store.extend_split(9, {}),
     ):
         with pytest.raises(StoreError):
             act()
     assert store.cells(9) is None and store.cell_imports(9) == [] and store.analyses() == []
+    assert store.raw_cells(9) is None and store.current_cells(9) is None and store.cells_version(9) == ""
+    assert store.tile_values(9) is None and store.current_split() is None and store.splits() == []
 
 
 def test_an_sae_is_renewed_under_its_digest(store: Store) -> None:
@@ -143,109 +151,3 @@ def test_a_chosen_analysis_stays_current_until_another_is_made(
         assert store.current_analysis() == choice
     newest = store.add_analysis(new_analysis(slide.id, sae_digest="s3", feature_folder="f3"))
     assert store.current_analysis(slide.id) == newest
-
-
-def test_cells_come_back_bit_for_bit(store: Store, slide_info: MakeInfo, cell_import: CellImport) -> None:
-    slide = store.add_slide(slide_info())
-    record = store.add_cells(slide.id, cell_import)
-    assert record.n_cells == 3
-    assert record.type_counts == {"Tumor": 1, "Immune cells": 2}
-    assert (record.tool, record.notes) == ("QuPath", ("one cell without a type",))
-    table = store.cells(slide.id)
-    assert table is not None and table.type_names == cell_import.table.type_names
-    for name in ("y_l0", "x_l0", "type_index"):
-        found, given = getattr(table, name), getattr(cell_import.table, name)
-        assert found.dtype == given.dtype and found.flags.writeable
-        np.testing.assert_array_equal(found, given)
-    empty = CellTable(np.zeros(0), np.zeros(0), np.zeros(0, np.uint16), ())
-    second = store.add_cells(slide.id, replace(cell_import, table=empty))
-    assert store.cells(slide.id).n_cells == 0, "the latest import counts"
-    assert store.cell_imports(slide.id) == [record, second]
-
-
-def test_cells_that_do_not_fit_together_are_refused(
-    store: Store, slide_info: MakeInfo, cell_import: CellImport
-) -> None:
-    slide = store.add_slide(slide_info())
-    table = cell_import.table
-    for wrong in (replace(table, x_l0=np.zeros(2)), replace(table, type_names=("Tumor",))):
-        with pytest.raises(MismatchError):
-            store.add_cells(slide.id, replace(cell_import, table=wrong))
-    assert store.cell_imports(slide.id) == []
-
-
-@pytest.mark.parametrize("blob", [b"not zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
-def test_damaged_cells_are_reported(
-    store: Store, slide_info: MakeInfo, cell_import: CellImport, blob: bytes
-) -> None:
-    slide = store.add_slide(slide_info())
-    store.add_cells(slide.id, cell_import)
-    with closing(sqlite3.connect(store.folder / "project.sqlite")) as connection:
-        connection.execute("UPDATE cell_arrays SET y_l0 = ?", (blob,))
-        connection.commit()
-    with pytest.raises(StoreError, match="damaged"):
-        store.cells(slide.id)
-
-
-META = {
-    "n_tiles": 400,
-    "n_slides": 1,
-    "n_clusters": 25,
-    "unit": "block of 1 mm",
-    "method": "block bootstrap",
-    "notes": ["one slide only"],
-}
-
-
-def row(feature: int, statistic: str = "pearson", **changes: object) -> dict[str, object]:
-    values: dict[str, object] = {
-        "feature": feature,
-        "cell_type": "Tumor",
-        "n_tiles": 400,
-        "n_slides": 1,
-        "statistic": statistic,
-        "value": 0.5,
-        "ci_low": 0.1,
-        "ci_high": 0.7,
-        "p": 0.01,
-        "q": 0.02,
-        "method": "block bootstrap",
-        "unit": "block of 1 mm",
-        "reason": "",
-    }
-    return {**values, **changes}
-
-
-def test_a_correlation_table_comes_back_in_order_with_none_for_nan(
-    store: Store, slide_info: MakeInfo, new_analysis: MakeAnalysis
-) -> None:
-    slide = store.add_slide(slide_info())
-    one = store.add_analysis(new_analysis(slide.id))
-    two = store.add_analysis(new_analysis(slide.id, sae_digest="s1"))
-    blank = {"value": math.nan, "ci_low": np.float64("nan"), "ci_high": None, "p": None, "q": math.inf}
-    rows = [row(9), row(np.int64(2), "spearman", n_tiles=380, **blank, reason="constant feature")]
-    record = store.add_correlation(NewCorrelation("s1", (two.id, one.id), {"seed": 0}, META, iter(rows)))
-    assert record.analysis_ids == (two.id, one.id)
-    assert (record.spec, record.meta) == ({"seed": 0}, META)
-    first, second = store.correlation_rows(record.id)
-    assert first == CorrelationRow(**row(9))
-    undefined = dict.fromkeys(blank)
-    assert second == CorrelationRow(**row(2, "spearman", n_tiles=380, **undefined, reason="constant feature"))
-    assert store.latest_correlation("s1") == record and store.latest_correlation("s2") is None
-    newer = store.add_correlation(NewCorrelation("s1", (), {}, META, []))
-    assert store.latest_correlation("s1") == newer and store.correlation_rows(newer.id) == []
-    assert store.correlations() == [record, newer]
-
-
-def test_a_correlation_that_is_not_sound_is_stored_not_at_all(store: Store) -> None:
-    unstated = {key: value for key, value in row(1).items() if key != "unit"}
-    for meta, rows, error in (
-        (META, [row(1, surprise=1)], MismatchError),
-        ({}, [unstated], MismatchError),
-        (META, [row(1), row(1)], StoreError),
-    ):
-        with pytest.raises(error):
-            store.add_correlation(NewCorrelation("s1", (), {}, meta, rows))
-    with pytest.raises(StoreError):
-        store.add_correlation(NewCorrelation("s1", (99,), {}, META, []))
-    assert store.correlations() == []
