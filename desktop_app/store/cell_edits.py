@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from desktop_app.store import tables
 from desktop_app.store.annotations import checked_text
-from desktop_app.store.cell_arrays import read_types
+from desktop_app.store.cell_arrays import damaged_cells, read_types
 from desktop_app.store.engine import Database
 from desktop_app.store.measured_records import CellEditRecord
 from desktop_app.store.plain import now_utc
@@ -160,9 +160,12 @@ def _records(connection: Connection, import_id: int, n_cells: int) -> list[CellE
 
 
 def _edit(row: Row[Any]) -> CellEdit:
-    return CellEdit(
-        row.kind, row.cell, row.y_l0, row.x_l0, row.type_before, row.type_after, bool(row.withdrawn)
-    )
+    try:
+        return CellEdit(
+            row.kind, row.cell, row.y_l0, row.x_l0, row.type_before, row.type_after, bool(row.withdrawn)
+        )
+    except UserInputError as error:
+        raise damaged_cells() from error
 
 
 def _columns(edit: CellEdit, import_id: int, author: str, at: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from desktop_app.store import tables
-from desktop_app.store.cell_arrays import check_cells, read_cells, write_cells
+from desktop_app.store.cell_arrays import check_cells, damaged_cells, read_cells, write_cells
 from desktop_app.store.cell_edits import copy_edits, edits_of_import, effective_ids
 from desktop_app.store.class_maps import mapped_cells, read_class_map
 from desktop_app.store.engine import Database
@@ -183,7 +183,10 @@ def _edited(connection: Connection, slide_id: int, *, details: bool) -> EditedCe
     table = None if current is None else read_cells(connection, current, details=details)
     if current is None or table is None:
         return None
-    return apply_edits(table, edits_of_import(connection, current))
+    try:
+        return apply_edits(table, edits_of_import(connection, current))
+    except MismatchError as error:
+        raise damaged_cells() from error
 
 
 def _check_same_cells(connection: Connection, slide_id: int, import_id: int, table: CellTable) -> None:

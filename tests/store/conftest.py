@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +14,18 @@ from sae_backend.cell_table import CellImport, CellTable
 from sae_backend.slide import SlideInfo
 
 
+@pytest.fixture(scope="session")
+def blank_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with nothing in it: to copy one is ten times as quick as to make one."""
+    folder = tmp_path_factory.mktemp("blank") / "project"
+    Store.create(folder).close()
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.create(tmp_path / "project", author="Ada") as made:
+def store(tmp_path: Path, blank_project: Path) -> Iterator[Store]:
+    shutil.copytree(blank_project, tmp_path / "project")
+    with Store.open(tmp_path / "project", author="Ada") as made:
         yield made
 
 

@@ -16,10 +16,24 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from desktop_app.store import Store
+import numpy as np
+
+from desktop_app.store import NewCorrelation, Store
+from sae_backend.cell_edits import CellEdit
+from sae_backend.cell_table import CellImport, CellTable
+from sae_backend.slide import SlideInfo
 
 SAE = "sae"
 FEATURES = 5
+META = {
+    "n_tiles": 9, "n_slides": 1, "n_clusters": 1, "unit": "slide", "method": "m", "notes": [],
+    "type_names": ["a", "b"], "statistics": ["pearson"], "reasons": [""],
+}  # fmt: skip
+
+
+def arrays(seed: int) -> dict[str, np.ndarray]:
+    values = np.random.default_rng(seed).random((5000, 2))
+    return {"pearson/value": values, "pearson/p": values / 2, "reason": np.zeros((5000, 2), np.uint8)}
 
 
 def write_for_ever(folder: Path, acknowledged: int, seed: int) -> None:
@@ -30,7 +44,9 @@ def write_for_ever(folder: Path, acknowledged: int, seed: int) -> None:
     while True:
         count += 1
         feature = rng.randrange(FEATURES)
-        kind = rng.choice(["annotate", "annotate", "annotate", "comment", "example", "bookmark"])
+        kind = rng.choice(
+            ["annotate", "annotate", "annotate", "comment", "example", "bookmark", "cell", "run"]
+        )
         mark = f"{seed}.{count}"
         if kind == "annotate":
             note = store.annotate(SAE, feature, name=mark, description="x" * rng.randrange(4000) + mark)
@@ -40,6 +56,12 @@ def write_for_ever(folder: Path, acknowledged: int, seed: int) -> None:
         elif kind == "example":
             box = (float(count), float(seed), 10.0, 10.0)
             said = ["example", feature, store.add_example(SAE, feature, "f" * 40, box).uid, mark]
+        elif kind == "cell":
+            (done,) = store.add_cell_edits(1, [CellEdit("add", None, float(count), float(seed), "", mark)])
+            said = ["cell", feature, done.uid, mark]
+        elif kind == "run":
+            run = store.add_correlation(NewCorrelation(SAE, (), {}, META, arrays(count), name=mark))
+            said = ["run", feature, run.id, mark]
         else:
             on = rng.random() < 0.5
             store.set_bookmark(SAE, feature, on=on)
@@ -92,6 +114,14 @@ def check(folder: Path, acknowledged: list[list[object]], state: dict[str, dict[
             assert note.description.endswith(note.name), "half a change"
         assert set(state["comment"]) <= {comment.uid for comment in store.comments(SAE)}
         assert set(state["example"]) <= {example.uid for example in store.examples(SAE)}
+        edits = {known.uid: known.edit.type_after for known in store.cell_edits(1)}
+        assert state["cell"].items() <= edits.items()
+        # Added cells come behind the two that were imported, whether or not their addition was acknowledged.
+        assert store.raw_cells(1).n_cells == 2 + len(edits)
+        runs = {run.id: run.name for run in store.correlations()}
+        assert state["run"].items() <= runs.items()
+        for number in list(runs)[-3:]:
+            assert set(store.correlation_arrays(number)) == set(arrays(0)), "half a run"
 
 
 def main() -> None:
@@ -99,8 +129,14 @@ def main() -> None:
     folder, kills = Path(sys.argv[1]), int(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     rng = random.Random(seed)
-    Store.create(folder).close()
-    state: dict[str, dict[object, object]] = {"revision": {}, "bookmark": {}, "comment": {}, "example": {}}
+    with Store.create(folder) as store:
+        slide = SlideInfo(
+            Path("/s.svs"), "f" * 40, 9, 9, ((9, 9),), (1.0,), 0.5, "file", (0, 0, 9, 9), "none"
+        )
+        two = CellTable(np.zeros(2), np.zeros(2), np.zeros(2, np.uint16), ("a",))
+        store.add_cells(store.add_slide(slide).id, CellImport(two, "cells.csv", "0" * 64, "test", ()))
+    kinds = ("revision", "bookmark", "comment", "example", "cell", "run")
+    state: dict[str, dict[object, object]] = {kind: {} for kind in kinds}
     counts: Counter[str] = Counter()
     for number in range(kills):
         said = run_one(folder, seed * 100_000 + number, rng.random() * 0.06)

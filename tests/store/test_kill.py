@@ -68,4 +68,4 @@ def test_kills_at_random_moments_lose_nothing_acknowledged(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["kills"] == 25 and found["acknowledged"] > 25
-    assert {"annotate", "comment", "example", "bookmark"} <= set(found)
+    assert {"annotate", "comment", "example", "bookmark", "cell", "run"} <= set(found)
