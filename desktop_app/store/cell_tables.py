@@ -74,7 +74,7 @@ class CellRows:
                     assumed=to_text(dict(cells.assumed)),
                     measure_names=to_text(list(table.measures)),
                     n_outline_points=None if table.outlines is None else len(table.outlines.yx_l0),
-                    class_map=to_text(read_class_map(connection)),
+                    class_map=to_text(read_class_map(connection).to_json()),
                     recency=_next_recency(connection),
                 )
                 .returning(_T.c.id)
@@ -164,7 +164,8 @@ class CellRows:
             current = _current(connection, slide_id)
             if current is None:
                 return ""
-            state = [current, effective_ids(connection, current), read_class_map(connection)]
+            class_map = read_class_map(connection).to_json()
+            state = [current, effective_ids(connection, current), class_map]
         return f"{current}-{hashlib.sha256(to_text(state).encode()).hexdigest()[:16]}"
 
 
