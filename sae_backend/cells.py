@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.cell_options import ColumnMap, ReadOptions
+from sae_backend.cell_reading import fit_of, lay_on_slide, open_cells, places_l0
 from sae_backend.cell_table import CellImport, CellTable
-from sae_backend.errors import CellsError
-from sae_backend.formats.cell_table import read_cell_table
-from sae_backend.formats.qupath_geojson import read_qupath_geojson
-from sae_backend.formats.raw_cells import UNCLASSIFIED, RawCells
+from sae_backend.formats.cell_formats import CELL_FORMATS
+from sae_backend.formats.cell_source import Progress
+from sae_backend.formats.raw_cells import UNCLASSIFIED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from sae_backend.slide import SlideInfo
     from sae_backend.tiles import TileGrid
 
-__all__ = ["UNCLASSIFIED", "CellCounts", "CellImport", "CellTable", "count_cells", "read_cells"]
+__all__ = [
+    "CELL_FORMATS",
+    "UNCLASSIFIED",
+    "CellCounts",
+    "CellImport",
+    "CellTable",
+    "ColumnMap",
+    "Progress",
+    "ReadOptions",
+    "count_cells",
+    "read_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -38,67 +49,42 @@ class CellCounts:
     n_outside_tiles: int
 
 
-def read_cells(path: Path, slide_info: SlideInfo) -> CellImport:
-    """Read the cells of a slide from GeoJSON, CSV, TSV or Parquet, told apart by their content.
+def read_cells(
+    path: Path,
+    slide_info: SlideInfo,
+    options: ReadOptions | None = None,
+    progress: Progress | None = None,
+) -> CellImport:
+    """Read the cells of a slide from a file; its content tells which of `CELL_FORMATS` it has.
 
-    Cells outside the slide are left out and counted in the notes.
+    Cells outside the slide are left out and counted in the notes. Nothing of their place is guessed:
+    what would fit better is only said.
+
+    Parameters
+    ----------
+    path
+        The file, plain or packed with gzip, ZIP or Snappy.
+    slide_info
+        The slide that the cells lie on.
+    options
+        What is stated of the file; all that is not is taken from it.
+    progress
+        Called with what is done and what there is to do; what it raises, such as `CancelledError`, stops
+        the reading at once.
 
     Raises
     ------
     CellsError
-        If the file cannot be used, or all of its cells lie outside the slide.
+        If the file cannot be used, its scale has to be stated, or all of its cells lie outside the slide.
     PixelSizeError
         If the file is in um and the slide's pixel size is unknown.
+    UserInputError
+        If what is stated makes no sense.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CellsError(f"{path.name} cannot be read: {error.strerror}.", "Check the path.") from error
-    raw = _read_raw(data, path.name, slide_info)
-    inside, notes = _fit(raw, slide_info, path.name)
-    yx, kind = raw.yx_l0[inside], raw.type_index[inside]
-    used = np.unique(kind)
-    table = CellTable(
-        y_l0=np.ascontiguousarray(yx[:, 0]),
-        x_l0=np.ascontiguousarray(yx[:, 1]),
-        type_index=np.searchsorted(used, kind).astype(np.uint16),
-        type_names=tuple(raw.type_names[i] for i in used),
-    )
-    digest = hashlib.sha256(data).hexdigest()
-    return CellImport(table, path.name, digest, raw.tool, (*raw.notes, *notes))
-
-
-def _read_raw(data: bytes, name: str, info: SlideInfo) -> RawCells:
-    start = data.removeprefix(b"\xef\xbb\xbf")[:64].lstrip()
-    if not start:
-        raise CellsError(f"{name} is empty.", "Choose a file with cells: GeoJSON, CSV, TSV or Parquet.")
-    offset = (float(info.bounds_l0[0]), float(info.bounds_l0[1]))
-    if start[:1] in (b"{", b"[") or start[:2] == b"\x1f\x8b":
-        return read_qupath_geojson(data, name, offset)
-    return read_cell_table(data, name, info.mpp, offset)
-
-
-def _fit(raw: RawCells, info: SlideInfo, name: str) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
-    """Which cells lie on the slide, and a note on those that do not."""
-    size = np.array([info.height_px, info.width_px], np.float64)
-    inside = np.asarray(((raw.yx_l0 >= 0) & (raw.yx_l0 < size)).all(axis=1), np.bool_)
-    n_outside = int((~inside).sum())
-    if n_outside == 0:
-        return inside, ()
-    low, high = raw.yx_l0.min(axis=0), raw.yx_l0.max(axis=0)
-    extent = (
-        f"they span x {low[1]:,.0f} to {high[1]:,.0f} and y {low[0]:,.0f} to {high[0]:,.0f}, "
-        f"the slide {info.width_px:,} x {info.height_px:,} px"
-    )
-    if not inside.any():
-        raise CellsError(
-            f"All {len(inside):,} cells of {name} lie outside the slide: {extent}.",
-            "The extent does not fit; the file may be in another pixel size, or belong to another slide.",
-        )
-    note = f"{n_outside:,} of {len(inside):,} cells lie outside the slide and were left out: {extent}."
-    if n_outside > len(inside) // 2:
-        note += " The extent does not fit; the file may be in another pixel size."
-    return inside, (note,)
+    opened = open_cells(path, slide_info, options or ReadOptions(), progress)
+    raw = opened.format.read(opened.reading)
+    yx_l0 = places_l0(raw, raw.placement.require_scale(path.name))
+    return lay_on_slide(raw, opened, yx_l0, fit_of(raw, opened, yx_l0))
 
 
 def count_cells(table: CellTable, grid: TileGrid) -> CellCounts:

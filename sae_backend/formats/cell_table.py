@@ -1,15 +1,13 @@
 """Cells from a table with one row a cell: CSV, TSV or Parquet with columns for x, y and the type.
 
-Coordinates are level-0 px unless the header says um ("x_um", "Centroid X µm").
+Coordinates are level-0 px unless the header says um ("x_um", "Centroid X µm") or it is stated otherwise;
+the other columns of numbers become measures.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Sequence
-from io import BytesIO
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,221 +15,250 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from sae_backend.cell_options import NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError, PixelSizeError
-from sae_backend.formats.raw_cells import UNCLASSIFIED, RawCells, index_types
+from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
+from sae_backend.formats.table_columns import HEADER_HINT, Columns, find_columns, has_coordinates
+from sae_backend.formats.table_text import TableHead, Utf8File, read_head, text_columns
 
-_XY_NAMES: Final = (
-    ("x", "y"),
-    ("x_l0", "y_l0"),
-    ("centroid_x", "centroid_y"),
-    ("x_centroid", "y_centroid"),
-    ("cell_x", "cell_y"),
-    ("center_x", "center_y"),
-    ("centre_x", "centre_y"),
-    ("pos_x", "pos_y"),
-    ("cx", "cy"),
-)
-_TYPE_NAMES: Final = (
-    "type",
-    "cell_type",
-    "celltype",
-    "classification",
-    "class",
-    "class_name",
-    "label",
-    "type_name",
-    "category",
-)
-_UNITS: Final = {"um": "um", "micron": "um", "microns": "um", "px": "px", "pixel": "px", "pixels": "px"}
-_HEADER_HINT: Final = "The first line must name columns such as x, y and type (or x_um, y_um)."
+__all__ = ["has_coordinates", "read_cell_table", "table_head", "text_columns"]
+
+FORMAT: Final = "table"
+PARQUET_START: Final = b"PAR1"
+_BATCH_ROWS: Final = 1 << 16
+_CSV_BLOCK_BYTES: Final = 4 << 20
+_UNKNOWN_TEXTS: Final = ("", "NA", "N/A", "null", "None")
+
+_T = TypeVar("_T")
 
 
-def read_cell_table(
-    data: bytes, name: str, mpp: float | None, qupath_offset_l0: tuple[float, float] = (0.0, 0.0)
-) -> RawCells:
-    """Read the cells of a CSV, TSV or Parquet table.
-
-    Parameters
-    ----------
-    data
-        The file's content.
-    name
-        Its name, for messages; it does not decide the format.
-    mpp
-        Pixel size of the slide in um per level-0 px, needed only where columns are in um.
-    qupath_offset_l0
-        (y, x) in level-0 px of QuPath's origin, added to the tables that QuPath wrote.
+def read_cell_table(reading: Reading) -> RawCells:
+    """Read the cells of a CSV, TSV or Parquet table, some thousand rows at a time.
 
     Raises
     ------
     CellsError
         If the table cannot be read, lacks x or y, or holds values that are not finite numbers.
     PixelSizeError
-        If the columns are in um and `mpp` is None.
+        If the columns are in um and the pixel size of the slide is unknown.
     """
-    is_parquet = data[:4] == b"PAR1"
-    header = _parquet_header(data, name) if is_parquet else None
-    text_data, delimiter, names = (data, "", header) if header is not None else _csv_header(data, name)
-    x_column, y_column, unit = _coordinate_columns(names, name)
-    type_column = _type_column(names)
-    wanted = [x_column, y_column, *([type_column] if type_column is not None else [])]
-    read = _read_parquet if is_parquet else _read_csv
-    table = read(text_data, [names[i] for i in wanted], delimiter, name)
-    if table.num_rows == 0:
+    name = reading.name
+    is_parquet = reading.source.raw_head.startswith(PARQUET_START)
+    head = table_head(reading)
+    columns = find_columns(head.names, name, reading.options.columns)
+    wanted = [c for c in (columns.x, columns.y, columns.type, *columns.measures) if c]
+    wanted = list(dict.fromkeys(wanted))
+    placement = _placement(reading, columns)
+    rows = CellRows(name)
+    kept = _Measures(columns.measures, head.delimiter)
+    batches = _parquet_batches(reading, wanted) if is_parquet else _csv_batches(reading, head, wanted)
+    while (batch := _guarded(lambda: next(batches, None), name, is_parquet)) is not None:
+        first = rows.n_cells
+        xy = np.stack(
+            [_floats(batch, c, name, first, head.delimiter) for c in (columns.x, columns.y)], axis=1
+        )
+        kept.add(batch, rows)
+        rows.add_arrays(xy, _labels(batch, columns.type))
+    if rows.n_cells == 0:
         raise CellsError(f"{name} holds no cells.", "Below the header there must be one row a cell.")
-    xy = np.stack([_floats(table, names[i], name) for i in (x_column, y_column)], axis=1)
-    notes = [f"Columns used: {', '.join(names[i] for i in wanted)}; coordinates in {unit}."]
-    if unit == "um":
-        if mpp is None:
-            raise PixelSizeError(
-                f"{name} is in um, but the pixel size of the slide is unknown.",
-                "State the slide's pixel size first (--mpp, or Slide > Pixel size).",
-            )
-        xy /= mpp
-        notes.append(f"Converted with {mpp:g} um per pixel.")
-    keys = {_key(column) for column in names}
-    from_qupath = "object_type" in keys and ("image" in keys or "parent" in keys)
-    if from_qupath and any(qupath_offset_l0):
-        xy += np.asarray(qupath_offset_l0)[::-1]
-        notes.append("Moved by the start of the scanned area, QuPath's origin.")
-    if type_column is None:
-        labels: Sequence[str] = [UNCLASSIFIED] * table.num_rows
+    used = ", ".join(c for c in (columns.x, columns.y, columns.type) if c)
+    notes = [f"Columns used: {used}; coordinates in {columns.unit}.", *kept.notes()]
+    if not columns.type:
         notes.append("No column names the type of the cells.")
-    else:
-        labels = _labels(table, names[type_column])
-    index, type_names = index_types(labels)
-    tool = "QuPath" if from_qupath else "table"
-    return RawCells(xy[:, ::-1].copy(), index, type_names, tool, tuple(notes))
+    tool = "QuPath" if columns.from_qupath else "table"
+    assumed = {"columns": {"x": columns.x, "y": columns.y, "type": columns.type, "unit": columns.unit}}
+    return rows.finish(FORMAT, tool, placement, notes, **assumed)
 
 
-def has_coordinates(names: Sequence[str]) -> bool:
-    """Whether columns of these names can hold the places of cells."""
-    try:
-        _coordinate_columns(names, "")
-    except CellsError:
-        return False
-    return True
+def table_head(reading: Reading, most_rows: int = 0) -> TableHead:
+    """Return the names of a table's columns and up to `most_rows` of its first rows, as texts.
 
-
-def text_columns(head: bytes) -> tuple[list[str], str]:
-    """Names of the columns of a text table and what parts them, from the beginning of its file."""
-    try:
-        _, delimiter, names = _csv_header(head, "")
-    except (CellsError, csv.Error):
-        return [], ""
-    return names, delimiter
-
-
-def _key(column: str) -> str:
-    plain = column.strip().lower().replace("µ", "u").replace("μ", "u")
-    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-
-
-def _split_unit(key: str) -> tuple[str, str]:
-    stem, _, last = key.rpartition("_")
-    return (stem, _UNITS[last]) if stem and last in _UNITS else (key, "")
-
-
-def _coordinate_columns(names: Sequence[str], name: str) -> tuple[int, int, str]:
-    """Indices of x and y and their unit; pixels win where a table has both."""
-    keys: dict[tuple[str, str], int] = {}
-    for i, column in enumerate(names):
-        keys.setdefault(_split_unit(_key(column)), i)
-    for unit in ("px", "", "um"):
-        for x_name, y_name in _XY_NAMES:
-            if (x_name, unit) in keys and (y_name, unit) in keys:
-                return keys[x_name, unit], keys[y_name, unit], unit or "px"
-    shown = ", ".join(repr(column) for column in names[:8])
-    raise CellsError(f"{name} has no columns for x and y; it has {shown}.", _HEADER_HINT)
-
-
-def _type_column(names: Sequence[str]) -> int | None:
-    keys: dict[str, int] = {}
-    for i, column in enumerate(names):
-        keys.setdefault(_key(column), i)
-    return next((keys[wanted] for wanted in _TYPE_NAMES if wanted in keys), None)
-
-
-def _csv_header(data: bytes, name: str) -> tuple[bytes, str, list[str]]:
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if b"\x00" in data[:4096]:
-        raise CellsError(f"{name} is not a text table.", "Save it as CSV or TSV in UTF-8, or as Parquet.")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        # QuPath on Windows has written the µ of its headers in Latin-1.
-        data = data.decode("latin-1").encode("utf-8")
-    first = data.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
-    delimiter = max("\t,;", key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter), [])
-    doubled = sorted({column for column in names if names.count(column) > 1 and column})
+    Raises
+    ------
+    CellsError
+        If it is no table.
+    """
+    name = reading.name
+    if not reading.source.raw_head.startswith(PARQUET_START):
+        return read_head(reading.source.head, name, most_rows)
+    file = open_parquet(reading)
+    names = list(file.schema_arrow.names)
+    doubled = sorted({column for column in names if names.count(column) > 1})
     if doubled:
         raise CellsError(f"{name} has two columns named {doubled[0]!r}.", "Give every column its own name.")
-    return data, delimiter, names
+    rows: list[tuple[str, ...]] = []
+    if most_rows and file.metadata.num_rows:
+        first = _guarded(lambda: next(file.iter_batches(batch_size=most_rows)), name, True)
+        rows = [tuple("" if v is None else str(v)[:80] for v in row.values()) for row in first.to_pylist()]
+    return TableHead(tuple(names), "", tuple(rows))
 
 
-def _read_csv(data: bytes, columns: list[str], delimiter: str, name: str) -> Any:
-    options = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
+def open_parquet(reading: Reading) -> Any:
+    """Open a Parquet file, or raise `CellsError`."""
+    return _guarded(lambda: pq.ParquetFile(reading.source.path), reading.name, True)
+
+
+def parquet_batches(reading: Reading, columns: list[str]) -> Iterator[Any]:
+    """Yield some columns of a Parquet file in batches of rows, telling how far it is."""
+    name = reading.name
+    file = open_parquet(reading)
+    total = file.metadata.num_rows
+    batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
+    done = 0
+    while (batch := _guarded(lambda: next(batches, None), name, True)) is not None:
+        done += batch.num_rows
+        reading.source.tell(done, total)
+        yield batch
+
+
+_parquet_batches = parquet_batches
+
+
+def _guarded(read: Callable[[], _T], name: str, is_parquet: bool) -> _T:
+    """Call something of Arrow's and map its errors."""
     try:
-        table = pacsv.read_csv(
-            BytesIO(data),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=options,
-        )
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        raise CellsError(f"{name} is not a proper table: {_first_line(error)}", _HEADER_HINT) from error
-    # Spreadsheets that split fields by semicolons write decimal commas.
-    if delimiter == ";":
-        # Half of what Arrow takes to load; only tables of this kind need it.
-        from pyarrow import compute
-
-        for i in range(2):
-            table = table.set_column(i, columns[i], compute.replace_substring(table.column(i), ",", "."))
-    return table
+        return read()
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if is_parquet:
+            raise CellsError(f"{name} is a damaged Parquet file.", "Write it again.") from error
+        raise CellsError(f"{name} is not a proper table: {_first_line(error)}", HEADER_HINT) from error
 
 
-def _parquet_header(data: bytes, name: str) -> list[str]:
-    try:
-        return list(pq.read_schema(BytesIO(data)).names)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CellsError(f"{name} is a damaged Parquet file.", "Write it again.") from error
+def _csv_batches(reading: Reading, head: TableHead, columns: list[str]) -> Iterator[Any]:
+    file = pa.PythonFile(cast(Any, Utf8File(reading.source)), mode="r")
+    options = pacsv.ConvertOptions(
+        include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+    )
+    yield from pacsv.open_csv(
+        file,
+        read_options=pacsv.ReadOptions(block_size=_CSV_BLOCK_BYTES, use_threads=False),
+        parse_options=pacsv.ParseOptions(delimiter=head.delimiter, newlines_in_values=True),
+        convert_options=options,
+    )
 
 
-def _read_parquet(data: bytes, columns: list[str], _delimiter: str, name: str) -> Any:
-    try:
-        return pq.read_table(BytesIO(data), columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CellsError(f"{name} is a damaged Parquet file.", "Write it again.") from error
+def _placement(reading: Reading, columns: Columns) -> Placement:
+    options, mpp = reading.options, reading.slide_info.mpp
+    own = Placement(1.0, NO_OFFSET)
+    if columns.unit == "um" and options.scale is None:
+        if mpp is None:
+            raise PixelSizeError(
+                f"{reading.name} is in um, but the pixel size of the slide is unknown.",
+                "State the slide's pixel size first (--mpp, or Slide > Pixel size).",
+            )
+        own = Placement(1.0 / mpp, NO_OFFSET, (f"Converted with {mpp:g} um per pixel.",))
+        if options.mpp is not None or options.level is not None or options.mag is not None:
+            raise CellsError(
+                f"{reading.name} is in um, so its coordinates have no pixel size, level or magnification.",
+                "Leave that out, or state that the unit of its columns is px.",
+            )
+    return place(options, reading.slide_info, own, qupath_origin=columns.from_qupath)
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")[:150] + "."
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")[:150] + "."
 
 
-def _floats(table: Any, column: str, name: str) -> npt.NDArray[np.float64]:
-    values = table.column(column)
+def _is_text(values: Any) -> bool:
+    return bool(pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
+
+
+def _as_floats(values: Any, delimiter: str) -> npt.NDArray[np.float64] | None:
+    """Return a column as floats, NaN where it is empty, or None where it holds something else."""
+    # Loaded only here: with it Arrow takes twice as long to load.
+    from pyarrow import compute
+
+    if _is_text(values):
+        values = compute.utf8_trim_whitespace(values)
+        # Spreadsheets that part fields by semicolons write decimal commas.
+        if delimiter == ";":
+            values = compute.replace_substring(values, ",", ".")
+        blank = compute.is_in(values, value_set=pa.array(_UNKNOWN_TEXTS))
+        values = compute.if_else(blank, pa.scalar(None, values.type), values)
     try:
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            from pyarrow import compute
+        return np.array(
+            compute.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
 
-            values = compute.utf8_trim_whitespace(values)
-        numbers = np.array(values.cast(pa.float64()).to_numpy(), np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+
+def _floats(batch: Any, column: str, name: str, first_row: int, delimiter: str) -> npt.NDArray[np.float64]:
+    values = batch.column(column)
+    numbers = _as_floats(values, delimiter)
+    if numbers is None:
+        texts = values.to_pylist()
+        row = next((i for i, text in enumerate(texts) if not _is_number(text, delimiter)), 0)
         raise CellsError(
-            f"Column {column!r} of {name} holds something that is no number: {_first_line(error)}",
-            "Every row needs the x and y of a cell.",
-        ) from error
+            f"Column {column!r} of {name} holds something that is no number: {str(texts[row])[:40]!r} in row "
+            f"{first_row + row + 1:,}.",
+            "Every row needs the x and y of a cell, as a number with a decimal point.",
+        )
     bad = np.flatnonzero(~np.isfinite(numbers))
     if bad.size:
         raise CellsError(
-            f"Column {column!r} of {name} is empty or not finite in {bad.size:,} rows, first in row {bad[0] + 1:,}.",
+            f"Column {column!r} of {name} is empty or not finite in row {first_row + bad[0] + 1:,}.",
             "Every row needs the x and y of a cell; remove those that have none.",
         )
     return numbers
 
 
-def _labels(table: Any, column: str) -> list[str]:
-    values = table.column(column)
+def _is_number(value: Any, delimiter: str) -> bool:
+    try:
+        float(value.replace(",", ".") if isinstance(value, str) and delimiter == ";" else value)
+    except (TypeError, ValueError):
+        return value is None or value == ""
+    return True
+
+
+def _labels(batch: Any, column: str) -> list[str]:
+    if not column:
+        return [""] * int(batch.num_rows)
+    values = batch.column(column)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     return ["" if value is None else str(value) for value in values.to_pylist()]
+
+
+class _Measures:
+    """The columns that turn out to hold numbers."""
+
+    def __init__(self, names: tuple[str, ...], delimiter: str) -> None:
+        self._names = list(names)
+        self._delimiter = delimiter
+        self._n_bad = 0
+        self._begun = False
+
+    def add(self, batch: Any, rows: CellRows) -> None:
+        cells = np.arange(rows.n_cells, rows.n_cells + batch.num_rows)
+        for name in tuple(self._names):
+            values = batch.column(name)
+            numbers = _as_floats(values, self._delimiter) if _may_be_numbers(values) else None
+            if numbers is None and not self._begun:
+                self._names.remove(name)
+                continue
+            if numbers is None:
+                texts = values.to_pylist()
+                good = [_is_number(text, ",") for text in texts]
+                self._n_bad += len(good) - sum(good)
+                numbers = np.array(
+                    [float(t) if g and t else np.nan for t, g in zip(texts, good, strict=True)]
+                )
+            rows.measures.add_column(cells, name, numbers)
+        self._begun = True
+
+    def notes(self) -> list[str]:
+        if not self._n_bad:
+            return []
+        return [f"{self._n_bad:,} measured values are no numbers and count as unknown."]
+
+
+def _may_be_numbers(values: Any) -> bool:
+    kind = values.type
+    return bool(
+        _is_text(values)
+        or pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    )

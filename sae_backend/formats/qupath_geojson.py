@@ -1,130 +1,273 @@
-"""Cells from GeoJSON as QuPath writes it: a FeatureCollection, a bare list or a single Feature.
+"""Cells from GeoJSON as QuPath and CellViT write it: a FeatureCollection, a bare list or a single Feature.
 
-Each Point, Polygon, and part of a MultiPoint or MultiPolygon is one cell; a polygon stands at the
-centroid of the area of its outer ring. Files may be compressed with gzip.
+Each Point, Polygon, and part of a MultiPoint or MultiPolygon is one cell; only what is called a cell, or
+was measured as one object, stays one. A polygon stands at the centroid of the area of its outer ring.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from sae_backend.cell_options import NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError
-from sae_backend.formats.geojson import EXPORT_HINT, class_of, features_of, kind_of, listed
-from sae_backend.formats.raw_cells import UNCLASSIFIED, RawCells, index_types
+from sae_backend.formats.geojson import EXPORT_HINT, class_of, kind_of, listed, properties_of
+from sae_backend.formats.json_pieces import JsonPath, JsonPieces, Piece
+from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
 
+FORMAT: Final = "geojson"
 _NOT_CELLS: Final = frozenset({"tile", "root", "tmacore"})
 _CELLS: Final = frozenset({"cell", "detection"})
+_NO_FEATURE: Final = "object without a geometry"
 
 
-def read_qupath_geojson(data: bytes, name: str, offset_l0: tuple[float, float] = (0.0, 0.0)) -> RawCells:
-    """Read the cells of a GeoJSON file.
-
-    Parameters
-    ----------
-    data
-        The file's content, plain or gzip.
-    name
-        Its name, for messages.
-    offset_l0
-        (y, x) of the file's origin in level-0 px: QuPath crops some slides to the scanned area.
+def read_qupath_geojson(reading: Reading) -> RawCells:
+    """Read the cells of a GeoJSON file, piece by piece.
 
     Raises
     ------
     CellsError
         If the file is broken, nested too deeply, holds coordinates that are not numbers, or no cell.
     """
-    features = features_of(data, name, CellsError)
-    kinds = [kind_of(feature) for feature in features]
-    detections_only = any(kind in _CELLS for kind in kinds)
-    points: list[Any] = []
-    rings: list[Any] = []
-    point_labels: list[str] = []
-    ring_labels: list[str] = []
-    left_out: Counter[str] = Counter()
-    for feature, kind in zip(features, kinds, strict=True):
-        if kind in _NOT_CELLS or (detections_only and kind == "annotation"):
-            left_out[kind] += 1
-            continue
-        label = class_of(feature) or UNCLASSIFIED
-        for shape, coordinates in _parts(feature.get("geometry"), left_out):
-            if shape == "Point":
-                points.append(coordinates[:2] if isinstance(coordinates, list) else coordinates)
-                point_labels.append(label)
-            elif isinstance(coordinates, list) and coordinates:
-                rings.append(coordinates[0])
-                ring_labels.append(label)
-            else:
-                left_out["empty Polygon"] += 1
-    if not points and not rings:
-        raise CellsError(
-            f"{name} holds no cells.", f"Found instead: {listed(left_out) or 'nothing'}. {EXPORT_HINT}"
-        )
-    xy = np.concatenate([_point_array(points, name), _centroids(rings, name)])
-    index, names = index_types(point_labels + ring_labels)
+    features = _Features(reading.name, reading.options.use_nucleus)
+    for piece in JsonPieces(reading.source.blocks(), reading.name, _may_open):
+        features.take(piece)
+    rows = features.finish()
+    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET), qupath_origin=True)
+    left_out = features.left_out
     notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
-    if any(offset_l0):
-        notes.append(
-            f"The scanned area starts at y = {offset_l0[0]:g}, x = {offset_l0[1]:g} px; it was taken for the "
-            "origin of the file, as in QuPath."
-        )
-    return RawCells(xy[:, ::-1] + np.asarray(offset_l0), index, names, "GeoJSON", tuple(notes))
+    assumed = {"use_nucleus": True} if reading.options.use_nucleus else {}
+    return rows.finish(FORMAT, "GeoJSON", placement, notes, **assumed)
 
 
-def _parts(geometry: Any, left_out: Counter[str]) -> Iterator[tuple[str, Any]]:
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    coordinates = geometry.get("coordinates") if isinstance(geometry, dict) else None
-    if kind in ("Point", "Polygon"):
-        yield kind, coordinates
-    elif kind in ("MultiPoint", "MultiPolygon") and isinstance(coordinates, list):
-        for part in coordinates:
-            yield kind.removeprefix("Multi"), part
-    else:
-        left_out[kind if isinstance(kind, str) else "object without a geometry"] += 1
+def _lists_features(path: JsonPath) -> bool:
+    return path in ((), ("features",)) or path[-1] == "childObjects"
 
 
-def _not_numbers(name: str) -> CellsError:
-    return CellsError(f"{name} holds coordinates that are not finite numbers.", EXPORT_HINT)
+def _may_open(path: JsonPath) -> bool:
+    last, before = path[-1], path[:-1]
+    if isinstance(last, int):
+        return _lists_features(before)
+    if last == "coordinates":
+        return bool(before) and before[-1] == "geometry"
+    return path == ("features",) or last in ("geometry", "properties", "childObjects")
 
 
-def _numbers(values: Any, name: str) -> npt.NDArray[np.float64]:
-    """Points (n, 2) of (x, y); a third coordinate is dropped."""
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        # Overflow: a whole number of more digits than a float can hold.
-        raise _not_numbers(name) from error
-    if array.ndim != 2 or array.shape[1] < 2 or not np.isfinite(array).all():
-        raise _not_numbers(name)
-    return array[:, :2]
+class _Large:
+    """A Feature too large for one piece: its members so far and the cells of its geometry."""
+
+    def __init__(self, path: JsonPath, name: str) -> None:
+        self.path = path
+        self.members: dict[str, Any] = {}
+        self.rows = CellRows(name)
+        self.n_other = 0
 
 
-def _point_array(points: list[Any], name: str) -> npt.NDArray[np.float64]:
-    return _numbers(points, name) if points else np.empty((0, 2))
+class _Features:
+    """The Features of a file as they come in."""
+
+    def __init__(self, name: str, use_nucleus: bool) -> None:
+        self._name = name
+        self._use_nucleus = use_nucleus
+        self._rows = CellRows(name)
+        self._annotated = CellRows(name)
+        self._n_annotated = 0
+        self._has_detections = False
+        self._seen_list = False
+        self._large: list[_Large] = []
+        self.left_out: Counter[str] = Counter()
+
+    def take(self, piece: Piece) -> None:
+        """Take a piece of the file."""
+        path, items = piece.path, piece.items
+        if isinstance(items, list) and path[-1:] != ("coordinates",):
+            self._seen_list = True
+            self._add(items)
+            return
+        owner = _owner(path)
+        if not self._large or self._large[-1].path != owner:
+            self._large.append(_Large(owner, self._name))
+        large = self._large[-1]
+        if path[-1:] == ("coordinates",):
+            self._add_parts(large, items)
+            return
+        if path == () and "features" in items:
+            features = items.pop("features")
+            if not isinstance(features, list):
+                raise self._no_geojson()
+            self._seen_list = True
+            self._add(features)
+        place = large.members
+        for step in path[len(owner) :]:
+            place = place.setdefault(str(step), {})
+        place.update(items)
+        if piece.is_last and path == owner:
+            self._large.pop()
+            self._close(large)
+
+    def finish(self) -> CellRows:
+        """Return the cells: what was detected, or else what was annotated."""
+        if self._has_detections and self._n_annotated:
+            self.left_out["annotation"] += self._n_annotated
+        else:
+            self._rows.take(self._annotated)
+        if self._rows.n_cells == 0:
+            raise CellsError(
+                f"{self._name} holds no cells.",
+                f"Found instead: {listed(self.left_out) or 'nothing'}. {EXPORT_HINT}",
+            )
+        return self._rows
+
+    def _close(self, large: _Large) -> None:
+        kind = large.members.get("type")
+        if large.path == () and kind != "Feature":
+            if not self._seen_list:
+                raise self._no_geojson()
+            return
+        if not large.rows.n_cells and not large.n_other:
+            self._add([large.members])
+            return
+        geometry = large.members.get("geometry")
+        shape = geometry.get("type") if isinstance(geometry, dict) else None
+        target = self._target(large.members)
+        if target is None:
+            return
+        if large.n_other or shape not in ("MultiPoint", "MultiPolygon"):
+            self.left_out[shape if isinstance(shape, str) else _NO_FEATURE] += 1
+            return
+        target.take(large.rows, class_of(large.members))
+
+    def _target(self, feature: dict[str, Any]) -> CellRows | None:
+        """Where a Feature's cells go; None where it is no cell, which is counted."""
+        if feature.get("type") != "Feature":
+            raise self._no_feature()
+        kind = kind_of(feature)
+        if kind in _NOT_CELLS:
+            self.left_out[kind] += 1
+            return None
+        self._has_detections |= kind in _CELLS
+        if kind == "annotation":
+            self._n_annotated += 1
+            return self._annotated
+        return self._rows
+
+    def _add(self, features: list[Any]) -> None:
+        found = (_Batch(self._rows), _Batch(self._annotated))
+        waiting = features[::-1]
+        while waiting:
+            feature = waiting.pop()
+            if not isinstance(feature, dict):
+                raise self._no_feature()
+            target = self._target(feature)
+            if target is not None:
+                self._shapes(feature, found[target is self._annotated])
+            properties = feature.get("properties")
+            children = properties.get("childObjects") if isinstance(properties, dict) else None
+            if isinstance(children, list):
+                waiting.extend(reversed(children))
+        for batch in found:
+            batch.flush()
+
+    def _shapes(self, feature: dict[str, Any], batch: _Batch) -> None:
+        geometry = feature.get("geometry")
+        nucleus = feature.get("nucleusGeometry")
+        if isinstance(nucleus, dict) and (self._use_nucleus or not isinstance(geometry, dict)):
+            geometry = nucleus
+        label = class_of(feature)
+        kind = geometry.get("type") if isinstance(geometry, dict) else None
+        coordinates = geometry.get("coordinates") if isinstance(geometry, dict) else None
+        if kind == "Polygon":
+            self._polygon(coordinates, label, _measures_of(feature), batch)
+        elif kind == "Point":
+            batch.point(coordinates, label, _measures_of(feature))
+        elif kind == "MultiPoint" and isinstance(coordinates, list):
+            for part in coordinates:
+                batch.point(part, label)
+        elif kind == "MultiPolygon" and isinstance(coordinates, list):
+            measures = _measures_of(feature)
+            if coordinates and (measures or kind_of(feature) == "cell"):
+                self._polygon(max(coordinates, key=_n_vertices), label, measures, batch)
+                return
+            for part in coordinates:
+                self._polygon(part, label, None, batch)
+        else:
+            self.left_out[kind if isinstance(kind, str) else _NO_FEATURE] += 1
+
+    def _polygon(self, rings: Any, label: str, measures: Mapping[str, Any] | None, batch: _Batch) -> None:
+        if isinstance(rings, list) and rings:
+            batch.polygon(rings[0], label, measures)
+        else:
+            self.left_out["empty Polygon"] += 1
+
+    def _add_parts(self, large: _Large, parts: list[Any]) -> None:
+        """Add parts of a large geometry; its type may not have been said yet, so their own form tells."""
+        batch = _Batch(large.rows)
+        for part in parts:
+            first = part[0] if isinstance(part, list) and part else None
+            if isinstance(first, list) and first and isinstance(first[0], list):
+                batch.polygon(first, "", None)
+            elif isinstance(part, list) and not isinstance(first, list):
+                batch.point(part, "")
+            else:
+                large.n_other += 1
+        batch.flush()
+
+    def _no_geojson(self) -> CellsError:
+        return CellsError(f"{self._name} is JSON, but not GeoJSON.", EXPORT_HINT)
+
+    def _no_feature(self) -> CellsError:
+        return CellsError(f"{self._name} holds something that is no GeoJSON Feature.", EXPORT_HINT)
 
 
-def _centroids(rings: list[Any], name: str) -> npt.NDArray[np.float64]:
-    """Centroids (R, 2) of (x, y) of the areas of the rings; of the vertices where the area is nil."""
-    if not rings:
-        return np.empty((0, 2))
-    arrays = [_numbers(ring, name) for ring in rings]
-    sizes = np.array([len(a) for a in arrays])
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    xy = np.concatenate(arrays)
-    # Measured from its first vertex, a small polygon far from the origin loses no digits.
-    origin = xy[starts]
-    local = xy - np.repeat(origin, sizes, axis=0)
-    following = np.roll(local, -1, axis=0)
-    following[starts + sizes - 1] = 0.0
-    cross = local[:, 0] * following[:, 1] - following[:, 0] * local[:, 1]
-    area = np.add.reduceat(cross, starts)
-    moment = np.add.reduceat((local + following) * cross[:, None], starts)
-    extent = np.maximum.reduceat(np.abs(local).max(axis=1), starts)
-    flat = np.abs(area) <= 1e-9 * extent**2
-    vertex_mean = np.add.reduceat(local, starts) / sizes[:, None]
-    area_mean = moment / np.where(flat, 1.0, 3 * area)[:, None]
-    return origin + np.where(flat[:, None], vertex_mean, area_mean)
+class _Batch:
+    """Cells of one piece on their way into rows."""
+
+    def __init__(self, rows: CellRows) -> None:
+        self._rows = rows
+        self._centres: list[Any] = []
+        self._rings: list[Any] = []
+        self._labels: list[str] = []
+        self._measures: list[Mapping[str, Any] | None] = []
+
+    def point(self, xy: Any, label: str, measures: Mapping[str, Any] | None = None) -> None:
+        self._put(xy if isinstance(xy, list) else [], None, label, measures)
+
+    def polygon(self, ring: Any, label: str, measures: Mapping[str, Any] | None) -> None:
+        self._put(None, ring if isinstance(ring, list) else [], label, measures)
+
+    def flush(self) -> None:
+        if self._labels:
+            measures = self._measures if any(self._measures) else []
+            self._rows.add(self._centres, self._rings, self._labels, measures)
+
+    def _put(self, centre: Any, ring: Any, label: str, measures: Mapping[str, Any] | None) -> None:
+        self._centres.append(centre)
+        self._rings.append(ring)
+        self._labels.append(label)
+        self._measures.append(measures)
+
+
+def _owner(path: JsonPath) -> JsonPath:
+    """Path of the Feature that a path leads into."""
+    while path and path[-1] in ("coordinates", "geometry", "properties"):
+        path = path[:-1]
+    return path
+
+
+def _n_vertices(polygon: Any) -> int:
+    return len(polygon[0]) if isinstance(polygon, list) and polygon and isinstance(polygon[0], list) else 0
+
+
+def _measures_of(feature: dict[str, Any]) -> Mapping[str, Any] | None:
+    """What was measured; QuPath before 0.4 wrote a list of name and value."""
+    measures = properties_of(feature).get("measurements")
+    if isinstance(measures, dict):
+        return measures
+    if isinstance(measures, list):
+        return {
+            str(entry["name"]): entry.get("value")
+            for entry in measures
+            if isinstance(entry, dict) and "name" in entry
+        }
+    return None

@@ -138,7 +138,8 @@ def test_cells_outside_are_left_out_with_their_types_and_counted(tmp_path):
 def test_mostly_outside_warns_of_the_pixel_size(tmp_path):
     path = tmp_path / "cells.csv"
     path.write_text("x,y\n10,20\n500,20\n700,20\n")
-    assert "another pixel size" in read_cells(path, info()).notes[-1]
+    notes = read_cells(path, info()).notes
+    assert "another pixel size" in notes[-2] and "times 0.25 puts 100% of them on it" in notes[-1]
 
 
 def test_all_outside_is_refused(tmp_path):

@@ -1,13 +1,28 @@
+import io
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sae_backend.cell_options import ColumnMap, ReadOptions
 from sae_backend.errors import CellsError, PixelSizeError
-from sae_backend.formats.cell_table import read_cell_table
+from sae_backend.formats.cell_table import has_coordinates, text_columns
+from tests.formats.cell_files import read_raw, slide_info
 
 
-def read(text, mpp=None, offset=(0.0, 0.0)):
-    return read_cell_table(text.encode(), "cells.csv", mpp, offset)
+@pytest.fixture
+def read(tmp_path):
+    """Read a table from a file, in level-0 px."""
+
+    def read(content, mpp=None, bounds=(0, 0, 1000, 2000), **options):
+        path = tmp_path / "cells.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        raw = read_raw(path, ReadOptions(**options), slide_info(mpp=mpp, bounds_l0=bounds))
+        yx = raw.yx * raw.placement.scale + np.asarray(raw.placement.offset_l0)
+        return raw, yx.tolist()
+
+    return read
 
 
 @pytest.mark.parametrize(
@@ -21,9 +36,9 @@ def read(text, mpp=None, offset=(0.0, 0.0)):
         "x [px],y [px],cell_type",
     ],
 )
-def test_header_spellings(header):
-    raw = read(f"{header}\n1.5,2.5,A\n3,4,B\n")
-    assert raw.yx_l0.tolist() == [[2.5, 1.5], [4, 3]]
+def test_header_spellings(read, header):
+    raw, yx = read(f"{header}\n1.5,2.5,A\n3,4,B\n")
+    assert yx == [[2.5, 1.5], [4, 3]]
     assert [raw.type_names[i] for i in raw.type_index] == ["A", "B"]
 
 
@@ -31,71 +46,115 @@ def test_header_spellings(header):
     "header",
     ["x_um,y_um,type", "Centroid X µm,Centroid Y µm,Class", "x (μm),y (μm),type", "X microns,Y microns,type"],
 )
-def test_um_is_converted_with_the_pixel_size(header):
-    assert read(f"{header}\n10,20,A\n", mpp=0.5).yx_l0.tolist() == [[40, 20]]
+def test_um_is_converted_with_the_pixel_size(read, header):
+    assert read(f"{header}\n10,20,A\n", mpp=0.5)[1] == [[40, 20]]
     with pytest.raises(PixelSizeError, match="pixel size of the slide is unknown"):
         read(f"{header}\n10,20,A\n")
 
 
-def test_pixels_win_over_um():
-    raw = read("x_um,y_um,x_px,y_px\n1,1,7,8\n", mpp=0.5)
-    assert raw.yx_l0.tolist() == [[8, 7]]
+def test_pixels_win_over_um(read):
+    raw, yx = read("x_um,y_um,x_px,y_px\n1,1,7,8\n", mpp=0.5)
+    assert yx == [[8, 7]] and raw.measures == {}
     assert "x_px, y_px; coordinates in px" in raw.notes[0]
 
 
-def test_qupath_measurements_are_moved_to_the_scanned_area():
-    text = "Image\tObject type\tClassification\tCentroid X µm\tCentroid Y µm\na.svs\tCell\tTumor: Positive\t5\t10\n"
-    raw = read(text, mpp=0.5, offset=(100.0, 200.0))
-    assert raw.yx_l0.tolist() == [[120, 210]]
-    assert raw.type_names == ("Tumor: Positive",) and raw.tool == "QuPath"
-    latin = read_cell_table(text.encode("latin-1"), "cells.tsv", 0.5, (100.0, 200.0))
-    assert latin.yx_l0.tolist() == [[120, 210]]
+QUPATH = (
+    "Image\tObject ID\tObject type\tName\tClassification\tParent\tROI\tCentroid X µm\tCentroid Y µm\tNucleus: Area µm^2\n"
+    "a.svs\t5f-1\tCell\t\tTumor: Positive\tRoot\tPolygon\t5\t10\t31.5\n"
+    "a.svs\t5f-2\tCell\t\t\tRoot\tPolygon\t6\t11\t\n"
+)
 
 
-def test_without_a_type_column_and_with_blank_types():
-    assert read("x,y\n1,2\n").type_names == ("Unclassified",)
-    raw = read("x,y,type\n1,2,\n1,2, A \n")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_qupath_measurements_are_moved_to_the_scanned_area(read, encoding):
+    raw, yx = read(QUPATH.encode(encoding), mpp=0.5, bounds=(100, 200, 500, 500))
+    assert yx == [[120, 210], [122, 212]]
+    assert raw.type_names == ("Tumor: Positive", "Unclassified") and raw.tool == "QuPath"
+    np.testing.assert_array_equal(raw.measures["Nucleus: Area µm^2"], np.float32([31.5, np.nan]))
+    assert set(raw.measures) == {"Nucleus: Area µm^2"}
+
+
+def test_lists_of_points_of_qupath_and_hovernext(read):
+    raw, yx = read("x\ty\tname\tcolor\n12\t34\tepithelial\t-256\n", bounds=(10, 20, 500, 500))
+    assert yx == [[44, 32]] and raw.type_names == ("epithelial",) and raw.tool == "QuPath"
+
+
+def test_stated_columns_units_and_scale(read):
+    text = "a,b,x,y,what,size\n1,2,3,4,T,7.5\n"
+    chosen = ColumnMap("a", "b", "what", "um", ("size",))
+    raw, yx = read(text, mpp=0.5, columns=chosen)
+    assert yx == [[4, 2]] and raw.type_names == ("T",)
+    assert raw.measures["size"].tolist() == [7.5]
+    assert raw.assumed["columns"] == {"x": "a", "y": "b", "type": "what", "unit": "um"}
+    assert read(text, columns=ColumnMap("a", "b"), level=1)[1] == [[8, 4]]
+    assert read(text, columns=ColumnMap("a", "b"), mag=10, base_mag=40)[1] == [[8, 4]]
+    with pytest.raises(CellsError, match="no column 'c'; it has 'a', 'b'"):
+        read(text, columns=ColumnMap("a", "c"))
+    with pytest.raises(CellsError, match="is in um"):
+        read(text, mpp=0.5, columns=chosen, level=1)
+
+
+def test_pixel_size_of_the_coordinates(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("x,y\n10,20\n")
+    assert read_raw(path, ReadOptions(mpp=1.0), slide_info(mpp=0.25)).placement.scale == 4
+    with pytest.raises(PixelSizeError):
+        read_raw(path, ReadOptions(mpp=1.0), slide_info(mpp=None))
+
+
+def test_without_a_type_column_and_with_blank_types(read):
+    assert read("x,y\n1,2\n")[0].type_names == ("Unclassified",)
+    raw, _ = read("x,y,type\n1,2,\n1,2, A \n")
     assert [raw.type_names[i] for i in raw.type_index] == ["Unclassified", "A"]
 
 
-def test_semicolons_decimal_commas_quotes_and_carriage_returns():
-    raw = read('x;y;type\r\n1,5;2,5;"A;B"\r\n')
-    assert raw.yx_l0.tolist() == [[2.5, 1.5]] and raw.type_names == ("A;B",)
+def test_semicolons_decimal_commas_quotes_and_carriage_returns(read):
+    raw, yx = read('x;y;type;size\r\n1,5;2,5;"A;B";3,25\r\n2,5;2,5;"A\r\nB";4\r\n')
+    assert yx == [[2.5, 1.5], [2.5, 2.5]] and raw.type_names == ("A\r\nB", "A;B")
+    assert raw.measures["size"].tolist() == [3.25, 4]
+
+
+def test_columns_of_numbers_become_measures_and_others_do_not(read):
+    raw, _ = read("x,y,size,note,id,flag\n1,2,3,good,7,1\n1,2,NaN,5,8,NA\n")
+    assert set(raw.measures) == {"size", "flag"}
+    np.testing.assert_array_equal(raw.measures["flag"], np.float32([1, np.nan]))
+
+
+def test_a_measure_with_a_text_later_on_loses_only_that(read):
+    rows = "".join(f"{i},{i},{i}.5\n" for i in range(1, 300_000)) + "1,1,bad\n"
+    raw, yx = read("x,y,size\n" + rows)
+    assert len(yx) == 300_000 and raw.measures["size"][7] == 8.5 and np.isnan(raw.measures["size"][-1])
+    assert any("1 measured values are no numbers" in note for note in raw.notes)
 
 
 @pytest.mark.parametrize(
     "labels", [pa.array(["A", None]), pa.array(["A", None]).dictionary_encode(), pa.array([1, 2])]
 )
-def test_parquet(tmp_path, labels):
-    path = tmp_path / "cells.parquet"
-    pq.write_table(
-        pa.table({"X": pa.array([1, 2]), "Y": pa.array([3.5, 4.0]), "type": labels, "z": [0, 0]}), path
+def test_parquet(read, labels):
+    file = io.BytesIO()
+    columns = {
+        "X": pa.array([1, 2]),
+        "Y": pa.array([3.5, 4.0]),
+        "type": labels,
+        "size": [7, 8],
+        "text": ["a", "b"],
+    }
+    pq.write_table(pa.table(columns), file)
+    raw, yx = read(file.getvalue())
+    assert yx == [[3.5, 1], [4, 2]]
+    assert len(raw.type_names) == 2 and set(raw.measures) == {"size"}
+
+
+def test_names_of_columns_alone():
+    assert has_coordinates(["a", "X", "Y"]) and not has_coordinates(["x"])
+    assert text_columns("Centroid X µm\tCentroid Y µm\n1\t2".encode("latin-1")) == (
+        ["Centroid X µm", "Centroid Y µm"],
+        "\t",
     )
-    raw = read_cell_table(path.read_bytes(), path.name, None)
-    assert raw.yx_l0.tolist() == [[3.5, 1], [4, 2]]
-    assert len(raw.type_names) == 2
+    assert text_columns(b"\x00\x01") == ([], "")
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("a,b\n1,2\n", "no columns for x and y; it has 'a', 'b'"),
-        ("x,y\n", "holds no cells"),
-        ("x,y\n1,\n", "empty or not finite|no number"),
-        ("x,y\nnan,1\n", "not finite in 1 rows, first in row 1"),
-        ("x,y\n1,inf\n", "not finite"),
-        ("x,y\none,1\n", "no number"),
-        ("x,y\n1,2,3\n", "not a proper table"),
-        ("x,y,x\n1,2,3\n", "two columns named 'x'"),
-        ("\x00\x01\x02", "not a text table"),
-    ],
-)
-def test_bad_tables_are_refused_with_a_hint(text, says):
-    with pytest.raises(CellsError, match=says) as caught:
-        read(text)
-    assert caught.value.hint
-
-
-def test_damaged_parquet():
-    with pytest.raises(CellsError, match="damaged Parquet"):
-        read_cell_table(b"PAR1 nothing else", "cells.parquet", None)
+def test_another_encoding_later_on_is_refused(read):
+    rows = "1,2,\xe9t\xe9\n" * 300_000
+    with pytest.raises(CellsError, match="UTF-8 in one part"):
+        read(b"x,y,type\n" + rows.encode() + b"1,2,\xe9\n")
