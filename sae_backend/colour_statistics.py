@@ -26,11 +26,14 @@ COLOUR_STATISTICS: Final = (
 )
 """Names, in the order of :func:`colour_statistics`."""
 
-# Optical density of haematoxylin, eosin and what neither explains (Ruifrok and Johnston 2001).
-_STAINS: Final = np.linalg.inv(
+UNMIX: Final = np.linalg.inv(
     np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]])
 ).astype(np.float32)
-_DENSITY: Final = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+"""Takes optical density (red, green, blue) to haematoxylin, eosin and what neither explains, by the vectors of
+Ruifrok and Johnston (2001): density @ UNMIX."""
+
+OPTICAL_DENSITY: Final = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+"""Natural optical density of each byte, float32 (256,)."""
 
 
 def colour_statistics(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -53,7 +56,7 @@ def colour_statistics(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     for i, tile in enumerate(tiles):
         # Every second row and column says the same of colour in a quarter of the time.
         rgb = tile[::2, ::2].reshape(-1, 3).astype(np.float32)
-        stains = _DENSITY[tile[::2, ::2].reshape(-1, 3)] @ _STAINS
+        stains = OPTICAL_DENSITY[tile[::2, ::2].reshape(-1, 3)] @ UNMIX
         low, high = rgb.min(axis=1), rgb.max(axis=1)
         grey = tile[::2].astype(np.float32) @ np.full(3, 1 / 3, np.float32)
         out[i] = (

@@ -142,6 +142,19 @@ class MapRequest:
 
 
 @dataclass(frozen=True)
+class DetectRequest:
+    """Find the nuclei of a slide; `spec` is the dict of a DetectSpec, or part of it.
+
+    The result names the `nuclei_file` for `load_detected`.
+    """
+
+    slide: str
+    cache_dir: str
+    mpp: float | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DrawRequest:
     """Draw a generated slide into a folder; `spec` is the dict of a SlideSpec."""
 
@@ -154,6 +167,7 @@ Request = (
     | EncodeRequest
     | TrainRequest
     | CorrelateRequest
+    | DetectRequest
     | DrawRequest
     | TokenMapRequest
     | OcclusionRequest
@@ -239,7 +253,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
         AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest, DrawRequest,
-        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest,
+        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest, DetectRequest,
     )
 }  # fmt: skip
 

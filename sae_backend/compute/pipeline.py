@@ -22,12 +22,14 @@ from sae_backend.compute.train import TrainRun, TrainSource, TrainSpec, train_sa
 from sae_backend.correlate_job import run_correlation
 from sae_backend.demo.slide import draw_slide
 from sae_backend.demo.specs import SlideSpec
+from sae_backend.detect_job import run_detection
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.features import FeatureMatrix, feature_key, write_features
 from sae_backend.messages import (
     AnalyzeRequest,
     CorrelateRequest,
+    DetectRequest,
     DrawRequest,
     EncodeRequest,
     MapRequest,
@@ -53,6 +55,11 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
         With a sentence and a hint; `CancelledError` when the watch says so.
     """
     watch = watch or Watch()
+
+    def step(stage: str, done: int, total: int) -> None:
+        watch.check()
+        watch.progress(stage, done, total)
+
     match request:
         case AnalyzeRequest():
             return analyze(request, watch)
@@ -72,12 +79,9 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
         case MapRequest():
             return run_map(request, watch)
         case CorrelateRequest():
-
-            def step(stage: str, done: int, total: int) -> None:
-                watch.check()
-                watch.progress(stage, done, total)
-
             return run_correlation(request, step)
+        case DetectRequest():
+            return run_detection(request, step)
 
 
 def draw(request: DrawRequest, watch: Watch) -> dict[str, Any]:
