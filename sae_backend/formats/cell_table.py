@@ -27,6 +27,7 @@ FORMAT: Final = "table"
 PARQUET_START: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 16
 _CSV_BLOCK_BYTES: Final = 4 << 20
+_LONGEST_TEXT: Final = 10_000
 _UNKNOWN_TEXTS: Final = ("", "NA", "N/A", "null", "None")
 
 _T = TypeVar("_T")
@@ -54,6 +55,7 @@ def read_cell_table(reading: Reading) -> RawCells:
     batches = _parquet_batches(reading, wanted) if is_parquet else _csv_batches(reading, head, wanted)
     while (batch := _guarded(lambda: next(batches, None), name, is_parquet)) is not None:
         first = rows.n_cells
+        _check_texts(batch, name)
         xy = np.stack(
             [_floats(batch, c, name, first, head.delimiter) for c in (columns.x, columns.y)], axis=1
         )
@@ -95,7 +97,9 @@ def table_head(reading: Reading, most_rows: int = 0) -> TableHead:
 
 def open_parquet(reading: Reading) -> Any:
     """Open a Parquet file, or raise `CellsError`."""
-    return _guarded(lambda: pq.ParquetFile(reading.source.path), reading.name, True)
+    return _guarded(
+        lambda: pq.ParquetFile(reading.source.path, page_checksum_verification=True), reading.name, True
+    )
 
 
 def parquet_batches(reading: Reading, columns: list[str]) -> Iterator[Any]:
@@ -209,6 +213,18 @@ def _is_number(value: Any, delimiter: str) -> bool:
     except (TypeError, ValueError):
         return value is None or value == ""
     return True
+
+
+def _check_texts(batch: Any, name: str) -> None:
+    """Raise where a quotation mark that nobody closed has swallowed the rows after it."""
+    from pyarrow import compute
+
+    for values in batch.columns:
+        if _is_text(values) and (compute.max(compute.utf8_length(values)).as_py() or 0) > _LONGEST_TEXT:
+            raise CellsError(
+                f"{name} has a text of more than {_LONGEST_TEXT:,} characters in its rows.",
+                "A quotation mark may be open; write the table again.",
+            )
 
 
 def _labels(batch: Any, column: str) -> list[str]:

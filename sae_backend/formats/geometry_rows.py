@@ -54,7 +54,9 @@ def add_shapes(
         If a shape is damaged.
     """
     try:
-        shapes = shapely.from_wkb(wkb)
+        # What is not finite is found below.
+        with np.errstate(invalid="ignore"):
+            shapes = shapely.from_wkb(wkb)
     except (shapely.errors.ShapelyError, TypeError, ValueError) as error:
         raise CellsError(f"{name} holds a shape that is no proper WKB.", "Write the file again.") from error
     shapes = np.asarray(shapes, object)

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from sae_backend.cell_options import NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError
 from sae_backend.formats.json_pieces import JsonPath, JsonPieces
 from sae_backend.formats.nuclei import WRITE_HINT, type_text
 from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
-from sae_backend.formats.rings import not_numbers
+from sae_backend.formats.rings import flatten_points
 
 FORMAT: Final = "histoplus"
 _NUMBERS: Final = ("level", "x", "y", "width", "height")
@@ -78,13 +80,10 @@ def _add_tile(rows: CellRows, tile: Any, top: int, name: str) -> int:
             "The cells may belong to another slide.",
         )
     factor = 2.0 ** (top - int(level))
-    left, upper = column * width, row * height
+    corner = np.array([column * width, row * height])
 
-    def moved(points: list[Any]) -> list[list[float]]:
-        try:
-            return [[(x + left) * factor, (y + upper) * factor] for x, y in points]
-        except (TypeError, ValueError, OverflowError) as error:
-            raise not_numbers(name) from error
+    def moved(points: Any) -> Any:
+        return ((flatten_points(points, name) + corner) * factor).tolist()
 
     centres: list[Any] = []
     rings: list[Any] = []

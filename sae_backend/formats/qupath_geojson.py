@@ -122,7 +122,7 @@ class _Features:
     def _close(self, large: _Large) -> None:
         kind = large.members.get("type")
         if large.path == () and kind != "Feature":
-            if not self._seen_list:
+            if not self._seen_list or kind not in (None, "FeatureCollection"):
                 raise self._no_geojson()
             return
         if not large.rows.n_cells and not large.n_other:

@@ -151,6 +151,7 @@ class CellRows:
         self._xy.append(xy)
         self._sizes.append(np.zeros(len(xy), np.int64) if rings is None else rings.sizes)
         if rings is not None:
+            check_coordinates(rings.xy, self._name)
             self._points.append(rings.xy.astype(np.float32))
         self.n_cells += len(xy)
 
@@ -221,6 +222,6 @@ class CellRows:
             raise CellsError(
                 f"The cells of {self._name} have more than {MAX_TYPES:,} different types, such as {name!r}; these "
                 "are not cell types.",
-                f"Name the type of each cell with at most {MAX_TYPES:,} different names; is an id in its place?",
+                f"Name the type of each cell with at most {MAX_TYPES:,} different names; an id may stand in its place.",
             )
         return number

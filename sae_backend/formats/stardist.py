@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -106,6 +107,11 @@ def _may_open(path: JsonPath) -> bool:
 def _array(values: Any, key: str, name: str) -> _Floats:
     try:
         array = np.asarray(values)
+        flat = values
+        while isinstance(flat, list) and flat and isinstance(flat[0], list):
+            flat = list(chain.from_iterable(flat))
+        if isinstance(flat, list) and not set(map(type, flat)) <= {int, float}:
+            raise TypeError
         if array.dtype.kind in "fiu" or array.size == 0:
             array = array.astype(np.float64)
             if np.isfinite(array).all() and array.ndim:

@@ -120,7 +120,7 @@ class Utf8File:
         try:
             text = self._decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
-            if self._seen_utf8:
+            if self._seen_utf8 or not error.object[: error.start].isascii():
                 raise CellsError(
                     f"{self._name} is UTF-8 in one part and something else in another.", "Save it as UTF-8."
                 ) from error

@@ -152,7 +152,7 @@ def table(delimiter: str = ",") -> bytes:
 def parquet(columns: dict[str, Any] | None = None, metadata: dict[bytes, bytes] | None = None) -> bytes:
     made = pa.table(columns or {"x": [120.0, 60.0], "y": [40.0, 150.0], "type": list(TYPES), "area": [1, 2]})
     file = io.BytesIO()
-    pq.write_table(made.replace_schema_metadata(metadata) if metadata else made, file)
+    pq.write_table(made.replace_schema_metadata(metadata), file, write_page_checksum=True, compression="none")
     return file.getvalue()
 
 
