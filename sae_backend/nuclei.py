@@ -33,7 +33,8 @@ _BLOCK_UM: Final = 2.0
 _SEED_UM: Final = (2.0, 3.0)
 _DEPTH_SHARE_PER_UM: Final = 0.1
 _DEPTH_CAP_UM: Final = 8.0
-_HOLE_UM2: Final = 30.0
+_HOLE_UM2: Final = 60.0
+_GAP_UM: Final = 1.0
 _TRUNCATE: Final = 3.0
 
 Field = npt.NDArray[np.float32]
@@ -56,6 +57,8 @@ class DetectSpec:
         It stands out by this optical density, plus this many standard deviations of the surroundings.
     min_od
         Least haematoxylin density, whatever the surroundings.
+    min_mass_od_um2
+        Least excess of density over that threshold, summed over the nucleus: small nuclei must be dark.
     split_depth
         A nucleus is split in two where the seed landscape falls by this much between two summits.
     min_area_um2, max_area_um2
@@ -64,12 +67,13 @@ class DetectSpec:
 
     mpp: float = 0.5
     smooth_um: float = 0.5
-    background_um: float = 15.0
-    min_contrast_od: float = 0.15
+    background_um: float = 12.0
+    min_contrast_od: float = 0.1
     contrast_sd: float = 0.3
     min_od: float = 0.15
+    min_mass_od_um2: float = 4.0
     split_depth: float = 0.15
-    min_area_um2: float = 20.0
+    min_area_um2: float = 10.0
     max_area_um2: float = 400.0
 
     def __post_init__(self) -> None:
@@ -82,7 +86,8 @@ class DetectSpec:
                 "Give a smaller and a larger area.",
             )
         lowest = min(self.smooth_um, self.background_um, self.split_depth)
-        if lowest <= 0 or min(self.min_contrast_od, self.contrast_sd, self.min_od) < 0:
+        others = min(self.min_contrast_od, self.contrast_sd, self.min_od, self.min_mass_od_um2)
+        if lowest <= 0 or others < 0:
             raise UserInputError(
                 "A setting of the detector is negative or zero.", "Leave it out for the usual value."
             )
@@ -193,22 +198,21 @@ def segment(rgb: npt.NDArray[np.uint8], spec: DetectSpec, scale: WorkingScale) -
     """
     stains = unmix(rgb)
     smooth = _blur(stains.haematoxylin, spec.smooth_um / scale.mpp)
-    foreground = _foreground(smooth, spec, scale)
+    excess = smooth - _threshold(smooth, spec, scale)
+    foreground = _foreground(excess > 0, spec, scale)
     if not foreground.any():
         return Segmentation(np.zeros(foreground.shape, np.int32), stains)
     landscape = _landscape(smooth, foreground, scale)
-    labels = _sized(_split(landscape, foreground, spec.split_depth), spec, scale)
-    return Segmentation(labels, stains)
+    labels = _split(landscape, foreground, spec.split_depth)
+    return Segmentation(_plausible(labels, excess, spec, scale), stains)
 
 
 def _blur(values: Field, sigma_px: float) -> Field:
     return np.asarray(ndimage.gaussian_filter(values, sigma_px, truncate=_TRUNCATE, mode="nearest"))
 
 
-def _foreground(smooth: Field, spec: DetectSpec, scale: WorkingScale) -> npt.NDArray[np.bool_]:
-    """Where haematoxylin exceeds that of the surroundings, cleaned of specks and holes."""
-    from skimage.morphology import remove_small_objects
-
+def _threshold(smooth: Field, spec: DetectSpec, scale: WorkingScale) -> Field:
+    """Density that a nucleus must exceed at each place, from coarse blocks of its surroundings."""
     block = scale.block_px
     h, w = smooth.shape
     padded = np.pad(smooth, ((0, -h % block), (0, -w % block)), mode="edge")
@@ -217,10 +221,19 @@ def _foreground(smooth: Field, spec: DetectSpec, scale: WorkingScale) -> npt.NDA
     mean = _blur(coarse, sigma)
     spread = np.sqrt(np.maximum(_blur(coarse**2, sigma) - mean**2, 0))
     wanted = np.maximum(mean + spec.min_contrast_od + spec.contrast_sd * spread, spec.min_od)
-    wanted = ndimage.zoom(wanted, block, order=1, mode="nearest", grid_mode=True)[:h, :w]
-    found = ndimage.binary_opening(smooth > wanted)
-    found = remove_small_objects(found, max_size=int(spec.min_area_um2 / scale.mpp**2))
-    return ~np.asarray(remove_small_objects(~found, max_size=int(_HOLE_UM2 / scale.mpp**2)), np.bool_)
+    return np.asarray(ndimage.zoom(wanted, block, order=1, mode="nearest", grid_mode=True)[:h, :w])
+
+
+def _foreground(dark: npt.NDArray[np.bool_], spec: DetectSpec, scale: WorkingScale) -> npt.NDArray[np.bool_]:
+    """What is dark, with the pale middles of nuclei filled in and without specks and threads."""
+    from skimage.morphology import disk, remove_small_objects
+
+    gap = disk(max(1, round(_GAP_UM / scale.mpp)))
+    # The rim of a pale nucleus has gaps: they are closed, so that its middle is a hole and can be filled.
+    closed = ndimage.binary_erosion(ndimage.binary_dilation(dark, gap), gap, border_value=1)
+    filled = ~remove_small_objects(~closed, max_size=int(_HOLE_UM2 / scale.mpp**2))
+    opened = ndimage.binary_opening(filled)
+    return np.asarray(remove_small_objects(opened, max_size=int(spec.min_area_um2 / scale.mpp**2)), np.bool_)
 
 
 def _landscape(smooth: Field, foreground: npt.NDArray[np.bool_], scale: WorkingScale) -> Field:
@@ -296,9 +309,10 @@ def _joined(
     return np.array([top_of(owner, basin) for basin in range(height.size)], np.int32)
 
 
-def _sized(labels: Labels, spec: DetectSpec, scale: WorkingScale) -> Labels:
-    """Drop what is too small or too large and number the rest 1 to N."""
+def _plausible(labels: Labels, excess: Field, spec: DetectSpec, scale: WorkingScale) -> Labels:
+    """Drop what is too small, too large or too faint, and number the rest 1 to N."""
     area = np.bincount(labels.ravel()) * scale.mpp**2
-    kept = (area >= spec.min_area_um2) & (area <= spec.max_area_um2)
+    mass = np.bincount(labels.ravel(), excess.ravel()) * scale.mpp**2
+    kept = (area >= spec.min_area_um2) & (area <= spec.max_area_um2) & (mass >= spec.min_mass_od_um2)
     kept[0] = False
     return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
