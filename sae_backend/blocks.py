@@ -1,6 +1,7 @@
-"""The units that are resampled: whole slides, or square blocks of tiles where slides are few.
+"""The units that are resampled: patients, slides, or square blocks of tiles where both are few.
 
-Neighbouring tiles look alike, so tiles are not independent and must not be shuffled one by one.
+Neighbouring tiles look alike, so tiles are not independent and must not be shuffled one by one; and
+two slides of one patient share what is the patient's own.
 """
 
 from __future__ import annotations
@@ -13,26 +14,34 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.errors import UserInputError
+
 Ints = npt.NDArray[np.int64]
 
 MIN_CLUSTERS: Final = 5
 """With fewer units there is neither an interval nor a p."""
+
+KINDS: Final = ("auto", "patient", "slide", "block")
 
 _WANTED_BLOCKS: Final = 8
 
 
 @dataclass(frozen=True)
 class TilePlaces:
-    """Where the usable tiles of one slide lie: grid `rows`, `cols` (N,) and the grid's step in um."""
+    """Where the usable tiles of one slide lie.
+
+    Grid `rows`, `cols` (N,), the grid's step in um, and the patient, empty where unknown.
+    """
 
     rows: Ints
     cols: Ints
     tile_um: float
+    patient: str = ""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Tiles sorted into units.
+    """Tiles sorted into units, and within a unit into slides.
 
     Attributes
     ----------
@@ -41,8 +50,12 @@ class Clusters:
     sizes
         Tiles in each unit (K,).
     stratum
-        Units are exchanged only within the same stratum (K,), sorted: one for all slides, or the
-        slide of each block.
+        Units are drawn again only within the same stratum (K,), sorted: one for all patients or
+        slides, or the slide of each block.
+    segment_sizes, segment_cluster, segment_slide
+        A segment is what one unit holds of one slide: its tiles (S,), unit (S,) and slide (S,).
+    kind
+        `patient`, `slide` or `block`.
     unit
         What a unit is, in words.
     notes
@@ -52,6 +65,10 @@ class Clusters:
     order: Ints
     sizes: Ints
     stratum: Ints
+    segment_sizes: Ints
+    segment_cluster: Ints
+    segment_slide: Ints
+    kind: str
     unit: str
     notes: tuple[str, ...]
 
@@ -61,59 +78,118 @@ class Clusters:
         return int(self.sizes.size)
 
     @property
+    def n_slides(self) -> int:
+        """Number of slides with tiles."""
+        return int(np.unique(self.segment_slide).size)
+
+    @property
     def log_arrangements(self) -> float:
         """Natural logarithm of the number of different orders of the units."""
         return sum(math.lgamma(int(count) + 1) for count in np.bincount(self.stratum) if count)
 
 
-def form_clusters(slides: Sequence[TilePlaces], block_um: float) -> Clusters:
+def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "auto") -> Clusters:
     """Choose the unit and sort the tiles into it.
 
-    Slides, if at least 5 have tiles; else blocks of `block_um`, made smaller in whole tiles until
-    there are 8 of them, if the tiles allow it.
+    Parameters
+    ----------
+    slides
+        The slides; the number of a slide is its place here.
+    block_um
+        Edge of a block in um.
+    kind
+        `patient`, `slide` or `block`; `auto` takes patients where any is known, else slides, and
+        blocks where these are fewer than 5. Blocks are made smaller in whole tiles until there are
+        8 of them, if the tiles allow it.
+
+    Raises
+    ------
+    UserInputError
+        For another kind, or patients where none is known.
     """
-    filled = [slide for slide in slides if slide.rows.size]
+    if kind not in KINDS:
+        raise UserInputError(f"There is no unit called {kind!r}.", f"Use one of {', '.join(KINDS)}.")
+    known = any(slide.patient for slide in slides)
+    if kind == "patient" and not known:
+        raise UserInputError(
+            "No slide names its patient, so patients cannot be the unit.",
+            "Import a slide table with a column for the patient (Slide > Import slide table).",
+        )
+    unit_of_slide = _patients(slides) if known and kind != "slide" else np.arange(len(slides))
+    name = "patient" if known and kind != "slide" else "slide"
+    n_filled = len({int(unit_of_slide[i]) for i, slide in enumerate(slides) if slide.rows.size})
     slide_of_tile = np.repeat(np.arange(len(slides)), [slide.rows.size for slide in slides])
-    if len(filled) >= MIN_CLUSTERS:
-        used, sizes = np.unique(slide_of_tile, return_counts=True)
-        order = np.arange(slide_of_tile.size)
-        return Clusters(order, sizes.astype(np.int64), np.zeros(used.size, np.int64), "slide", ())
-    return _block_clusters(slides, filled, slide_of_tile, block_um)
+    if kind == "block" or (kind == "auto" and n_filled < MIN_CLUSTERS):
+        words = f"{n_filled} {name}{'s' * (n_filled != 1)}"
+        few = f"Only {words}: blocks" if n_filled < MIN_CLUSTERS else f"Blocks, although there are {words},"
+        return _block_clusters(slides, slide_of_tile, block_um, few)
+    unit_of_tile = unit_of_slide[slide_of_tile]
+    notes = []
+    n_without = sum(not slide.patient and slide.rows.size > 0 for slide in slides)
+    if name == "patient" and n_without:
+        notes.append(f"{n_without} slides name no patient; each of them counts as a patient of its own.")
+    elif name == "slide" and known:
+        notes.append(
+            "Slides are the unit although patients are known: slides of one patient are not independent."
+        )
+    return _sorted(unit_of_tile, slide_of_tile, name, name, notes, one_stratum=True)
 
 
-def _block_clusters(
-    slides: Sequence[TilePlaces], filled: Sequence[TilePlaces], slide_of_tile: Ints, block_um: float
+def _patients(slides: Sequence[TilePlaces]) -> Ints:
+    """Number of each slide's patient, counted in the order in which they come; unknown ones are apart."""
+    keys = [slide.patient or f"\0{i}" for i, slide in enumerate(slides)]
+    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number[key] for key in keys], np.int64)
+
+
+def _sorted(
+    unit_of_tile: Ints,
+    slide_of_tile: Ints,
+    kind: str,
+    unit: str,
+    notes: Sequence[str],
+    *,
+    one_stratum: bool,
 ) -> Clusters:
+    order = np.lexsort((slide_of_tile, unit_of_tile)).astype(np.int64)
+    unit_sorted, slide_sorted = unit_of_tile[order], slide_of_tile[order]
+    _, first, unit_index, sizes = np.unique(
+        unit_sorted, return_index=True, return_inverse=True, return_counts=True
+    )
+    starts = np.ones(order.size, bool)
+    starts[1:] = (np.diff(unit_sorted) != 0) | (np.diff(slide_sorted) != 0)
+    begin = np.flatnonzero(starts)
+    return Clusters(
+        order=order,
+        sizes=sizes.astype(np.int64),
+        stratum=np.zeros(sizes.size, np.int64) if one_stratum else slide_sorted[first].astype(np.int64),
+        segment_sizes=np.diff(np.append(begin, order.size)).astype(np.int64),
+        segment_cluster=unit_index[begin].astype(np.int64),
+        segment_slide=slide_sorted[begin].astype(np.int64),
+        kind=kind,
+        unit=unit,
+        notes=tuple(notes),
+    )
+
+
+def _block_clusters(slides: Sequence[TilePlaces], slide_of_tile: Ints, block_um: float, few: str) -> Clusters:
     wanted = [_edge_tiles(slide, block_um) for slide in slides]
     edges = wanted
     for limit in range(max(wanted, default=1), 0, -1):
         edges = [min(edge, limit) for edge in wanted]
-        labels = _labels(slides, edges)
-        if len(np.unique(labels)) >= _WANTED_BLOCKS:
+        if len(np.unique(_labels(slides, edges))) >= _WANTED_BLOCKS:
             break
-    labels = _labels(slides, edges)
-    _, first, inverse, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     edge_um = [e * slide.tile_um for e, slide in zip(edges, slides, strict=True) if slide.rows.size]
     unit = f"block of {_mm(edge_um)} mm" if edge_um else "block"
     notes = []
-    if filled:
-        plural = "s" if len(filled) > 1 else ""
-        notes.append(
-            f"Only {len(filled)} slide{plural}: blocks stand in for slides, so nothing is shown about other slides or patients. "
-            "Patterns that reach across blocks make p too small: smooth patterns even at an eighth of the block's edge."
-        )
+    if edge_um:
+        notes.append(f"{few} stand in for them, so nothing is shown about other slides or patients.")
     if edges != wanted:
         notes.append(
             f"Blocks of {block_um / 1000:g} mm were too few; at {_mm(edge_um)} mm neighbouring blocks may be alike, "
-            "and the intervals too narrow and p too small."
+            "and the intervals too narrow."
         )
-    return Clusters(
-        order=np.argsort(inverse, kind="stable").astype(np.int64),
-        sizes=sizes.astype(np.int64),
-        stratum=slide_of_tile[first].astype(np.int64),
-        unit=unit,
-        notes=tuple(notes),
-    )
+    return _sorted(_labels(slides, edges), slide_of_tile, "block", unit, notes, one_stratum=False)
 
 
 def _mm(edges_um: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 Ints = npt.NDArray[np.int64]
 
-_SPAN_VALUES: Final = 4_000_000
+_SPAN_VALUES: Final = 600_000
 
 
 class FeatureColumns:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.feature_columns import FeatureColumns
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class SlidePart:
     features
         Activations, sparse float32 (N, F).
     counts
-        Cells per tile and type (N, C).
+        Cells per tile and type, or any other number of a tile (N, C).
     valid
         Which tiles may be used, bool (N,).
     rows, cols
@@ -34,7 +35,15 @@ class SlidePart:
     tile_um
         Step of the grid in um.
     slide
-        Name of the independent unit; parts of the same name belong to one slide.
+        Name of the slide; parts of the same name belong to one slide.
+    patient
+        Its patient, empty where unknown.
+    facts
+        What is known of the whole slide, such as `site`, `scanner` and `organ`.
+    measures
+        Numbers of each tile beside the counts, such as `tissue` and `haematoxylin`, float (N,).
+    vectors
+        Embeddings (N, D) that the features were made from, for the baselines; None without.
     """
 
     features: sparse.csc_array
@@ -44,28 +53,58 @@ class SlidePart:
     cols: npt.NDArray[np.int32]
     tile_um: float
     slide: str
+    patient: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    vectors: npt.NDArray[Any] | None = None
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles, N, usable or not."""
+        return int(self.features.shape[0])
+
+    def only(self, tiles: npt.NDArray[np.bool_]) -> SlidePart:
+        """The same part with no other than these tiles (N,) valid."""
+        return replace(self, valid=self.valid & tiles)
 
 
 @dataclass(frozen=True)
 class AssembledTiles:
-    """The usable tiles of all parts: `columns` (N, F) and `counts` float64 (N, C), sorted by cluster."""
+    """The usable tiles of all parts, sorted by cluster and within it by slide.
+
+    `columns` (N, F) are the features, `counts` float64 (N, C); `parts` and `kept` say where each row
+    came from.
+    """
 
     columns: FeatureColumns
-    counts: npt.NDArray[np.float64]
+    counts: Floats
     clusters: Clusters
-    n_slides: int
+    parts: tuple[SlidePart, ...]
+    kept: tuple[Ints, ...]
     notes: tuple[str, ...]
 
+    @property
+    def n_rows(self) -> int:
+        """Number of tiles, N."""
+        return self.columns.n_rows
 
-def assemble(parts: Sequence[SlidePart], n_types: int, block_um: float) -> AssembledTiles:
-    """Drop unusable tiles and sort the others into slides or into blocks of `block_um`.
+    def gather(self, arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """One array per part, (N_part, ...), as one array (N, ...) in the order of the rows."""
+        chosen = [array[keep] for array, keep in zip(arrays, self.kept, strict=True)]
+        return np.concatenate(chosen)[self.clusters.order]
+
+
+def assemble(
+    parts: Sequence[SlidePart], n_types: int, block_um: float, cluster: str = "auto"
+) -> AssembledTiles:
+    """Drop unusable tiles and sort the others into units; see :func:`form_clusters`.
 
     Raises
     ------
     MismatchError
         If the parts do not belong together.
     UserInputError
-        If there are no parts.
+        If there are no parts, or the unit cannot be used.
     """
     if not parts:
         raise UserInputError("There is no slide to correlate.", "Analyse a slide and import its cells first.")
@@ -80,20 +119,24 @@ def assemble(parts: Sequence[SlidePart], n_types: int, block_um: float) -> Assem
         n_broken += int((part.valid & ~usable).sum())
         kept.append(np.flatnonzero(part.valid & usable))
     places = [_places(ordered, kept, name) for name in names]
-    clusters = form_clusters(places, block_um)
+    clusters = form_clusters(places, block_um, cluster)
     counts = [np.asarray(part.counts, np.float64)[keep] for part, keep in zip(ordered, kept, strict=True)]
     return AssembledTiles(
         columns=FeatureColumns([part.features for part in ordered], kept, clusters.order),
         counts=np.concatenate(counts)[clusters.order],
         clusters=clusters,
-        n_slides=sum(place.rows.size > 0 for place in places),
+        parts=tuple(ordered),
+        kept=tuple(kept),
         notes=(f"{n_broken:,} tiles with values that are not finite were left out.",) if n_broken else (),
     )
 
 
 def _finite_tiles(part: SlidePart, n_types: int) -> npt.NDArray[np.bool_]:
-    n = part.features.shape[0]
-    if part.counts.shape != (n, n_types) or {len(part.valid), len(part.rows), len(part.cols)} != {n}:
+    n = part.n_tiles
+    lengths = {len(part.valid), len(part.rows), len(part.cols), *map(len, part.measures.values())}
+    if part.vectors is not None:
+        lengths.add(len(part.vectors))
+    if part.counts.shape != (n, n_types) or lengths != {n}:
         raise MismatchError(
             f"Features, counts and tiles of {part.slide} do not match.", "Count its cells again on this grid."
         )
@@ -105,11 +148,13 @@ def _finite_tiles(part: SlidePart, n_types: int) -> npt.NDArray[np.bool_]:
 
 def _places(parts: Sequence[SlidePart], kept: Sequence[Ints], name: str) -> TilePlaces:
     mine = [(part, keep) for part, keep in zip(parts, kept, strict=True) if part.slide == name]
-    steps = {part.tile_um for part, _ in mine}
-    if len(steps) > 1:
+    if len({part.tile_um for part, _ in mine}) > 1:
         raise MismatchError(f"The parts of {name} have tiles of different sizes.", "Use one grid a slide.")
+    if len({part.patient for part, _ in mine}) > 1:
+        raise MismatchError(f"The parts of {name} name different patients.", "A slide has one patient.")
     return TilePlaces(
         rows=np.concatenate([part.rows[keep] for part, keep in mine]).astype(np.int64),
         cols=np.concatenate([part.cols[keep] for part, keep in mine]).astype(np.int64),
-        tile_um=steps.pop(),
+        tile_um=mine[0][0].tile_um,
+        patient=mine[0][0].patient,
     )

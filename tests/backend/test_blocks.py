@@ -24,7 +24,7 @@ def test_five_slides_are_the_units():
 def test_one_slide_is_cut_into_blocks_of_the_wished_edge():
     clusters = form_clusters([square(40, start=7)], 1000)
     assert clusters.unit == "block of 1 mm" and clusters.sizes.tolist() == [100] * 16
-    assert "Only 1 slide:" in clusters.notes[0] and "p too small" in clusters.notes[0]
+    assert "Only 1 slide:" in clusters.notes[0] and "nothing is shown" in clusters.notes[0]
     assert len(clusters.notes) == 1
     first = clusters.order[:100]
     rows, cols = np.divmod(first, 40)
