@@ -20,11 +20,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from desktop_app.recognise_cells import is_snappy, recognise_arrays, recognise_packed, recognise_shapes
 from desktop_app.recognise_text import recognise_columns, recognise_json, recognise_text
 from desktop_app.recognised import Recognised, unknown
 from desktop_app.store.peek import count_slides
 from desktop_app.store.upgrade import APPLICATION_ID
 from sae_backend.cache import MANIFEST
+from sae_backend.formats.annotation_store import is_annotation_store
 
 DATABASE: Final = "project.sqlite"
 _CONFIG: Final = "cfg.json"
@@ -41,7 +43,10 @@ _PICTURES: Final = {
 _PICKLE_STARTS: Final = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _PICKLE_ENDS: Final = (".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt")
 _ZIP_START: Final = b"PK\x03\x04"
-_SAFETENSORS: Final = "Weights must be safetensors: save them again in that form."
+_SAFETENSORS: Final = (
+    "Weights must be safetensors: save them again in that form. Cells must be GeoJSON, a table, or an AnnotationStore "
+    "(.db) of TIAToolbox."
+)
 
 
 def recognise(path: Path) -> Recognised:
@@ -108,6 +113,8 @@ def _project(database: Path) -> Recognised:
             f"{database.name} is a copy of a project's database.",
             f"To go back to it, name it {DATABASE} in the project's folder, and drop the folder.",
         )
+    if is_annotation_store(database):
+        return Recognised("cells", database, "cells (TIAToolbox AnnotationStore)")
     return unknown(
         database, f"{database.name} is the database of another program.", "Drop a folder made by Sparsescope."
     )
@@ -174,6 +181,8 @@ def _file(path: Path) -> Recognised:
     for start, tell in _TELLERS:
         if head.startswith(start):
             return tell(path)
+    if is_snappy(head):
+        return recognise_packed(path)
     if _safetensors_header(path, head):
         return _safetensors(path)
     vendor = openslide.OpenSlide.detect_format(str(path))
@@ -200,7 +209,7 @@ def _zip(path: Path) -> Recognised:
         return unknown(path, f"{path.name} is a damaged archive.", "Copy it again from where it came.")
     if any(name.endswith(".pkl") for name in names):
         return _pickle(path)
-    return unknown(path, f"{path.name} is an archive.", "Unpack it and drop what is inside.")
+    return recognise_arrays(path, names) or recognise_packed(path)
 
 
 def _pickle(path: Path) -> Recognised:
@@ -213,10 +222,12 @@ def _hdf5(path: Path) -> Recognised:
 
 def _parquet(path: Path) -> Recognised:
     try:
-        names = list(pq.read_schema(path).names)
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError):
         return unknown(path, f"{path.name} is a damaged Parquet file.", "Write it again.")
-    return recognise_columns(path, names, "Parquet table")
+    names = list(schema.names)
+    shapes = recognise_shapes(path, schema)
+    return shapes or recognise_columns(path, names, "Parquet table")
 
 
 def _gzip(path: Path) -> Recognised:
@@ -227,7 +238,7 @@ def _gzip(path: Path) -> Recognised:
         return unknown(path, f"{path.name} is a damaged gzip file.", "Copy or compress it again.")
     if head.lstrip()[:1] in (b"{", b"["):
         return recognise_json(path, head)
-    return unknown(path, f"{path.name} is compressed.", "Unpack it and drop what is inside.")
+    return recognise_packed(path)
 
 
 _TELLERS: Final[tuple[tuple[bytes, Callable[[Path], Recognised]], ...]] = (

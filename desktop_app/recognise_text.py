@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from desktop_app.annotation_exchange import FORMAT
 from desktop_app.recognised import Recognised, unknown
 from sae_backend.formats.cell_table import has_coordinates, text_columns
+
+_CELL_PATTERNS: Final = (
+    (rb'"cell_masks"\s*:', "HistoPLUS"),
+    (rb'"nuc"\s*:', "HoVer-Net"),
+    (rb'"(type_map|wsi_metadata|processed_patches)"\s*:', "CellViT"),
+    (rb'"cells"\s*:\s*\[\s*\{', "CellViT"),
+    (rb'^\s*\{\s*"\d+"\s*:\s*\[\s*\d+\s*,\s*\[', "HoVer-NeXt"),
+    (rb'^\s*\{\s*"\d+"\s*:\s*\{[^{}]*"(centroid|contour)"\s*:', "HoVer-Net"),
+    (rb'"coord"\s*:\s*\[\s*\[\s*\[', "StarDist"),
+    (rb'"points"\s*:\s*\[\s*\[\s*-?[\d.]+\s*,', "StarDist"),
+)
 
 
 def recognise_text(path: Path, head: bytes) -> Recognised:
@@ -63,10 +75,7 @@ def recognise_json(path: Path, head: bytes) -> Recognised:
         if kinds == {b"annotation"} and b"Polygon" in shapes and not shapes & {b"Point", b"MultiPoint"}:
             return Recognised("regions", path, "regions (GeoJSON)")
         return Recognised("cells", path, "cells (GeoJSON)")
-    if any(has(b'"' + key + rb'"\s*:') for key in (b"type_map", b"nuc", b"cell_masks", b"wsi_metadata")):
-        return unknown(
-            path,
-            f"{path.name} holds cells in the form of another program.",
-            "Have that program write them as GeoJSON, or as a table with x, y and type.",
-        )
+    program = next((name for pattern, name in _CELL_PATTERNS if has(pattern)), None)
+    if program is not None:
+        return Recognised("cells", path, f"cells ({program} JSON)")
     return unknown(path, f"{path.name} is JSON, but holds neither cells nor annotations.")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Unit = Literal["", "px", "um"]
 
 NO_OFFSET: tuple[float, float] = (0.0, 0.0)
+LEVEL_0_ASSUMED = "The file does not say its scale; its coordinates count as level-0 px."
 
 
 @dataclass(frozen=True)

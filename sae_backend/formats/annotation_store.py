@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from sae_backend.cell_options import NO_OFFSET, Placement, place
+from sae_backend.cell_options import LEVEL_0_ASSUMED, NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError
 from sae_backend.formats.geojson import listed
 from sae_backend.formats.geometry_rows import add_shapes
@@ -65,8 +65,18 @@ def read_annotation_store(reading: Reading) -> RawCells:
     except sqlite3.Error as error:
         raise CellsError(f"{name} is a damaged database: {error}.", "Copy or write it again.") from error
     notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
-    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET))
+    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET, (LEVEL_0_ASSUMED,)))
     return rows.finish(FORMAT, "TIAToolbox", placement, notes)
+
+
+def is_annotation_store(path: Path) -> bool:
+    """Whether an SQLite file has the table and columns of an AnnotationStore; changes nothing."""
+    try:
+        with closing(_open(path)) as database:
+            columns = {row[1] for row in database.execute("PRAGMA table_info(annotations)")}
+    except sqlite3.Error:
+        return False
+    return columns >= _COLUMNS
 
 
 def _open(path: Path) -> sqlite3.Connection:

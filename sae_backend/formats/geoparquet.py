@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from sae_backend.cell_options import NO_OFFSET, Placement, place
+from sae_backend.cell_options import LEVEL_0_ASSUMED, NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError
 from sae_backend.formats.cell_table import open_parquet, parquet_batches
 from sae_backend.formats.geojson import listed
@@ -87,7 +87,7 @@ def read_geoparquet(reading: Reading) -> RawCells:
     notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
     if not type_column:
         notes.append("No column names the type of the cells.")
-    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET))
+    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET, (LEVEL_0_ASSUMED,)))
     return rows.finish(FORMAT, "GeoParquet", placement, notes, geometry=geometry, type=type_column)
 
 

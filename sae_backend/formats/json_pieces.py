@@ -25,7 +25,7 @@ JsonPath = tuple[Step, ...]
 """Keys and numbers that lead from the root to a list or object."""
 
 PIECE_BYTES: Final = 1 << 20
-_ITEM_MAX_BYTES: Final = 256 << 20
+_ITEM_MAX_BYTES: Final = 64 << 20
 _MAX_DEPTH: Final = 200
 _HINT: Final = "It may be cut off; write or copy it again."
 

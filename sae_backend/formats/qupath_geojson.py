@@ -19,6 +19,7 @@ from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
 FORMAT: Final = "geojson"
 _NOT_CELLS: Final = frozenset({"tile", "root", "tmacore"})
 _CELLS: Final = frozenset({"cell", "detection"})
+_LABEL_KEYS: Final = ("class", "class_name", "cell_type", "type", "category")
 _NO_FEATURE: Final = "object without a geometry"
 
 
@@ -37,6 +38,7 @@ def read_qupath_geojson(reading: Reading) -> RawCells:
     placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET), qupath_origin=True)
     left_out = features.left_out
     notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
+    notes += [f"Types were read from the property {key!r}." for key in sorted(features.label_keys)]
     assumed = {"use_nucleus": True} if reading.options.use_nucleus else {}
     return rows.finish(FORMAT, "GeoJSON", placement, notes, **assumed)
 
@@ -77,6 +79,7 @@ class _Features:
         self._seen_list = False
         self._large: list[_Large] = []
         self.left_out: Counter[str] = Counter()
+        self.label_keys: set[str] = set()
 
     def take(self, piece: Piece) -> None:
         """Take a piece of the file."""
@@ -100,7 +103,8 @@ class _Features:
             self._add(features)
         place = large.members
         for step in path[len(owner) :]:
-            place = place.setdefault(str(step), {})
+            inner = place.get(str(step))
+            place[str(step)] = place = inner if isinstance(inner, dict) else {}
         place.update(items)
         if piece.is_last and path == owner:
             self._large.pop()
@@ -136,7 +140,7 @@ class _Features:
         if large.n_other or shape not in ("MultiPoint", "MultiPolygon"):
             self.left_out[shape if isinstance(shape, str) else _NO_FEATURE] += 1
             return
-        target.take(large.rows, class_of(large.members))
+        target.take(large.rows, self._label(large.members))
 
     def _target(self, feature: dict[str, Any]) -> CellRows | None:
         """Where a Feature's cells go; None where it is no cell, which is counted."""
@@ -174,7 +178,7 @@ class _Features:
         nucleus = feature.get("nucleusGeometry")
         if isinstance(nucleus, dict) and (self._use_nucleus or not isinstance(geometry, dict)):
             geometry = nucleus
-        label = class_of(feature)
+        label = self._label(feature)
         kind = geometry.get("type") if isinstance(geometry, dict) else None
         coordinates = geometry.get("coordinates") if isinstance(geometry, dict) else None
         if kind == "Polygon":
@@ -193,6 +197,19 @@ class _Features:
                 self._polygon(part, label, None, batch)
         else:
             self.left_out[kind if isinstance(kind, str) else _NO_FEATURE] += 1
+
+    def _label(self, feature: dict[str, Any]) -> str:
+        """The type of a Feature: QuPath's classification, or a property that other programs use."""
+        label = class_of(feature)
+        if label:
+            return label
+        properties = properties_of(feature)
+        for key in _LABEL_KEYS:
+            value = properties.get(key)
+            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+                self.label_keys.add(key)
+                return str(value)
+        return ""
 
     def _polygon(self, rings: Any, label: str, measures: Mapping[str, Any] | None, batch: _Batch) -> None:
         if isinstance(rings, list) and rings:

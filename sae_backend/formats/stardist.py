@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cell_options import NO_OFFSET, Placement, place
+from sae_backend.cell_options import LEVEL_0_ASSUMED, NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError
 from sae_backend.formats.json_pieces import JsonPath, JsonPieces
 from sae_backend.formats.nuclei import NUMBERED, WRITE_HINT
@@ -64,7 +64,7 @@ def read_stardist(reading: Reading) -> RawCells:
             raise _shape(name, "prob", prob, f"({n_cells:,},)")
         rows.measures.add_column(np.arange(n_cells), "prob", prob)
     notes = [NUMBERED] if {"class_id", "class_prob"} & found.keys() else []
-    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET))
+    placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET, (LEVEL_0_ASSUMED,)))
     return rows.finish(FORMAT, "StarDist", placement, notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import pickle
 import sqlite3
@@ -10,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cramjam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +31,7 @@ from sae_backend.sae_folder import read_sae_folder
 from sae_backend.shipped import SHIPPED_ENCODER, encoder_folder, sae_folder
 from sae_backend.slide import Slide
 from tests.app.fakes import SAE_DIGEST, write_slide
+from tests.formats import cell_files
 
 
 def feature(kind: str, shape: str) -> dict[str, object]:
@@ -62,6 +65,13 @@ def foreign_database(path: Path) -> None:
     connection.close()
 
 
+def zipped(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
 FILES: dict[str, tuple[bytes | Callable[[Path], None], str, str]] = {
     # name: content, kind, a part of what is said of it. No name says what the content is.
     "a.bin": (drawn_slide, "slide", "a picture (TIFF)"),
@@ -80,7 +90,7 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str, str]] = {
     "n.slide": (pickle.dumps({"W_enc": 1}), "unknown", "safetensors"),
     "o.pth": (b"old torch file", "unknown", "safetensors"),
     "p.db": (foreign_database, "unknown", "another program"),
-    "q.json": (b'{"type_map": {"0": "Background"}, "cells": []}', "unknown", "write them as GeoJSON"),
+    "q.json": (b'{"type_map": {"0": "Background"}, "cells": []}', "cells", "CellViT JSON"),
     "r.json": (b'{"a": 1}', "unknown", "neither cells nor annotations"),
     "s.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "unknown", "HDF5"),
     "t.tif": (b"", "unknown", "empty"),
@@ -89,6 +99,24 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str, str]] = {
         "unknown",
         "another program saved",
     ),
+    "cells.a": (bytes(cramjam.snappy.compress(cell_files.dumped(cell_files.cellvit()))), "cells", "CellViT JSON"),
+    "cells.b": (bytes(cramjam.snappy.compress_raw(cell_files.dumped(cell_files.cellvit()))), "cells", "CellViT JSON"),
+    "cells.c": (cell_files.dumped(cell_files.hovernet()), "cells", "HoVer-Net JSON"),
+    "cells.d": (cell_files.dumped(cell_files.hovernet()["nuc"]), "cells", "HoVer-Net JSON"),
+    "cells.e": (cell_files.dumped(cell_files.hovernext()), "cells", "HoVer-NeXt JSON"),
+    "cells.f": (cell_files.dumped(cell_files.histoplus()), "cells", "HistoPLUS JSON"),
+    "cells.g": (cell_files.dumped(cell_files.stardist()), "cells", "StarDist JSON"),
+    "cells.h": (cell_files.npz(), "cells", "StarDist arrays"),
+    "cells.i": (cell_files.geoparquet(), "cells", "GeoParquet"),
+    "cells.j": (cell_files.annotation_store, "cells", "AnnotationStore"),
+    "cells.k": (gzip.compress(cell_files.table()), "cells", "CSV table"),
+    "cells.l": (zipped("cells.geojson", cell_files.dumped(cell_files.geojson())), "cells", "GeoJSON"),
+    "cells.m": (zipped("regions.json", collection(feature("annotation", "Polygon"))), "unknown", "archive"),
+    "cells.n": (zipped("a.npy", b"\x93NUMPY"), "unknown", "no cells"),
+    "cells.o": (gzip.compress(b"a diary"), "unknown", "compressed"),
+    "cells.p": (cell_files.geoparquet(geo=[]), "unknown", "damaged description"),
+    "cells.q": (zipped("a.png", b"\x89PNG") + b"PK", "unknown", "archive"),
+    "cells.dat": (pickle.dumps({"1": {"centroid": [1, 2]}}), "unknown", "AnnotationStore"),
 }  # fmt: skip
 
 

@@ -118,6 +118,17 @@ def test_measurements_of_both_forms_become_measures(read):
     assert "1 measured values are no numbers" in raw.notes[-1]
 
 
+def test_types_that_are_plain_properties(read):
+    raw = read(
+        [square(type=3), square(**{"class": "A", "type": "B"}), square(classification="C"), square(type=True)]
+    )
+    assert [raw.type_names[i] for i in raw.type_index] == ["3", "A", "C", "Unclassified"]
+    assert raw.notes == (
+        "Types were read from the property 'class'.",
+        "Types were read from the property 'type'.",
+    )
+
+
 def test_regions_and_tiles_are_no_cells(read):
     raw = read(
         [
@@ -189,6 +200,14 @@ def test_a_large_parent_with_children_and_a_large_single_feature(read):
     )
     assert len(read(big(f"[{parent}, {child}]".encode())).yx) == 3
     assert len(read(big(parent.encode())).yx) == 2
+
+
+def test_a_large_part_that_comes_twice_does_no_harm(read):
+    text = (
+        '[{"properties": 5, "type": "Feature", "x": [@], "properties": {"classification": "A", "y": [@]}, '
+        f'"geometry": {json.dumps(square()["geometry"])}}}]'
+    )
+    assert read(big(text.encode())).type_names == ("A",)
 
 
 def test_large_geometries_that_are_no_cells_are_counted(read):
