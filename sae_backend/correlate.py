@@ -108,19 +108,34 @@ def _groups(
     *,
     judge: bool,
 ) -> list[TargetGroup]:
-    """Types that are known in the same tiles are worked on together."""
-    patterns: dict[bytes, list[int]] = {}
-    for c in range(n_types):
-        known = b"" if counted[c] else b"".join(np.isfinite(p.counts[:, c]).tobytes() for p in parts)
-        complete = counted[c] or all(np.isfinite(p.counts[:, c]).all() for p in parts)
-        patterns.setdefault(b"" if complete else known, []).append(c)
     groups = []
-    for columns in patterns.values() or [[]]:
-        chosen = np.array(columns, np.int64)
-        some = [replace(part, counts=np.asarray(part.counts)[:, chosen]) for part in parts]
-        tiles = assemble(some, len(columns), spec.block_um, spec.cluster)
+    for chosen, some in group_types(parts, n_types, counted):
+        tiles = assemble(some, chosen.size, spec.block_um, spec.cluster)
         groups.append(TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge))
     return groups
+
+
+def group_types(
+    parts: Sequence[SlidePart], n_types: int, counted: npt.NDArray[np.bool_]
+) -> list[tuple[npt.NDArray[np.int64], list[SlidePart]]]:
+    """Sort the types into groups that are known in the same tiles.
+
+    Returns
+    -------
+    list
+        For each group the numbers of its types (C,), and the parts with these counts alone.
+    """
+    patterns: dict[bytes, list[int]] = {}
+    for c in range(n_types):
+        known = b"".join(np.isfinite(part.counts[:, c]).tobytes() for part in parts)
+        # A count that is not finite is an error of its tile, which then takes no part at all.
+        complete = counted[c] or b"\0" not in known
+        patterns.setdefault(b"" if complete else known, []).append(c)
+    found = []
+    for columns in patterns.values() or [[]]:
+        chosen = np.array(columns, np.int64)
+        found.append((chosen, [replace(part, counts=np.asarray(part.counts)[:, chosen]) for part in parts]))
+    return found
 
 
 def _set_p(name: str, pairs: PairStatistics, groups: Sequence[TargetGroup]) -> None:
