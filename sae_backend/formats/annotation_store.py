@@ -27,6 +27,8 @@ from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
 FORMAT: Final = "tiatoolbox"
 SQLITE_START: Final = b"SQLite format 3\x00"
 _COLUMNS: Final = frozenset({"geometry", "cx", "cy", "properties"})
+# Names in a damaged schema may be no text, which SQLite's own module passes on.
+_DAMAGED: Final = (sqlite3.Error, UnicodeDecodeError)
 _ROWS: Final = 20_000
 _SHAPE_MAX_BYTES: Final = 16 << 20
 _LABEL_KEYS: Final = ("type", "class", "classification", "name")
@@ -53,8 +55,7 @@ def read_annotation_store(reading: Reading) -> RawCells:
     left_out: Counter[str] = Counter()
     try:
         with closing(_open(path)) as database:
-            columns = {row[1] for row in database.execute("PRAGMA table_info(annotations)")}
-            if not columns >= _COLUMNS:
+            if not _has_table(database):
                 raise CellsError(
                     f"{name} is a database, but no AnnotationStore of TIAToolbox.", "Choose another file."
                 )
@@ -62,7 +63,7 @@ def read_annotation_store(reading: Reading) -> RawCells:
             for done, batch in enumerate(_batches(database)):
                 reading.source.tell(min((done + 1) * _ROWS, total), total)
                 _add(rows, batch, name, left_out)
-    except sqlite3.Error as error:
+    except _DAMAGED as error:
         raise CellsError(f"{name} is a damaged database: {error}.", "Copy or write it again.") from error
     notes = [f"Left out, as they are no cells: {listed(left_out)}."] if left_out else []
     placement = place(reading.options, reading.slide_info, Placement(1.0, NO_OFFSET, (LEVEL_0_ASSUMED,)))
@@ -73,15 +74,23 @@ def is_annotation_store(path: Path) -> bool:
     """Whether an SQLite file has the table and columns of an AnnotationStore; changes nothing."""
     try:
         with closing(_open(path)) as database:
-            columns = {row[1] for row in database.execute("PRAGMA table_info(annotations)")}
-    except sqlite3.Error:
+            return _has_table(database)
+    except _DAMAGED:
         return False
-    return columns >= _COLUMNS
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Immutable, so that nothing is written beside it.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    # Immutable, so that nothing is written beside it; what its schema says may run nothing.
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    database.execute("PRAGMA trusted_schema = OFF")
+    return database
+
+
+def _has_table(database: sqlite3.Connection) -> bool:
+    """Whether there are the columns, in a table: a view could compute without end."""
+    kinds = database.execute("SELECT type FROM sqlite_master WHERE name = 'annotations'").fetchall()
+    columns = {row[1] for row in database.execute("PRAGMA table_info(annotations)")}
+    return kinds == [("table",)] and columns >= _COLUMNS
 
 
 def _batches(database: sqlite3.Connection) -> Iterator[list[_Row]]:

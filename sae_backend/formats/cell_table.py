@@ -90,8 +90,9 @@ def table_head(reading: Reading, most_rows: int = 0) -> TableHead:
         raise CellsError(f"{name} has two columns named {doubled[0]!r}.", "Give every column its own name.")
     rows: list[tuple[str, ...]] = []
     if most_rows and file.metadata.num_rows:
-        first = _guarded(lambda: next(file.iter_batches(batch_size=most_rows)), name, True)
-        rows = [tuple("" if v is None else str(v)[:80] for v in row.values()) for row in first.to_pylist()]
+        first = _guarded(lambda: next(file.iter_batches(batch_size=most_rows), None), name, True)
+        found = [] if first is None else first.to_pylist()
+        rows = [tuple("" if value is None else str(value)[:80] for value in row.values()) for row in found]
     return TableHead(tuple(names), "", tuple(rows))
 
 

@@ -283,6 +283,18 @@ def store_cases() -> Iterator[Case]:
     yield "tiatoolbox", "another database", other("CREATE TABLE t (x)")
     yield "tiatoolbox", "other columns", other("CREATE TABLE annotations (id, shape)")
 
+    yield (
+        "tiatoolbox",
+        "a view",
+        other("CREATE VIEW annotations AS SELECT 1 geometry, 2 cx, 3 cy, 4 properties"),
+    )
+
+    def no_text(path: Any) -> None:
+        content = annotation_store(path).read_bytes()
+        path.write_bytes(content.replace(b"properties TEXT", b"properties\xc6TEXT", 1))
+
+    yield "tiatoolbox", "a schema that is no text", no_text
+
     def cut(share: float) -> Callable[[Any], None]:
         def write(path: Any) -> None:
             content = annotation_store(path, [(shape, 1.0, 1.0, good)] * 500).read_bytes()
