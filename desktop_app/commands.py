@@ -24,10 +24,9 @@ from desktop_app.jobs import (
     open_slide,
     require_current,
 )
-from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
-from desktop_app.running import ProgressPrinter, analyze_slide, correlate_project, train_project
+from desktop_app.running import ProgressPrinter, analyze_slide, train_project
 from desktop_app.store import AnalysisRecord, SlideRecord, Store
-from desktop_app.words import CONTROL_NOTICE, analysis_text, top_correlations_text
+from desktop_app.words import CONTROL_NOTICE, analysis_text
 from sae_backend.client import Backend
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.heatmap import heatmap
@@ -51,7 +50,8 @@ def _project(folder: Path, *, create: bool = False) -> Store:
 
 
 @contextmanager
-def _worker(options: Namespace) -> Iterator[Backend]:
+def worker_of(options: Namespace) -> Iterator[Backend]:
+    """Make what runs the jobs, and close it at the end."""
     backend: Backend = options.make_backend()
     try:
         yield backend
@@ -97,7 +97,7 @@ def demo(options: Namespace) -> Answer:
     if options.headless or display_obstacle() is not None:
         from desktop_app.demo_run import make_demo
 
-        with _worker(options) as worker:
+        with worker_of(options) as worker:
             made = make_demo(options.out, worker, ProgressPrinter())
         return Answer(made.text, made.data)
     from desktop_app.app import WindowStart, run_window
@@ -113,7 +113,7 @@ def _scoreboard(options: Namespace) -> Answer:
 
     if (options.field is None) != (options.field_cells is None):
         raise UserInputError("A real field is scored with its cells.", "Give both --field and --field-cells.")
-    with _worker(options) as worker:
+    with worker_of(options) as worker:
         report = ProgressPrinter()
         board = run_scoreboard(options.out, worker, report, ScoreboardSpec())
         words = write_scoreboard(board, options.out)
@@ -141,7 +141,7 @@ def analyze(options: Namespace) -> Answer:
         slide_record = add_slide(store, options.slide, options.mpp)
         if slide_record.mpp is None:
             info.require_mpp()
-        with _worker(options) as worker:
+        with worker_of(options) as worker:
             record = analyze_slide(store, worker, slide_record.id, chosen, ProgressPrinter())
         text = analysis_text(record, slide_record)
         if record.feature_folder is None:
@@ -164,7 +164,7 @@ def train(options: Namespace) -> Answer:
         options.device,
         options.whiten,
     )
-    with _project(options.project) as store, _worker(options) as worker:
+    with _project(options.project) as store, worker_of(options) as worker:
         sae = train_project(store, worker, chosen, ProgressPrinter())
     metrics = sae.card["metrics"]
     text = (
@@ -188,28 +188,6 @@ def cells_import(options: Namespace) -> Answer:
     counts = ", ".join(f"{name} {n:,}" for name, n in sorted(found.type_counts.items()))
     notes = "".join(f"\n{note}" for note in found.notes)
     return Answer(f"{found.n_cells:,} cells from {found.source_name}: {counts}.{notes}", asdict(found))
-
-
-def correlate(options: Namespace) -> Answer:
-    """Correlate and, where asked, write the table."""
-    if options.out is not None:
-        export.check_can_write(options.out)
-    spec = {
-        "n_bootstrap": options.bootstraps,
-        "n_permutations": options.permutations,
-        "block_um": options.block_um,
-        "seed": options.seed,
-    }
-    with _project(options.project) as store, _worker(options) as worker:
-        analysis = require_current(store)
-        record = correlate_project(store, worker, spec, ProgressPrinter())
-        rows = store.correlation_rows(record.id)
-        text = analysis_text(analysis, store.slide(analysis.slide_id)) + "\n"
-        text += counted_cells_text(record) + "\n" + top_correlations_text(record, rows) + "\n" + CHOSEN_NOTICE
-        if options.out is not None:
-            n_rows = export.correlation_table(store, options.out)
-            text += f"\n{n_rows:,} rows are in {options.out}."
-        return Answer(text, {"id": record.id, "meta": record.meta, "n_rows": len(rows), "out": options.out})
 
 
 def features(options: Namespace) -> Answer:

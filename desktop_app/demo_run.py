@@ -12,12 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from desktop_app import demo_steps, export
+from desktop_app.correlation_options import CorrelateOptions
+from desktop_app.correlation_words import strongest_text
 from desktop_app.figures import Caption, gallery_png, heatmap_png
 from desktop_app.jobs import add_slide, features_of, open_slide, require_current
 from desktop_app.report_words import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.running import analyze_slide, correlate_project
 from desktop_app.store import CorrelationRecord, CorrelationRow, Store
-from desktop_app.words import GENERATED_NOTICE, analysis_text, interval_text, top_correlations_text
+from desktop_app.words import GENERATED_NOTICE, analysis_text, interval_text
 from sae_backend.cache import write_text_atomic
 from sae_backend.client import Backend, wait_for
 from sae_backend.features import FeatureMatrix
@@ -62,7 +64,8 @@ def make_demo(out: Path, backend: Backend, report: Callable[[Progress], None]) -
         features = features_of(store, analysis)
         demo_steps.name_followers(store, features.sae_digest)
         if store.latest_correlation(features.sae_digest) is None:
-            correlate_project(store, backend, None, report)
+            # The features shown were chosen on other slides, so nothing of this one need be held out.
+            correlate_project(store, backend, CorrelateOptions(hold_out=False), report)
         return _write_report(store, out)
 
 
@@ -115,7 +118,7 @@ def _write_report(store: Store, out: Path) -> DemoMade:
     export.correlation_table(store, out / "correlations.parquet")
     page = _page(store, source, correlation, rows, sections)
     write_text_atomic(out / "report.html", page)
-    summary = top_correlations_text(correlation, rows)
+    summary = strongest_text(correlation, store.correlation_arrays(correlation.id))
     text = f"{source}\n{GENERATED_NOTICE}\n{summary}\nReport, pictures and tables are in {out.absolute()}."
     data = {
         "out": str(out.absolute()),
@@ -208,7 +211,7 @@ def _page(
     body += [
         "<h2>All features against all cell types</h2>",
         f"<p class='notice'>{escape(CHOSEN_NOTICE)}</p>",
-        f"<pre>{escape(top_correlations_text(correlation, rows))}</pre>",
+        f"<pre>{escape(strongest_text(correlation, store.correlation_arrays(correlation.id)))}</pre>",
         "<h2>Scoreboard: does the tool find what is there, and only that?</h2>",
         _picture(board),
         f"<pre>{escape(words)}</pre>",

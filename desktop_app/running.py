@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO
 
 from desktop_app.correlation_jobs import correlate_request, record_correlation
+from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.jobs import (
     AnalyzeOptions,
     TrainOptions,
@@ -68,11 +69,13 @@ def train_project(
 
 
 def correlate_project(
-    store: Store, backend: Backend, spec: dict[str, Any] | None = None, report: Report | None = None
+    store: Store, backend: Backend, options: CorrelateOptions | None = None, report: Report | None = None
 ) -> CorrelationRecord:
     """Correlate the current SAE's features with the cells of all slides that have both."""
-    request = correlate_request(store, spec)
-    return record_correlation(store, request, wait_for(backend, backend.submit(request), report))
+    options = options or CorrelateOptions()
+    request = correlate_request(store, options)
+    answer = wait_for(backend, backend.submit(request), report)
+    return record_correlation(store, request, answer, options.name)
 
 
 class ProgressPrinter:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from desktop_app.store import AnalysisRecord, CorrelationRecord, CorrelationRow, SlideRecord
+from desktop_app.store import AnalysisRecord, CorrelationRow, SlideRecord
 
 CONTROL_NOTICE: Final = (
     "Scientific control: this encoder has random weights and has learned nothing. "
@@ -46,21 +45,3 @@ def interval_text(row: CorrelationRow) -> str:
     if row.ci_low is None or row.ci_high is None:
         return f"{row.value:+.2f} (no interval: too few blocks or slides)"
     return f"{row.value:+.2f} (95 % interval {row.ci_low:+.2f} to {row.ci_high:+.2f})"
-
-
-def top_correlations_text(record: CorrelationRecord, rows: Sequence[CorrelationRow], n_top: int = 3) -> str:
-    """The strongest features of every cell type, with n, unit and method."""
-    meta = record.meta
-    lines = [
-        f"Pearson r over {meta['n_tiles']:,} tiles of {meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}; "
-        f"resampling unit: {meta['unit']}, {meta['n_clusters']} of them."
-    ]
-    pearson = [row for row in rows if row.statistic == "pearson" and row.value is not None]
-    for cell_type in sorted({row.cell_type for row in rows}):
-        own = sorted((r for r in pearson if r.cell_type == cell_type), key=lambda r: -abs(r.value or 0.0))
-        lines.append(f"{cell_type}:" if own else f"{cell_type}: no feature has a defined correlation")
-        for row in own[:n_top]:
-            p = "p not defined" if row.p is None else f"family-wise p {row.p:.3g}"
-            lines.append(f"  feature {row.feature:>6}  {interval_text(row)}, {p}")
-    lines += [f"Note: {note}" for note in meta["notes"]]
-    return "\n".join(lines)

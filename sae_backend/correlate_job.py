@@ -1,4 +1,4 @@
-"""The correlation as a job: open what a request names, correlate, write the table."""
+"""The correlation as a job: open what a request names, correlate, write the arrays."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sae_backend.cache import disk_errors
-from sae_backend.correlate import CorrelationSpec, SlidePart, correlate
+from sae_backend.correlation_result import CorrelationSpec
+from sae_backend.correlation_run import RunInput, run
+from sae_backend.covariates import STAIN, STAIN_MEASURES, TISSUE
+from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CacheError, MismatchError
 from sae_backend.features import FeatureMatrix
+from sae_backend.halves import Halves
+from sae_backend.hifs import STAINS
 from sae_backend.messages import CorrelateRequest
+from sae_backend.slide import Slide
+from sae_backend.slide_parts import SlidePart
+from sae_backend.tile_stains import tile_stains
+
+Progress = Callable[[str, int, int], None]
 
 
-def run_correlation(request: CorrelateRequest, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
+def run_correlation(request: CorrelateRequest, progress: Progress) -> dict[str, Any]:
     """Do what the request asks; `progress` takes (stage, done, total) and may raise to cancel.
 
     Raises
@@ -27,57 +35,99 @@ def run_correlation(request: CorrelateRequest, progress: Callable[[str, int, int
     MismatchError
         When the slides' features come from different SAEs, or counts and tiles differ in number.
     CacheError
-        When features or counts are damaged, or the table cannot be written.
+        When features or counts are damaged, or the arrays cannot be written.
+    UserInputError
+        When the spec makes no sense.
     """
-    parts = []
-    digests = set()
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in request.spec.items()
+    }
+    spec = CorrelationSpec(**plain)
+    parts, digests = [], set()
     for entry in request.parts:
         features = FeatureMatrix.open(Path(entry["feature_dir"]), verify=True)
-        counts = _load_counts(Path(entry["counts_file"]))
-        if counts.shape != (features.n_tiles, len(request.type_names)):
-            raise MismatchError(
-                f"The counts of {entry['slide']} do not match its tiles.", "Correlate again from the project."
-            )
         digests.add(features.sae_digest)
-        grid = features.grid
-        parts.append(
-            SlidePart(
-                features=features.csc(),
-                counts=counts,
-                valid=features.valid,
-                rows=grid.rows,
-                cols=grid.cols,
-                tile_um=grid.stride_l0 * grid.mpp,
-                slide=entry["slide"],
-            )
-        )
+        parts.append(_part(entry, features, request, spec, progress))
     if len(digests) != 1:
         raise MismatchError(
             "The slides' features come from different SAEs.", "Analyse all slides with one SAE."
         )
-    spec = CorrelationSpec(**request.spec)
-    found = correlate(parts, request.type_names, spec, lambda done, total: progress("correlate", done, total))
-    table = pa.Table.from_pylist(list(found.rows()))
+    halves = Halves(**request.halves) if request.halves else None
+    given = RunInput(
+        parts=parts,
+        type_names=request.type_names,
+        is_count=np.array(request.is_count, np.bool_),
+        halves=halves,
+        hold_out=request.hold_out,
+        baselines=request.baselines,
+    )
+    found = run(given, spec, progress)
     out_file = Path(request.out_file)
     with disk_errors(out_file):
-        pq.write_table(table, out_file)
-    meta = {
-        "n_tiles": int(found.n_tiles),
-        "n_slides": int(found.n_slides),
-        "n_clusters": int(found.n_clusters),
-        "unit": found.unit,
-        "method": found.method,
-        "notes": list(found.notes),
-        "type_names": list(request.type_names),
-    }
-    return {"sae_digest": digests.pop(), "spec": asdict(spec), "meta": meta, "n_rows": table.num_rows}
+        np.savez(out_file, allow_pickle=False, **dict(found.arrays))
+    return {"sae_digest": digests.pop(), "spec": asdict(spec), "meta": dict(found.meta)}
 
 
-def _load_counts(path: Path) -> npt.NDArray[Any]:
+def _part(
+    entry: dict[str, Any],
+    features: FeatureMatrix,
+    request: CorrelateRequest,
+    spec: CorrelationSpec,
+    progress: Progress,
+) -> SlidePart:
+    grid = features.grid
+    targets = _load_targets(Path(entry["targets_file"]))
+    if targets.shape != (features.n_tiles, len(request.type_names)):
+        raise MismatchError(
+            f"The counts of {entry['slide']} do not match its tiles.", "Correlate again from the project."
+        )
+    measures: dict[str, npt.NDArray[Any]] = {TISSUE: grid.tissue_fraction}
+    wanted = [name for name in STAINS if name in request.type_names]
+    if STAIN in spec.covariates or wanted:
+        stage = f"stains of {entry['slide']}"
+        with Slide.open(Path(entry["slide_path"]), entry["mpp"]) as slide:
+            stains = tile_stains(
+                slide, grid, Path(request.cache_dir), lambda done, total: progress(stage, done, total)
+            )
+        measures |= {name: stains[:, i] for i, name in enumerate(STAIN_MEASURES)}
+        for name in wanted:
+            targets[:, request.type_names.index(name)] = stains[:, STAINS.index(name)]
+    valid = features.valid
+    if STAIN in spec.covariates:
+        valid = valid & np.isfinite(stains).all(axis=1)
+    return SlidePart(
+        features=features.csc(),
+        counts=targets,
+        valid=valid,
+        rows=grid.rows,
+        cols=grid.cols,
+        tile_um=grid.stride_l0 * grid.mpp,
+        slide=entry["slide"],
+        patient=entry["patient"],
+        facts=entry["facts"],
+        measures=measures,
+        vectors=_vectors(entry, features) if request.baselines else None,
+    )
+
+
+def _vectors(entry: dict[str, Any], features: FeatureMatrix) -> npt.NDArray[Any] | None:
+    """Embeddings of the features, None where they were deleted: the baselines are then left out."""
+    folder = Path(entry["embedding_dir"])
+    if not folder.is_dir():
+        return None
+    embeddings = Embeddings.open(folder)
+    if embeddings.vectors.shape[0] != features.n_tiles:
+        raise MismatchError(
+            f"The embeddings of {entry['slide']} do not match its features.", "Analyse the slide again."
+        )
+    return embeddings.vectors
+
+
+def _load_targets(path: Path) -> npt.NDArray[np.float64]:
     try:
-        counts: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        targets = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise CacheError(
-            f"The counts {path.name} are missing or damaged.", "Import the cells again."
+            f"The counts {path.name} are missing or damaged.", "Correlate again from the project."
         ) from error
-    return counts
+    return np.asarray(targets, np.float64)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sae_backend.baselines import KS, Best, best_columns
 from sae_backend.correlate import correlate, group_types
 from sae_backend.correlation_result import REASONS, CorrelationResult, CorrelationSpec
-from sae_backend.halves import CHOOSE, REPORT, Halves, half_of
+from sae_backend.halves import BLOCK, CHOOSE, REPORT, Halves, half_of
 from sae_backend.representations import SAE, TITLES, representations
 from sae_backend.selectivity import selectivity
 from sae_backend.slide_parts import AssembledTiles, SlidePart, assemble
@@ -170,12 +170,12 @@ def _meta(
     if given.halves is not None:
         halves = given.halves
         split = {
-            "unit": halves.unit,
+            "unit": "half slide" if halves.unit == BLOCK else halves.unit,
             "seed": halves.seed,
             "n_choose": halves.n(CHOOSE),
             "n_report": halves.n(REPORT),
         }
-        if halves.unit == "half slide":
+        if halves.unit == BLOCK:
             notes.append(
                 "One half of each slide chose, the other reports: this shows whether a feature holds on the rest "
                 "of these slides, not on others."

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from sae_backend.slide_parts import SlidePart
 
+HalfUnit = Literal["patient", "slide", "block"]
+HalfSide = Literal["choose", "report"]
+
 CHOOSE: Final = "choose"
 REPORT: Final = "report"
+
+BLOCK: Final = "block"
 
 MIN_UNITS: Final = 10
 """With fewer patients or slides a half would have less than the 5 that an interval needs."""
@@ -27,29 +33,45 @@ MIN_TILES: Final = 400
 class Halves:
     """Which half each unit belongs to.
 
-    `unit` is `patient` or `slide`, or `half slide`, where each slide is cut across its longer side
-    and `assignments` say which end reports: `low` or `high`. Otherwise they say `choose` or `report`.
+    `assignments` say `choose` or `report` of every unit. `unit` is `patient` or `slide`; with `block`
+    each slide is cut across its longer side, and what is said of it is what its low end does.
     """
 
-    unit: str
+    unit: HalfUnit
     seed: int
-    assignments: Mapping[str, str]
+    assignments: Mapping[str, HalfSide]
 
-    def n(self, half: str) -> int:
+    def n(self, half: HalfSide) -> int:
         """Units in a half; a slide that is cut is in both."""
-        if self.unit == "half slide":
+        if self.unit == BLOCK:
             return len(self.assignments)
         return sum(value == half for value in self.assignments.values())
 
 
-def unit_names(parts: Sequence[SlidePart]) -> tuple[str, list[str]]:
+class Unit(Protocol):
+    """What has to be known of a slide to assign it: its name, its patient and its usable tiles (N,)."""
+
+    @property
+    def slide(self) -> str:
+        """Its name."""
+
+    @property
+    def patient(self) -> str:
+        """Its patient, empty where unknown."""
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Which tiles may be used."""
+
+
+def unit_names(parts: Sequence[Unit]) -> tuple[HalfUnit, list[str]]:
     """Kind of the unit, and the unit of each part: its patient where any is known, else its slide."""
     if any(part.patient for part in parts):
         return "patient", [part.patient or part.slide for part in parts]
     return "slide", [part.slide for part in parts]
 
 
-def draw_halves(parts: Sequence[SlidePart], seed: int, known: Halves | None = None) -> Halves | None:
+def draw_halves(parts: Sequence[Unit], seed: int, known: Halves | None = None) -> Halves | None:
     """Assign the units to halves; what is known stays as it is.
 
     Parameters
@@ -73,13 +95,12 @@ def draw_halves(parts: Sequence[SlidePart], seed: int, known: Halves | None = No
         n_tiles = sum(int(part.valid.sum()) for part in filled)
         if n_tiles < MIN_TILES:
             return None
-        unit, distinct, sides = "half slide", sorted({part.slide for part in filled}), ("low", "high")
-    else:
-        sides = (CHOOSE, REPORT)
+        unit, distinct = BLOCK, sorted({part.slide for part in filled})
     old = dict(known.assignments) if known is not None and known.unit == unit else {}
     new = [name for name in distinct if name not in old]
     rng = np.random.default_rng([seed, len(old)])
     drawn = dict(old)
+    sides: tuple[HalfSide, HalfSide] = (CHOOSE, REPORT)
     counts = {side: sum(old.get(name) == side for name in distinct) for side in sides}
     for place in rng.permutation(len(new)):
         side = sides[0] if counts[sides[0]] < counts[sides[1]] else sides[1]
@@ -90,9 +111,9 @@ def draw_halves(parts: Sequence[SlidePart], seed: int, known: Halves | None = No
     return Halves(unit, known.seed if old and known is not None else seed, drawn)
 
 
-def half_of(parts: Sequence[SlidePart], halves: Halves, half: str) -> list[SlidePart]:
+def half_of(parts: Sequence[SlidePart], halves: Halves, half: HalfSide) -> list[SlidePart]:
     """Parts, or the valid tiles of parts, that belong to `choose` or to `report`."""
-    if halves.unit == "half slide":
+    if halves.unit == BLOCK:
         return [part.only(_side(part, halves.assignments[part.slide], half)) for part in parts
                 if part.slide in halves.assignments]  # fmt: skip
     names = (
@@ -103,11 +124,11 @@ def half_of(parts: Sequence[SlidePart], halves: Halves, half: str) -> list[Slide
     return [part for part, name in zip(parts, names, strict=True) if halves.assignments.get(name) == half]
 
 
-def _side(part: SlidePart, reporting: str, half: str) -> np.ndarray:
+def _side(part: SlidePart, low_end: HalfSide, half: HalfSide) -> npt.NDArray[np.bool_]:
     """Tiles (N,) of one end of a slide, cut at the middle tile of its longer side."""
     rows, cols = part.rows[part.valid], part.cols[part.valid]
     if rows.size == 0:
         return part.valid
     along = part.rows if np.ptp(rows) >= np.ptp(cols) else part.cols
     is_low = along < np.median(along[part.valid])
-    return is_low == ((reporting == "low") == (half == REPORT))
+    return np.asarray(is_low == (low_end == half), np.bool_)

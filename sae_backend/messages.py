@@ -61,17 +61,24 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class CorrelateRequest:
-    """Correlate all features with all cell types over one or more slides.
+    """Correlate all features with all cell types, or other numbers of tiles, over one or more slides.
 
-    `parts` are dicts with `slide` (name), `feature_dir`, and `counts_file` (.npy, int32 (N, C) in
-    the order of `type_names`); the table is written to `out_file` as Parquet. `spec` is the dict
-    of a CorrelationSpec.
+    `parts` are dicts with `slide` (name), `slide_path`, `mpp`, `feature_dir`, `embedding_dir`,
+    `targets_file` (.npy, float64 (N, C) in the order of `type_names`, NaN for unknown), `patient` (empty
+    where unknown) and `facts` (texts by key). `is_count` says which columns are counts of cells. `spec` is
+    the dict of a CorrelationSpec, `halves` that of Halves, empty where nothing is held out. The arrays are
+    written to `out_file` as .npz.
     """
 
     parts: tuple[dict[str, Any], ...]
     type_names: tuple[str, ...]
+    is_count: tuple[bool, ...]
+    cache_dir: str
     out_file: str
     spec: dict[str, Any] = field(default_factory=dict)
+    halves: dict[str, Any] = field(default_factory=dict)
+    hold_out: bool = True
+    baselines: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""Words of the command line that several commands share: kinds of numbers, and options in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+
+
+def natural(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    value = whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return value
+
+
+def feature_numbers(text: str) -> list[int]:
+    """Read numbers of features, separated by commas."""
+    return [natural(part.strip()) for part in text.split(",")]
+
+
+def number(text: str) -> float:
+    """Read a number."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number (write 0.5, with a point)") from error
+
+
+def add(
+    groups: Any, name: str, run: Callable[[argparse.Namespace], Any] | None, words: str
+) -> argparse.ArgumentParser:
+    """Add a command, or with `run` None a group of commands."""
+    command: argparse.ArgumentParser = groups.add_parser(name, help=words, description=words)
+    if run is not None:
+        command.set_defaults(run=run)
+        command.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    return command
+
+
+def project(command: argparse.ArgumentParser) -> None:
+    """Add the option that names the project."""
+    command.add_argument("--project", type=Path, required=True, metavar="DIR", help="folder of the project")
+
+
+def seed(command: argparse.ArgumentParser) -> None:
+    """Add the option that decides what is drawn at random."""
+    command.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="decides all that is drawn at random (default: 0)",
+    )
+
+
+def device(command: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the device."""
+    command.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"),
+                         help="where to compute (default: auto, the fastest there is)")  # fmt: skip
