@@ -23,8 +23,8 @@ from sae_backend.embeddings import Embeddings
 from sae_backend.sae_folder import read_sae_folder
 
 if TYPE_CHECKING:
+    from desktop_app.controller.cell_import import CellImportActions
     from desktop_app.controller.context import Context
-    from desktop_app.controller.correlations import CorrelationActions
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.merge import MergeActions
     from desktop_app.controller.projects import ProjectActions
@@ -38,7 +38,7 @@ class Doors:
 
     projects: ProjectActions
     jobs: JobActions
-    correlations: CorrelationActions
+    cells: CellImportActions
     regions: RegionFileActions
     merge: MergeActions
 
@@ -60,7 +60,7 @@ class ArrivalActions:
         self._check.answered.connect(self._checked)
         self._check.failed.connect(self._refused)
         self._keep: Callable[[object], str] = str
-        doors.correlations.read_ended.connect(self._cells_ended)
+        doors.cells.read_ended.connect(self._cells_ended)
         drops = context.window.drops
         drops.entered.connect(self._entered)
         drops.left.connect(self._look.forget)
@@ -229,7 +229,7 @@ class ArrivalActions:
                 error=True,
             )
             return False
-        return self._doors.correlations.import_cells(arrival.item.path, record)
+        return self._doors.cells.import_cells(arrival.item.path, record)
 
     def _take_annotations(self, arrival: Arrival) -> bool:
         if self._project("Annotations", arrival.item.path) is not None:

@@ -12,8 +12,8 @@ from sae_backend.errors import SparsescopeError
 from sae_backend.messages import AnalyzeRequest, CorrelateRequest, DrawRequest, EncodeRequest, TrainRequest
 
 if TYPE_CHECKING:
+    from desktop_app.controller.cell_import import CellImportActions
     from desktop_app.controller.context import Context
-    from desktop_app.controller.correlations import CorrelationActions
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.projects import ProjectActions
     from sae_backend.messages import Progress, Request
@@ -51,10 +51,10 @@ class ChecklistActions:
         context: Context,
         projects: ProjectActions,
         job_actions: JobActions,
-        correlations: CorrelationActions,
+        cells: CellImportActions,
     ) -> None:
         self._context = context
-        self._projects, self._jobs, self._correlations = projects, job_actions, correlations
+        self._projects, self._jobs, self._cells = projects, job_actions, cells
         self._running: dict[int, _Place] = {}
         self._errors: dict[_Place, str] = {}
         self._reading: _Place | None = None
@@ -67,8 +67,8 @@ class ChecklistActions:
         tasks.job_done.connect(lambda job, _result: self._ended(job))
         tasks.job_failed.connect(lambda job, sentence, hint: self._ended(job, f"{sentence} {hint}".strip()))
         tasks.job_cancelled.connect(self._ended)
-        correlations.reading.connect(self._cells_asked)
-        correlations.read_ended.connect(self._cells_ended)
+        cells.reading.connect(self._cells_asked)
+        cells.read_ended.connect(self._cells_ended)
         self.refresh()
 
     def act(self, step: str) -> None:
@@ -82,7 +82,7 @@ class ChecklistActions:
         elif step == "autoencoder":
             self._make_features()
         elif step == "cells":
-            self._correlations.ask_cells()
+            self._cells.ask_cells()
         elif step == "correlations":
             self._jobs.correlate()
 

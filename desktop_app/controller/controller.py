@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from desktop_app.controller.annotations import AnnotationActions
 from desktop_app.controller.arrivals import ArrivalActions, Doors
+from desktop_app.controller.cell_import import CellImportActions
 from desktop_app.controller.checklist import ChecklistActions
 from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
@@ -51,7 +52,9 @@ class Controller:
         self.projects = ProjectActions(context)
         self.features = FeatureActions(context)
         self.annotations = AnnotationActions(context)
+        self.cell_import = CellImportActions(context, self.projects, self.features)
         self.correlations = CorrelationActions(context, self.projects, self.features)
+        self.cell_import.read_ended.connect(lambda _error: self.correlations.refresh())
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
         self.examples = ExampleActions(context, self.projects, self.features)
         self.page = FeaturePageActions(context, self.features, self.examples)
@@ -78,9 +81,9 @@ class Controller:
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
         self.looks = LookActions(context)
-        self.checklist = ChecklistActions(context, self.projects, self.jobs, self.correlations)
+        self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
         self.start_page = StartActions(context, self.projects)
-        doors = Doors(self.projects, self.jobs, self.correlations, self.region_files, self.merge)
+        doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
         self.arrivals = ArrivalActions(context, doors)
         self._closed = False
         self.looks.apply()
@@ -105,6 +108,7 @@ class Controller:
         self.annotations.close()
         self.features.close()
         self.projects.close()
+        self.cell_import.close()
         self.correlations.close()
         self.examples.close()
         self.page.close()
