@@ -154,17 +154,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=600_000)
     parser.add_argument("--vertices", type=int, default=25)
-    parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--way", choices=(*WAYS, "write"))
     parser.add_argument("--file", type=Path)
     args = parser.parse_args()
+    if args.way == "write":
+        write = write_geojson if args.file.suffix == ".geojson" else write_geoparquet
+        write(args.file, args.cells, args.vertices)
+        return
     if args.way:
         run_here(args.way, args.file)
         return
     with tempfile.TemporaryDirectory() as folder:
         geojson, parquet = Path(folder) / "cells.geojson", Path(folder) / "cells.parquet"
-        write_geojson(geojson, args.cells, args.vertices)
-        write_geoparquet(parquet, args.cells, args.vertices)
         for path in (geojson, parquet):
+            size = ["--cells", str(args.cells), "--vertices", str(args.vertices)]
+            # A process starts with its parent's peak of memory, so that this one must stay small.
+            subprocess.run(
+                [sys.executable, __file__, "--way", "write", "--file", str(path), *size], check=True
+            )
             print(f"{path.name}: {path.stat().st_size / 1e6:,.0f} MB")
         jobs = [(geojson, way) for way in WAYS] + [(parquet, "ours"), (parquet, "cancelled")]
         for path, way in jobs:
