@@ -30,8 +30,10 @@ COARSEST_MPP: Final = 1.0
 
 _NATIVE_TOLERANCE: Final = 0.1
 _BLOCK_UM: Final = 2.0
-_SEED_UM: Final = (2.0, 3.0)
-_DEPTH_SHARE_PER_UM: Final = 0.1
+_SEED_UM: Final = 2.2
+_DEPTH_SHARE_PER_UM: Final = 0.25
+_BELOW_OD: Final = 0.2
+_SOFT_OD: Final = 0.1
 _DEPTH_CAP_UM: Final = 8.0
 _HOLE_UM2: Final = 60.0
 _GAP_UM: Final = 1.0
@@ -71,8 +73,8 @@ class DetectSpec:
     min_contrast_od: float = 0.1
     contrast_sd: float = 0.3
     min_od: float = 0.15
-    min_mass_od_um2: float = 4.0
-    split_depth: float = 0.15
+    min_mass_od_um2: float = 3.0
+    split_depth: float = 0.375
     min_area_um2: float = 10.0
     max_area_um2: float = 400.0
 
@@ -202,7 +204,7 @@ def segment(rgb: npt.NDArray[np.uint8], spec: DetectSpec, scale: WorkingScale) -
     foreground = _foreground(excess > 0, spec, scale)
     if not foreground.any():
         return Segmentation(np.zeros(foreground.shape, np.int32), stains)
-    landscape = _landscape(smooth, foreground, scale)
+    landscape = _landscape(excess, foreground, scale)
     labels = _split(landscape, foreground, spec.split_depth)
     return Segmentation(_plausible(labels, excess, spec, scale), stains)
 
@@ -236,16 +238,15 @@ def _foreground(dark: npt.NDArray[np.bool_], spec: DetectSpec, scale: WorkingSca
     return np.asarray(remove_small_objects(opened, max_size=int(spec.min_area_um2 / scale.mpp**2)), np.bool_)
 
 
-def _landscape(smooth: Field, foreground: npt.NDArray[np.bool_], scale: WorkingScale) -> Field:
+def _landscape(excess: Field, foreground: npt.NDArray[np.bool_], scale: WorkingScale) -> Field:
     """Height with one summit in each nucleus: dark blobs, and what lies deep inside the foreground."""
-    blobs = [
-        -((sigma / scale.mpp) ** 2)
-        * ndimage.gaussian_laplace(smooth, sigma / scale.mpp, mode="nearest", truncate=_TRUNCATE)
-        for sigma in _SEED_UM
-    ]
+    # On a logarithmic scale clumps of chromatin in a dark nucleus are no summits of their own.
+    dark = np.log1p(np.maximum(excess + _BELOW_OD, 0) / _SOFT_OD)
+    sigma = _SEED_UM / scale.mpp
+    blobs = -(sigma**2) * ndimage.gaussian_laplace(dark, sigma, mode="nearest", truncate=_TRUNCATE)
     depth = np.minimum(ndimage.distance_transform_edt(foreground) * scale.mpp, _DEPTH_CAP_UM)
     depth = _blur(depth.astype(np.float32), 0.5 / scale.mpp)
-    return np.asarray(np.maximum(*blobs) + _DEPTH_SHARE_PER_UM * depth, np.float32)
+    return np.asarray(blobs + _DEPTH_SHARE_PER_UM * depth, np.float32)
 
 
 def _split(landscape: Field, foreground: npt.NDArray[np.bool_], depth: float) -> Labels:
