@@ -16,6 +16,7 @@ Ints = npt.NDArray[np.int64]
 MIN_LEFT: Final = 0.01
 """Share of a variance that covariates must leave, or there is nothing to correlate."""
 
+_RIDGE: Final = 1e-11
 _LEFT: Final = 1e-9
 """In a single draw: less than this is rounding."""
 
@@ -147,11 +148,13 @@ def _diagonal(matrices: Floats) -> Floats:
 
 
 def _inverse(matrices: Floats) -> Floats:
-    """Pseudo-inverses (B, W, W) of covariance matrices, scaled so that units of measure do not matter."""
+    """Inverses (B, W, W) of covariance matrices, scaled so that units of measure do not matter.
+
+    A trace of the identity keeps columns that others explain from breaking it: their own element
+    becomes very large, as the inverse of what is left of them must.
+    """
     width = np.sqrt(np.maximum(_diagonal(matrices), 0))
     width = np.where(width > 0, width, np.inf)
     scaled = matrices / width[:, :, None] / width[:, None, :]
-    if matrices.shape[1] == 0:
-        return scaled
-    inverse = np.linalg.pinv(scaled, rcond=1e-10, hermitian=True)
+    inverse = np.linalg.inv(scaled + _RIDGE * np.eye(matrices.shape[1]))
     return np.asarray(inverse / width[:, :, None] / width[:, None, :])

@@ -106,7 +106,7 @@ def shifts(
     places
         Slide number, row and column of every tile (N,) each.
     n_draws
-        Shifts wanted; of few possible ones each is taken once.
+        Shifts wanted; of one slide each is taken once at most.
     rng
         Where they come from.
 
@@ -130,8 +130,8 @@ def shifts(
     n_possible = math.prod(len(each) for each in allowed)
     if n_possible < MIN_SHIFTS:
         return None, n_possible
-    if len(numbers) == 1 and n_possible <= n_draws:
-        offsets = allowed[0][rng.permutation(n_possible)][:, None]
+    if len(numbers) == 1:
+        offsets = allowed[0][rng.permutation(n_possible)[:n_draws]][:, None]
     else:
         picked = [each[rng.integers(len(each), size=n_draws)] for each in allowed]
         offsets = np.stack(picked, axis=1)

@@ -121,7 +121,7 @@ def test_correlations_are_written_with_method_unit_n_and_digests(
         64,
     )
     said = run(*words, "--out", tmp_path / "c.parquet", "--json")
-    assert said.data["n_rows"] == N_FEATURES * 2 * 2
+    assert said.data["n_rows"] == N_FEATURES * 2 * 4
     rows = pq.read_table(tmp_path / "c.parquet").to_pylist()
     assert len(rows) == said.data["n_rows"]
     for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+from scipy import ndimage, sparse
 
 from sae_backend.correlate import SlidePart
 
@@ -53,3 +53,27 @@ def block_null(rng, edge=4, n_blocks=4, n_features=20):
     features = sparse_features(rng, side**2, n_features, 0.3) * (0.2 + lively[region])
     counts = rng.poisson(rng.gamma(1.0, 4.0, (n_blocks**2, len(TYPES)))[region])
     return [part(features, counts, places=(rows, cols), tile_um=100.0)]
+
+
+def independent_maps(rng, side=20, sigma=2.0, n_features=20, n_slides=1):
+    """Smooth features and smooth counts on tissue of a ragged shape; neither knows of the other.
+
+    Each map is cut out of a larger one, as a section is cut out of an organ.
+    """
+
+    def smooth(width):
+        margin = int(4 * width) + 1
+        noise = rng.normal(size=(side + 2 * margin, side + 2 * margin))
+        found = ndimage.gaussian_filter(noise, width, mode="wrap") * width * 3.5
+        return found[margin:-margin, margin:-margin].ravel()
+
+    rows, cols = (a.ravel() for a in np.mgrid[0:side, 0:side])
+    parts = []
+    for s in range(n_slides):
+        tissue = smooth(side / 6) > -0.5
+        grain = rng.uniform(0.5, 1.5, (side**2, n_features))
+        features = np.stack([np.maximum(smooth(sigma) - 1, 0) for _ in range(n_features)], axis=1) * grain
+        counts = np.stack([rng.poisson(np.exp(smooth(sigma))) for _ in TYPES], axis=1)
+        places = (rows[tissue], cols[tissue])
+        parts.append(part(features[tissue], counts[tissue], f"slide {s}", places=places))
+    return parts

@@ -136,7 +136,9 @@ def test_rows_are_plain_and_complete():
     row = rows[0]
     assert (row["feature"], row["cell_type"], row["unit"]) == (0, "A", "slide")
     assert type(row["value"]) is float and row["p"] == result.pearson.p_fwer[0, 0]
-    assert "49 exchanges of the counts of whole units (slide)" in row["method"] and "50 draws" in row["method"]
+    assert (
+        "49 exchanges of the counts of whole units (slide)" in row["method"] and "50 draws" in row["method"]
+    )
 
 
 def test_progress_rises_to_the_end_and_can_stop_the_run():

@@ -46,7 +46,7 @@ MESSAGES: list[Message] = [
     Submit(1, AnalyzeRequest("a\nb.svs", "c", "timm:x", mpp=0.25, tile_spec={"tile_px": 64}, layer=3)),
     Submit(2, EncodeRequest("e", "s", "c")),
     Submit(3, TrainRequest(("e", "f"), "o", l1=1e-3)),
-    Submit(4, CorrelateRequest(({"slide": "a", "feature_dir": "f"},), ("tumour", "Übergang"), "o.parquet")),
+    Submit(4, CorrelateRequest(({"slide": "a"},), ("tumour", "Übergang"), (True, False), "c", "o.npz")),
     Submit(
         5, DrawRequest("folder", {"name": "one", "size_px": [600, 700], "stain": {"eosin": [0.1, 0.9, 0.3]}})
     ),
