@@ -82,7 +82,7 @@ def lay_on_slide(
     )
     if not inside.all():
         table = table.take(inside)
-    table = with_shapes(_with_used_types(table), info.mpp)
+    table = with_shapes(_with_used_types(table), info.mpp, reading.source.check)
     assumed: dict[str, Any] = {
         "format": raw.format,
         "scale": raw.placement.scale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -14,12 +15,14 @@ from sae_backend.cell_table import CellTable, Outlines
 SHAPE_MEASURES: Final = ("area_um2", "perimeter_um", "major_um", "minor_um", "eccentricity", "solidity")
 """Names of the measures; the first four need the pixel size."""
 
-_BLOCK_CELLS: Final = 50_000
+_BLOCK_CELLS: Final = 20_000
 
 _Floats = npt.NDArray[np.float64]
 
 
-def measure_shapes(outlines: Outlines, mpp: float | None) -> dict[str, npt.NDArray[np.float32]]:
+def measure_shapes(
+    outlines: Outlines, mpp: float | None, check: Callable[[], None] | None = None
+) -> dict[str, npt.NDArray[np.float32]]:
     """Measure outlines.
 
     Parameters
@@ -28,6 +31,8 @@ def measure_shapes(outlines: Outlines, mpp: float | None) -> dict[str, npt.NDArr
         Rings of M cells in level-0 px.
     mpp
         Pixel size in um per level-0 px; None where it is unknown, which leaves the sizes out.
+    check
+        Called before each block of cells; what it raises stops the measuring.
 
     Returns
     -------
@@ -40,6 +45,8 @@ def measure_shapes(outlines: Outlines, mpp: float | None) -> dict[str, npt.NDArr
         name: np.full(outlines.n_cells, np.nan, np.float32) for name in SHAPE_MEASURES
     }
     for first in range(0, outlines.n_cells, _BLOCK_CELLS):
+        if check is not None:
+            check()
         starts = outlines.starts[first : first + _BLOCK_CELLS + 1]
         sizes = np.diff(starts)
         cells = np.flatnonzero(sizes >= 3)
@@ -55,11 +62,14 @@ def measure_shapes(outlines: Outlines, mpp: float | None) -> dict[str, npt.NDArr
     return found
 
 
-def with_shapes(table: CellTable, mpp: float | None) -> CellTable:
-    """Return the cells with the measures of their outlines; one that the file gave under such a name stays."""
+def with_shapes(table: CellTable, mpp: float | None, check: Callable[[], None] | None = None) -> CellTable:
+    """Return the cells with the measures of their outlines; one that the file gave under such a name stays.
+
+    Parameters are those of :func:`measure_shapes`.
+    """
     if table.outlines is None:
         return table
-    return replace(table, measures={**measure_shapes(table.outlines, mpp), **table.measures})
+    return replace(table, measures={**measure_shapes(table.outlines, mpp, check), **table.measures})
 
 
 def _measure(yx: _Floats, sizes: npt.NDArray[np.int64]) -> dict[str, _Floats]:

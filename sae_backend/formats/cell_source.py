@@ -59,6 +59,7 @@ class CellSource:
         self.name = path.name
         self._progress = progress
         self._sha256 = ""
+        self._told = (0, 1)
         try:
             if path.is_dir():
                 raise CellsError(f"{path.name} is a folder.", "Choose a file with cells.")
@@ -102,8 +103,13 @@ class CellSource:
 
     def tell(self, done: int, total: int) -> None:
         """Pass on how far a reader of its own is; raises what the listener raises."""
+        self._told = (done, total)
         if self._progress is not None:
             self._progress(done, total)
+
+    def check(self) -> None:
+        """Tell the last again, so that the listener can stop what comes after the reading."""
+        self.tell(*self._told)
 
     def _find_packing(self) -> Packing:
         head = self.raw_head

@@ -132,6 +132,19 @@ def test_who_stops_the_reading_stops_it_at_once(tmp_path, name):
         read_cells(written(tmp_path, name), slide_info(), options, stop)
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS[name][3]])
+def test_the_measuring_of_outlines_can_be_stopped_too(tmp_path, name):
+    told = []
+
+    def stop(done, total):
+        told.append((done, total))
+        if told.count((done, total)) > 1:
+            raise CancelledError("Enough.")
+
+    with pytest.raises(CancelledError):
+        read_cells(written(tmp_path, name), slide_info(), ReadOptions(**FORMATS[name][1]), stop)
+
+
 def test_progress_goes_to_the_end(tmp_path):
     seen = []
     path = tmp_path / "cells.csv"
