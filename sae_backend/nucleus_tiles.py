@@ -39,6 +39,7 @@ NUCLEUS: Final = "Nucleus"
 """Type of all cells that a detector finds and nobody has told apart."""
 
 _TISSUE_REACH_UM: Final = 25.0
+_EDGE_UM: Final = 2.0
 _PIECE_PX: Final = 64
 _WORKERS: Final = 2
 
@@ -85,7 +86,7 @@ class TileNuclei:
 
     `yx_l0` float64 (N, 2) and `rings_l0` float32 (P, 2) are in level-0 px, `starts` int64 (N + 1,) as in
     `Outlines`, `measures` float32 (N, 17) by `MEASURES`; the areas are in um2; `n_cut` counts nuclei left out
-    because they touch such an area.
+    at the edge of such an area.
     """
 
     yx_l0: npt.NDArray[np.float64]
@@ -191,7 +192,7 @@ def detect_tile(slide: Slide, plan: TilePlan, tile: int) -> TileNuclei:
     found = segment(rgb, plan.spec, scale)
     top, left, bottom, right = core[0] - field[0], core[1] - field[1], core[2] - field[0], core[3] - field[1]
     in_core = status[top:bottom, left:right]
-    labels, cut = _without_cut(found.labels, status != TileStatus.OK)
+    labels, cut = _without_cut(found.labels, status != TileStatus.OK, scale)
     # The same nucleus may lie a hair's breadth apart in two fields: a margin keeps it from falling between
     # the tiles, and what both then have is taken out when they are joined.
     margin = DOUBLE_UM / 2 / scale.mpp
@@ -217,12 +218,13 @@ def detect_tile(slide: Slide, plan: TilePlan, tile: int) -> TileNuclei:
 
 
 def _without_cut(
-    labels: npt.NDArray[np.int32], bad: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.int32], bad: npt.NDArray[np.bool_], scale: WorkingScale
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Labels without the nuclei that touch what could not be read, and the numbers of those."""
+    """Labels without the nuclei at the edge of what could not be read, and the numbers of those."""
     if not bad.any():
         return labels, np.empty(0, np.int32)
-    touched = np.unique(labels[ndimage.binary_dilation(bad, np.ones((3, 3), np.bool_))])
+    near = ndimage.distance_transform_edt(~bad) * scale.mpp <= _EDGE_UM
+    touched = np.unique(labels[near])
     cut = touched[touched > 0]
     return np.where(np.isin(labels, cut), 0, labels), cut
 
