@@ -16,7 +16,7 @@ from desktop_app.running import ProgressPrinter, correlate_project
 from desktop_app.store import Store
 from desktop_app.words import analysis_text
 from sae_backend.blocks import KINDS
-from sae_backend.correlation_result import PARTIAL, STATISTICS
+from sae_backend.correlation_result import INTERVALS, PARTIAL, STATISTICS
 
 _DEFAULTS = CorrelateOptions()
 
@@ -68,8 +68,8 @@ def _how(command: ArgumentParser) -> None:
         "--permutations", type=arguments.whole, default=999, metavar="N",
         help="arrangements for p and q (default: 999)",
     )  # fmt: skip
-    command.add_argument("--interval", choices=("bca", "percentile"), default=_DEFAULTS.interval,
-                         help=f"kind of the intervals (default: {_DEFAULTS.interval}; both are kept)")  # fmt: skip
+    command.add_argument("--interval", choices=INTERVALS, default=_DEFAULTS.interval,
+                         help=f"kind of the intervals (default: {_DEFAULTS.interval}; BCa and percentiles are kept beside it)")  # fmt: skip
     command.add_argument("--block-um", type=arguments.number, default=1000.0, metavar="UM",
                          help="edge of a spatial block, which stands in for a slide where there are few "
                          "(default: 1000)")  # fmt: skip

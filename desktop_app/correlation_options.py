@@ -42,7 +42,7 @@ class CorrelateOptions:
     n_permutations: int = 999
     block_um: float = 1000.0
     seed: int = 0
-    interval: str = "bca"
+    interval: str = "studentised"
     hold_out: bool = True
     new_split_seed: int | None = None
     baselines: bool = True

@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from sae_backend.blocks import MIN_CLUSTERS, Clusters
 from sae_backend.correlation_result import (
+    BCA,
     PARTIAL,
     PEARSON,
+    PERCENTILE,
     SPEARMAN,
     STATISTICS,
+    STUDENTISED,
     CorrelationResult,
     CorrelationSpec,
     PairStatistics,
@@ -206,6 +209,9 @@ _WORDS = {
 }
 
 
+_KINDS = {STUDENTISED: "studentised (bootstrap-t on Fisher's z)", BCA: "BCa", PERCENTILE: "percentile"}
+
+
 def _method(group: TargetGroup, spec: CorrelationSpec, pairs: dict[str, PairStatistics]) -> str:
     clusters = group.tiles.clusters
     names = [name for name in (PEARSON, SPEARMAN, *STATISTICS) if name in pairs]
@@ -215,7 +221,7 @@ def _method(group: TargetGroup, spec: CorrelationSpec, pairs: dict[str, PairStat
     if clusters.n_clusters < MIN_CLUSTERS:
         return "; ".join(parts)
     within = "" if clusters.kind != "block" else " within each slide"
-    kind = "BCa" if spec.interval == "bca" else "percentile"
+    kind = _KINDS[spec.interval]
     parts.append(
         f"95 % {kind} bootstrap over {clusters.n_clusters} units ({clusters.unit}){within}, "
         f"{spec.n_bootstrap} draws, ranks held fixed"

@@ -32,6 +32,10 @@ REASONS: Final = (
 
 OK, CONSTANT_FEATURE, CONSTANT_TYPE, TOO_FEW_ACTIVE, NOT_A_COUNT, ONE_SLIDE, EXPLAINED = range(len(REASONS))
 
+STUDENTISED, BCA, PERCENTILE = "studentised", "bca", "percentile"
+INTERVALS: Final = (STUDENTISED, BCA, PERCENTILE)
+"""Bootstrap-t on Fisher's z; bias-corrected and accelerated; percentiles of the draws."""
+
 LEVEL: Final = 0.95
 """Coverage of the intervals."""
 
@@ -57,7 +61,8 @@ class CorrelationSpec:
     cluster
         `auto`, `patient`, `slide` or `block`.
     interval
-        `bca` or `percentile`: which of the two stands in the table; both are kept.
+        `studentised`, `bca` or `percentile`: which of them stands in the table; the two others are kept
+        where they were made. Partial correlations have no studentised one; theirs is then BCa.
     """
 
     n_bootstrap: int = 2000
@@ -68,7 +73,7 @@ class CorrelationSpec:
     statistics: tuple[str, ...] = (PEARSON, SPEARMAN)
     covariates: tuple[str, ...] = ()
     cluster: str = "auto"
-    interval: str = "percentile"
+    interval: str = STUDENTISED
 
     def __post_init__(self) -> None:
         if min(self.n_bootstrap, self.n_permutations) < 1:
@@ -88,8 +93,10 @@ class CorrelationSpec:
                 "A partial correlation needs covariates.",
                 f"Name some, such as cellularity, {OTHER_TYPES}, stain, tissue, site or scanner.",
             )
-        if self.interval not in ("bca", "percentile"):
-            raise UserInputError(f"There is no interval called {self.interval!r}.", "Use bca or percentile.")
+        if self.interval not in INTERVALS:
+            raise UserInputError(
+                f"There is no interval called {self.interval!r}.", f"Use one of {', '.join(INTERVALS)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,8 @@ class PairStatistics:
         The correlation.
     ci_low, ci_high
         The 95 % interval that the spec asks for.
-    other_low, other_high
-        The interval of the other kind.
+    bca_low, bca_high, percentile_low, percentile_high
+        The interval by BCa and by percentiles.
     p_fwer, q_bh
         p corrected for all pairs at once by the largest of them, and the false discovery rate after
         Benjamini and Hochberg.
@@ -120,8 +127,10 @@ class PairStatistics:
     value: Floats
     ci_low: Floats
     ci_high: Floats
-    other_low: Floats
-    other_high: Floats
+    bca_low: Floats
+    bca_high: Floats
+    percentile_low: Floats
+    percentile_high: Floats
     p_fwer: Floats
     q_bh: Floats
     p_single: Floats
@@ -140,8 +149,10 @@ class PairStatistics:
             value=nothing(),
             ci_low=nothing(),
             ci_high=nothing(),
-            other_low=nothing(),
-            other_high=nothing(),
+            bca_low=nothing(),
+            bca_high=nothing(),
+            percentile_low=nothing(),
+            percentile_high=nothing(),
             p_fwer=nothing(),
             q_bh=nothing(),
             p_single=nothing(),
@@ -156,8 +167,10 @@ class PairStatistics:
             "value": self.value,
             "ci_low": self.ci_low,
             "ci_high": self.ci_high,
-            "other_low": self.other_low,
-            "other_high": self.other_high,
+            "bca_low": self.bca_low,
+            "bca_high": self.bca_high,
+            "percentile_low": self.percentile_low,
+            "percentile_high": self.percentile_high,
             "p": self.p_fwer,
             "q": self.q_bh,
             "p_single": self.p_single,

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from sae_backend.blocks import MIN_CLUSTERS
 from sae_backend.correlation_result import (
+    BCA,
     CONSTANT_FEATURE,
     CONSTANT_TYPE,
     EXPLAINED,
@@ -20,7 +21,9 @@ from sae_backend.correlation_result import (
     ONE_SLIDE,
     PARTIAL,
     PEARSON,
+    PERCENTILE,
     SPEARMAN,
+    STUDENTISED,
     TOO_FEW_ACTIVE,
     WITHIN,
     CorrelationSpec,
@@ -38,6 +41,7 @@ from sae_backend.reweighted import PlainCorrelation, Reweighted
 from sae_backend.shift_null import ShiftNull
 from sae_backend.slide_parts import AssembledTiles
 from sae_backend.span_work import SpanWork
+from sae_backend.studentised import studentised_intervals
 
 Floats = npt.NDArray[np.float64]
 _MIN_SLIDE_TILES = 3
@@ -207,6 +211,11 @@ class TargetGroup:
         return self._weights, self._without_one
 
     @property
+    def interval(self) -> str:
+        """Kind of interval that stands in the table."""
+        return self._spec.interval
+
+    @property
     def is_count(self) -> npt.NDArray[np.bool_]:
         """Which types are counts of cells (C,)."""
         return self._is_count
@@ -243,7 +252,8 @@ class _Span:
         if name == WITHIN:
             mean = mean + self._slide_means(x, mean)
         value = PlainCorrelation(units)
-        self._judge(name, value, reason, x, mean, scale, _same_sign(segments, self._group))
+        same = _same_sign(segments, self._group)
+        self._judge(name, value, reason, x, mean, scale, same, units=units)
 
     def _slide_means(self, x: sparse.csc_array, mean: Floats) -> Floats:
         """How far the mean in the slide of each segment lies from the mean of all (f, S)."""
@@ -280,6 +290,7 @@ class _Span:
         scale: Floats,
         same_sign: Callable[[Floats], Floats] | Floats,
         beta: Floats | None = None,
+        units: Moments | None = None,
     ) -> None:
         group, pairs = self._group, self._pairs[name]
         columns, n = group.columns, self._b - self._a
@@ -298,12 +309,17 @@ class _Span:
         if not group.judged:
             return
         ends = intervals(statistic, value, (weights, without_one), LEVEL)
-        kinds = [(ends.low, ends.high), (ends.bca_low, ends.bca_high)]
-        if group.tiles and group._spec.interval == "bca":
-            kinds.reverse()
-        for (low, high), into in zip(kinds, ("ci", "other"), strict=True):
-            getattr(pairs, f"{into}_low")[place] = np.where(reason == 0, low, np.nan)
-            getattr(pairs, f"{into}_high")[place] = np.where(reason == 0, high, np.nan)
+        kinds = {PERCENTILE: (ends.low, ends.high), BCA: (ends.bca_low, ends.bca_high)}
+        wanted = group.interval
+        if wanted == STUDENTISED:
+            kinds[wanted] = kinds[BCA] if units is None else studentised_intervals(units, weights, LEVEL)
+        for kind, (low, high) in {
+            PERCENTILE: kinds[PERCENTILE],
+            BCA: kinds[BCA],
+            "ci": kinds[wanted],
+        }.items():
+            getattr(pairs, f"{kind}_low")[place] = np.where(reason == 0, low, np.nan)
+            getattr(pairs, f"{kind}_high")[place] = np.where(reason == 0, high, np.nan)
         if name in group.nulls:
             span = Span(self._a, x, mean, scale, np.abs(value), beta)
             group.nulls[name].take(span, self._work.advance)

@@ -1,4 +1,4 @@
-"""The inner loops of the null, compiled: sums of products under many arrangements of the counts."""
+"""The inner loops, compiled: sums of products under many arrangements, and errors of many draws."""
 
 from __future__ import annotations
 
@@ -85,3 +85,61 @@ def take_in(r: Any, observed: Any, tie: float, largest: Any, reached: Any, histo
             if value >= observed[c] - tie:
                 reached[c] += 1
             histogram[min(n_bins, int((value + tie) * n_bins))] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def drawn_z(n: Any, x: Any, xx: Any, y: Any, yy: Any, xy: Any, weights: Any, z: Any, error: Any) -> None:
+    """Fisher's z of one feature with C types in each draw, and its standard error, into (C, B) each.
+
+    `n`, `x`, `xx` (K,), `y`, `yy`, `xy` (C, K) are sums by unit; `weights` (B, K). What is not defined
+    stays as it was.
+    """
+    n_types, n_units = xy.shape
+    all_xx = xx.sum()
+    for b in range(weights.shape[0]):
+        total = sx = sxx = 0.0
+        n_drawn = 0.0
+        for k in range(n_units):
+            w = weights[b, k]
+            if w > 0:
+                total += w * n[k]
+                sx += w * x[k]
+                sxx += w * xx[k]
+                n_drawn += w
+        mx = sx / total
+        vx = sxx / total - mx * mx
+        if vx * total <= 1e-12 * all_xx:
+            continue
+        for c in range(n_types):
+            sy = syy = sxy = all_yy = 0.0
+            for k in range(n_units):
+                w = weights[b, k]
+                all_yy += yy[c, k]
+                sy += w * y[c, k]
+                syy += w * yy[c, k]
+                sxy += w * xy[c, k]
+            my = sy / total
+            vy = syy / total - my * my
+            if vy * total <= 1e-12 * all_yy:
+                continue
+            scale = 1 / np.sqrt(vx * vy)
+            r = (sxy / total - mx * my) * scale
+            r = min(max(r, -1 + 1e-9), 1 - 1e-9)
+            half_x, half_y = r / (2 * vx), r / (2 * vy)
+            of_x = 2 * mx * half_x - my * scale
+            of_y = 2 * my * half_y - mx * scale
+            of_n = mx * my * scale - half_x * mx * mx - half_y * my * my
+            squares = 0.0
+            for k in range(n_units):
+                influence = (
+                    scale * xy[c, k]
+                    - half_x * xx[k]
+                    - half_y * yy[c, k]
+                    + of_x * x[k]
+                    + of_y * y[c, k]
+                    + of_n * n[k]
+                )
+                squares += weights[b, k] * influence * influence
+            if squares > 0:
+                z[c, b] = np.arctanh(r)
+                error[c, b] = np.sqrt(squares * n_drawn / (n_drawn - 1)) / total / (1 - r * r)

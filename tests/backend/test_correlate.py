@@ -57,8 +57,8 @@ def test_intervals_are_those_of_a_bootstrap_over_tiles_of_drawn_slides(rank):
         draws.append(np.corrcoef(x[index, 0], y[index, 0])[0, 1])
     pairs = result.spearman if rank else result.pearson
     low, high = np.quantile(draws, [0.025, 0.975])
-    assert pairs.ci_low[0, 0] == pytest.approx(low, abs=0.012)
-    assert pairs.ci_high[0, 0] == pytest.approx(high, abs=0.012)
+    assert pairs.percentile_low[0, 0] == pytest.approx(low, abs=0.012)
+    assert pairs.percentile_high[0, 0] == pytest.approx(high, abs=0.012)
 
 
 def test_p_and_q_are_those_of_explicit_rearrangements():

@@ -34,7 +34,39 @@ def test_bca_intervals_are_scipys():
     ).confidence_interval
     assert found.ci_low[0, 0] == pytest.approx(expected.low, abs=0.02)
     assert found.ci_high[0, 0] == pytest.approx(expected.high, abs=0.02)
-    assert found.other_low[0, 0] != found.ci_low[0, 0], "the percentile interval is kept beside it"
+    assert found.percentile_low[0, 0] != found.ci_low[0, 0], "the percentile interval is kept beside it"
+
+
+def test_studentised_intervals_are_those_of_a_loop_over_draws():
+    rng = np.random.default_rng(11)
+    parts = []
+    for s in range(9):
+        n = int(rng.integers(20, 60))
+        x = sparse_features(rng, n, 1, 0.3) * rng.gamma(2, 0.5)
+        parts.append(part(x, rng.poisson(1 + 2 * x).repeat(2, axis=1), f"slide {s}"))
+    found = correlate(
+        parts, TYPES, CorrelationSpec(n_bootstrap=3000, n_permutations=1, statistics=("pearson",))
+    ).pearson
+    x = [p.features.toarray()[:, 0].astype(float) for p in parts]
+    y = [p.counts[:, 0].astype(float) for p in parts]
+
+    def z_and_error(index):
+        u, v = np.concatenate([x[i] for i in index]), np.concatenate([y[i] for i in index])
+        owner = np.repeat(np.arange(len(index)), [len(x[i]) for i in index])
+        u, v = (u - u.mean()) / u.std(), (v - v.mean()) / v.std()
+        r = (u * v).mean()
+        influence = np.bincount(owner, u * v - r / 2 * (u**2 + v**2))
+        k = len(index)
+        return np.arctanh(r), np.sqrt(k / (k - 1) * (influence**2).sum()) / len(u) / (1 - r**2)
+
+    z, error = z_and_error(range(9))
+    t = []
+    for _ in range(3000):
+        drawn, its_error = z_and_error(rng.integers(0, 9, 9))
+        t.append((drawn - z) / its_error)
+    low, high = np.tanh(z - np.quantile(t, [0.975, 0.025]) * error)
+    assert found.ci_low[0, 0] == pytest.approx(low, abs=0.03)
+    assert found.ci_high[0, 0] == pytest.approx(high, abs=0.03)
 
 
 def test_patients_are_the_units_where_they_are_known():
