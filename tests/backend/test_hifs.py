@@ -1,7 +1,6 @@
 """Human-interpretable features of tiles, on cells whose shape and place are known."""
 
 import numpy as np
-import pytest
 
 from sae_backend.cell_table import CellTable
 from sae_backend.hifs import hif_names, tile_hifs
@@ -77,6 +76,5 @@ def test_stains_are_measured_once_and_follow_the_pixels(tmp_path):
     kept = next((tmp_path / "cache" / "thumbnails").glob("*.stains.npy"))
     kept.write_bytes(b"torn")
     with Slide.open(path) as slide:
-        np.testing.assert_array_equal(
-            tile_stains(slide, grid, tmp_path / "cache", lambda *_: None), pytest.approx(found)
-        )
+        remade = tile_stains(slide, grid, tmp_path / "cache", lambda *_: None)
+    np.testing.assert_array_equal(remade, found)
