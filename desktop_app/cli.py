@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from desktop_app import arguments, commands, correlate_command
+from desktop_app import arguments, cells_command, commands, correlate_command
 from sae_backend.client import Backend, WorkerClient
 from sae_backend.errors import CacheError, CancelledError, SparsescopeError, UserInputError
 
@@ -147,18 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True, metavar="SAE_DIR", help="new folder for the SAE")
     arguments.device(command)
 
-    cells = arguments.add(groups, "cells", None, "cells of a slide")
-    actions = cells.add_subparsers(metavar="ACTION", required=True)
-    command = arguments.add(
-        actions, "import", commands.cells_import, "read a QuPath GeoJSON, CSV, TSV or Parquet file"
-    )
-    command.add_argument("slide", type=Path, metavar="SLIDE", help="a slide, or a plain JPEG, PNG or TIFF")
-    command.add_argument("file", type=Path, metavar="FILE")
-    arguments.project(command)
-    command.add_argument(
-        "--mpp", type=arguments.number, metavar="X", help="pixel size in um per px, where the slide lacks it"
-    )
-
+    cells_command.add_parser(groups)
     correlate_command.add_parser(groups)
 
     command = arguments.add(

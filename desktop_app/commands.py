@@ -20,7 +20,6 @@ from desktop_app.jobs import (
     add_slide,
     check_new_folder,
     features_of,
-    import_cells,
     open_slide,
     require_current,
 )
@@ -43,7 +42,8 @@ class Answer:
     code: int = 0
 
 
-def _project(folder: Path, *, create: bool = False) -> Store:
+def project_at(folder: Path, *, create: bool = False) -> Store:
+    """Open a project; with `create` make it where there is none."""
     if create and not (folder / "project.sqlite").exists():
         return Store.create(folder)
     return Store.open(folder)
@@ -59,7 +59,14 @@ def worker_of(options: Namespace) -> Iterator[Backend]:
         backend.close()
 
 
-def _slide_of(store: Store, path: Path) -> SlideRecord:
+def slide_of(store: Store, path: Path) -> SlideRecord:
+    """Return a slide of a project by its file, wherever that lies now.
+
+    Raises
+    ------
+    UserInputError
+        When it is none of the project's.
+    """
     record = store.slide_by_path(path.absolute())
     if record is None and path.exists():
         with Slide.open(path) as slide:
@@ -137,7 +144,7 @@ def analyze(options: Namespace) -> Answer:
     existing = (options.project / "project.sqlite").exists()
     if not existing:
         info.require_mpp()
-    with _project(options.project, create=True) as store:
+    with project_at(options.project, create=True) as store:
         slide_record = add_slide(store, options.slide, options.mpp)
         if slide_record.mpp is None:
             info.require_mpp()
@@ -164,7 +171,7 @@ def train(options: Namespace) -> Answer:
         options.device,
         options.whiten,
     )
-    with _project(options.project) as store, worker_of(options) as worker:
+    with project_at(options.project) as store, worker_of(options) as worker:
         sae = train_project(store, worker, chosen, ProgressPrinter())
     metrics = sae.card["metrics"]
     text = (
@@ -177,22 +184,9 @@ def train(options: Namespace) -> Answer:
     return Answer(text, {"digest": sae.digest, "folder": sae.folder, "card": sae.card})
 
 
-def cells_import(options: Namespace) -> Answer:
-    """Import cells."""
-    # The slide is looked at before the project is made, so that a typing error leaves no folder behind.
-    with Slide.open(options.slide, options.mpp):
-        pass
-    with _project(options.project, create=True) as store:
-        record = add_slide(store, options.slide, options.mpp)
-        found = import_cells(store, record.id, options.file)
-    counts = ", ".join(f"{name} {n:,}" for name, n in sorted(found.type_counts.items()))
-    notes = "".join(f"\n{note}" for note in found.notes)
-    return Answer(f"{found.n_cells:,} cells from {found.source_name}: {counts}.{notes}", asdict(found))
-
-
 def features(options: Namespace) -> Answer:
     """Show or write the feature table."""
-    with _project(options.project) as store:
+    with project_at(options.project) as store:
         analysis = require_current(store)
         head = analysis_text(analysis, store.slide(analysis.slide_id))
         rows = export.feature_rows(store)
@@ -213,7 +207,7 @@ def features(options: Namespace) -> Answer:
 
 def annotate_set(options: Namespace) -> Answer:
     """Annotate a feature of the current analysis's SAE."""
-    with _project(options.project) as store:
+    with project_at(options.project) as store:
         analysis = require_current(store)
         n_features = features_of(store, analysis).n_features
         if not 0 <= options.feature < n_features:
@@ -237,7 +231,7 @@ def annotate_set(options: Namespace) -> Answer:
 
 def annotate_list(options: Namespace) -> Answer:
     """List annotations."""
-    with _project(options.project) as store:
+    with project_at(options.project) as store:
         records = store.annotations()
     lines = [
         f"{r.feature:>6}  {r.status:<9} {r.confidence or '-'}  {r.name}"
@@ -258,14 +252,14 @@ def annotate_export(options: Namespace) -> Answer:
     writer = writers.get(options.file.suffix.lower())
     if writer is None:
         raise UserInputError("Annotations are written as .jsonl, .json or .csv.", "Change the file's name.")
-    with _project(options.project) as store:
+    with project_at(options.project) as store:
         count = writer(store, options.file) or len(store.annotations())
     return Answer(f"{count} annotated features are in {options.file}.", {"n": count, "out": options.file})
 
 
 def annotate_import(options: Namespace) -> Answer:
     """Import annotations."""
-    with _project(options.project) as store:
+    with project_at(options.project) as store:
         readers = {".jsonl": feature_jsonl.import_jsonl}
         read = readers.get(options.file.suffix.lower(), annotation_exchange.import_json)
         report = read(store, options.file)
@@ -292,8 +286,8 @@ def heatmap_png(options: Namespace) -> Answer:
         raise UserInputError(
             f"{options.out.name} does not end in .png, the only format of pictures.", "Change the name."
         )
-    with _project(options.project) as store:
-        record = _slide_of(store, options.slide)
+    with project_at(options.project) as store:
+        record = slide_of(store, options.slide)
         analysis = _analysis_for(store, record)
         found = features_of(store, analysis)
         heat = heatmap(found, options.feature)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from sae_backend.cell_options import NO_OFFSET, Placement, place
 from sae_backend.errors import CellsError, PixelSizeError
+from sae_backend.formats.measure_rows import MOST_MEASURES, MeasureRows
 from sae_backend.formats.raw_cells import CellRows, RawCells, Reading
 from sae_backend.formats.table_columns import HEADER_HINT, Columns, find_columns, has_coordinates
 from sae_backend.formats.table_text import TableHead, Utf8File, read_head, text_columns
@@ -33,8 +34,15 @@ _UNKNOWN_TEXTS: Final = ("", "NA", "N/A", "null", "None")
 _T = TypeVar("_T")
 
 
-def read_cell_table(reading: Reading) -> RawCells:
+def read_cell_table(reading: Reading, most_measures: int = MOST_MEASURES) -> RawCells:
     """Read the cells of a CSV, TSV or Parquet table, some thousand rows at a time.
+
+    Parameters
+    ----------
+    reading
+        The file, the slide, and what is stated.
+    most_measures
+        Columns of numbers that are kept at most.
 
     Raises
     ------
@@ -51,6 +59,7 @@ def read_cell_table(reading: Reading) -> RawCells:
     wanted = list(dict.fromkeys(wanted))
     placement = _placement(reading, columns)
     rows = CellRows(name)
+    rows.measures = MeasureRows(most_measures)
     kept = _Measures(columns.measures, head.delimiter)
     batches = _parquet_batches(reading, wanted) if is_parquet else _csv_batches(reading, head, wanted)
     while (batch := _guarded(lambda: next(batches, None), name, is_parquet)) is not None:

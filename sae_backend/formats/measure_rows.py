@@ -15,9 +15,10 @@ _Cells = npt.NDArray[np.int64]
 
 
 class MeasureRows:
-    """Columns that grow; a cell that lacks a measure has NaN there."""
+    """Columns that grow, at most `most` of them; a cell that lacks a measure has NaN there."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_MEASURES) -> None:
+        self._most = most
         self._blocks: dict[str, list[tuple[_Cells, _Floats]]] = {}
         self._left_out: set[str] = set()
         self._n_bad = 0
@@ -41,7 +42,7 @@ class MeasureRows:
         name = name.strip()
         if not name:
             return
-        if name not in self._blocks and len(self._blocks) >= MOST_MEASURES:
+        if name not in self._blocks and len(self._blocks) >= self._most:
             self._left_out.add(name)
             return
         with np.errstate(over="ignore"):
@@ -70,7 +71,7 @@ class MeasureRows:
         notes = []
         if self._left_out:
             notes.append(
-                f"Only the first {MOST_MEASURES} measures were kept; {len(self._left_out):,} were left out, such "
+                f"Only the first {self._most:,} measures were kept; {len(self._left_out):,} were left out, such "
                 f"as {min(self._left_out)!r}."
             )
         if self._n_bad:
