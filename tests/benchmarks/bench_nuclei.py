@@ -103,7 +103,8 @@ def print_counts(name: str, model: TypeModel, found: CellTable, reference: CellT
     true = np.array(reference.type_names)[reference.type_index[match.reference]]
     recall = np.mean([np.mean(given[true == kind] == kind) for kind in np.unique(true)])
     counts = ", ".join(
-        f"{c.name} {c.n_detected}/{c.n_reference} ({c.error:+.0%})" for c in count_errors(typed, reference)
+        f"{c.name} {c.n_detected}/{c.n_reference}" + (f" ({c.error:+.0%})" if c.n_reference else "")
+        for c in count_errors(typed, reference)
     )
     print(f"{name[:28]:28} balanced accuracy {recall:.2f}   {counts}")
 
@@ -139,6 +140,11 @@ def main() -> None:
         found = [
             (name, *compare(name, d.slide_path, d.truth.cells_table, root / "c", None)) for name, d in drawn
         ]
+        for group, part in (("clean", [f for f in found if "clean" in f[0]]), ("all", found)):
+            scores = [score_nuclei(detected, reference, 0.5) for _, detected, reference in part]
+            pairs = sum(score.n_pairs for score in scores)
+            total = sum(score.n_detected + score.n_reference for score in scores)
+            print(f"{len(part)} generated slides, {group}, together: F1 {2 * pairs / total:.3f}")
         if args.data is not None:
             print("\nTypes, trained on hgsc_nest; counts proposed/reference")
             model = trained(*real, 0.5)
