@@ -88,7 +88,10 @@ def window(stage: Stage, folder: Path) -> Image.Image:
     for rank in range(3):
         stage.controller.remarks.add_example(stage.strongest_tile(feature, rank))
     stage.window.show_panel("Correlations")
-    stage.window.correlations.view.selectRow(0)
+    panel = stage.window.correlations
+    stage.until(lambda: panel.frame is not None, "the correlations")
+    panel.table.selectRow(0)
+    stage.until(lambda: panel.scatter.points.x.size > 0, "the tiles of the pair")
     stage.window.show_panel("Annotation")
     stage.window.annotation.remarks.setCurrentIndex(1)
     stage.choose(feature)

@@ -20,6 +20,7 @@ from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.looks import LookActions
 from desktop_app.controller.merge import MergeActions
 from desktop_app.controller.overview import OverviewActions
+from desktop_app.controller.pair_maps import PairMapActions
 from desktop_app.controller.pointer import PointerActions
 from desktop_app.controller.projects import ProjectActions
 from desktop_app.controller.reading import ReadingActions
@@ -78,6 +79,7 @@ class Controller:
         self.turn = TurnActions(context)
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(context, self.regions)
+        self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
         self.looks = LookActions(context)
@@ -113,6 +115,7 @@ class Controller:
         self.examples.close()
         self.page.close()
         self.overview.close()
+        self.pair_maps.close()
         self.second_view.close()
         self.slide_info.close()
         self.inside.close()

@@ -43,7 +43,6 @@ class FeatureActions:
         window.fires_here.feature_requested.connect(session.set_feature)
         window.slide_clicked.connect(self.pick)
         window.view_changed.connect(context.layers.follow_view)
-        window.correlations.tile_requested.connect(self.go_to_tile)
         controls, layers, menus = window.heatmap, context.layers, window.menus
         controls.limits_requested.connect(self._set_limits)
         controls.look_requested.connect(self._set_look)
@@ -255,7 +254,6 @@ class FeatureActions:
     def _tile_changed(self, tile: int) -> None:
         session, window = self._context.session, self._context.window
         features = session.features
-        window.correlations.scatter.mark_tile(tile)
         if features is None:
             self._context.layers.remove("Picked tile")
             window.fires_here.say(

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 from psygnal import Signal
 
 from desktop_app import correlation_jobs, jobs
+from desktop_app.correlation_offer import offer_of
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
+from desktop_app.run_state import options_of
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.correlations import CorrelationActions
     from desktop_app.controller.features import FeatureActions
     from desktop_app.controller.projects import ProjectActions
+    from desktop_app.correlation_options import CorrelateOptions
     from desktop_app.store import AnalysisRecord, SaeRecord, Store
     from sae_backend.messages import Request
 
@@ -47,7 +50,11 @@ class JobActions:
         window.menus.analyze_requested.connect(self.ask_analyze)
         window.menus.train_requested.connect(self.ask_train)
         window.menus.correlate_requested.connect(self.correlate)
-        window.correlations.run_requested.connect(self.correlate)
+        header = window.correlations.header
+        header.run_requested.connect(self.correlate)
+        header.options_requested.connect(self.ask_correlate)
+        header.again_requested.connect(self.correlate_again)
+        window.menus.correlate_options_requested.connect(self.ask_correlate)
         window.jobs.cancel_requested.connect(tasks.cancel)
         tasks.job_started.connect(window.jobs.add_job)
         tasks.job_progress.connect(window.jobs.show_progress)
@@ -120,19 +127,40 @@ class JobActions:
 
         self.submit(store, "Train a sparse autoencoder", request, keep)
 
-    def correlate(self) -> None:
-        """Correlate the current SAE's features with the cells."""
+    def ask_correlate(self) -> None:
+        """Ask how to correlate, and begin."""
+        store = self._context.session.store
+        if store is None or self._context.session.features is None:
+            self._context.window.say("Correlations need a project with an analysed slide and cells.")
+            return
+        offer = self._context.attempt(lambda: offer_of(store))
+        options = None if offer is None else self._context.dialogs.correlate_options(offer)
+        if options is not None:
+            self.correlate(options)
+
+    def correlate_again(self) -> None:
+        """Correlate with the choices of the run that is shown, on what is there now."""
+        store, run = self._context.session.store, self._correlations.run
+        options = (
+            None if store is None or run is None else self._context.attempt(lambda: options_of(store, run))
+        )
+        self.correlate(options)
+
+    def correlate(self, options: CorrelateOptions | None = None) -> None:
+        """Correlate the current SAE's features with the cells, as chosen or in the usual way."""
         store = self._context.session.store
         if store is None:
             self._context.window.say("Correlations need a project with an analysed slide and cells.")
             return
-        request = self._context.attempt(lambda: correlation_jobs.correlate_request(store))
+        request = self._context.attempt(lambda: correlation_jobs.correlate_request(store, options))
         if request is None:
             return
 
         def keep(result: dict[str, Any]) -> None:
-            correlation_jobs.record_correlation(store, request, result)
-            self._correlations.refresh()
+            correlation_jobs.record_correlation(
+                store, request, result, options.name if options is not None else ""
+            )
+            self._correlations.show_newest()
             self._features.fill_table()
             self._context.window.show_panel("Correlations")
 

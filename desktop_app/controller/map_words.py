@@ -41,6 +41,19 @@ def map_legend(context: Context, feature: int | None, layers: SlideLayers) -> Ma
     )
 
 
+def density_legend(cell_type: str, layers: SlideLayers) -> MapLegend:
+    """Legend of the density of a type of cell as `layers` draw it."""
+    return MapLegend(
+        f"Cells: {cell_type}",
+        "counted on the tiles of the map",
+        layers.limits,
+        layers.look,
+        layers.is_signed,
+        unit="cells per tile",
+        note=_note(layers),
+    )
+
+
 def _note(layers: SlideLayers) -> str:
     """What of the map is not drawn as it was measured."""
     parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from desktop_app.controller.map_words import map_legend
+from desktop_app.controller.map_words import density_legend, map_legend
 from desktop_app.layers import CELLS, HEATMAP, TILE, SlideLayers
 from desktop_app.region_layer import RegionLayer
 from desktop_app.tile_grid_layer import TileGridLayer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.regions import RegionActions
     from desktop_app.heat_look import HeatLook
     from desktop_app.widgets.second_view import SecondView
+    from sae_backend.heatmap import Heatmap
     from sae_backend.slide import Slide
 
 
@@ -32,6 +33,7 @@ class SecondViewActions:
         self._slide: Slide | None = None
         self._feature: int | None = None
         self._sae = ""
+        self._density: tuple[str, Heatmap, str] | None = None
         window, session, menus = context.window, context.session, context.window.menus
         entries = menus.sight
         entries.second_toggled.connect(self.toggle)
@@ -61,6 +63,14 @@ class SecondViewActions:
         # A number means the same feature within one autoencoder only.
         return self._feature if features is not None and features.sae_digest == self._sae else None
 
+    @property
+    def _shown_density(self) -> tuple[str, Heatmap, str] | None:
+        """The density of a type of cell, while its slide is open."""
+        features, density = self._context.session.features, self._density
+        if features is None or density is None or density[2] != features.grid.digest:
+            return None
+        return density
+
     def toggle(self, on: bool) -> None:
         """Open the second view as it was last, or close it."""
         if on == self._context.window.views.is_open:
@@ -72,8 +82,15 @@ class SecondViewActions:
 
     def show_slide(self) -> None:
         """Show the slide alone in the second view."""
-        self._feature = None
+        self._feature = self._density = None
         self._open()
+
+    def show_density(self, cell_type: str, density: Heatmap) -> None:
+        """Show how many cells of a type lie in each tile of the slide that is open."""
+        features = self._context.session.features
+        if features is not None:
+            self._feature, self._density = None, (cell_type, density, features.grid.digest)
+            self._open()
 
     def show_feature(self) -> None:
         """Show the current feature in the second view, where it stays."""
@@ -82,6 +99,7 @@ class SecondViewActions:
             self._context.window.say("Choose a feature first: it then stays in the second view.")
             return
         self._feature, self._sae = session.feature, session.features.sae_digest
+        self._density = None
         self._open()
 
     def close_view(self) -> None:
@@ -150,10 +168,13 @@ class SecondViewActions:
     def _draw_map(self, layers: SlideLayers) -> None:
         features, feature = self._context.session.features, self.feature
         layers.remove(HEATMAP)
-        if features is None or feature is None:
+        density = self._shown_density
+        if features is None or (feature is None and density is None):
             return
         layers.set_look(self._context.layers.look)
-        heat = self._context.attempt(lambda: heatmap(features, feature))
+        heat = density[1] if density is not None else None
+        if heat is None and feature is not None:
+            heat = self._context.attempt(lambda: heatmap(features, feature))
         if heat is not None:
             layers.show_heatmap(heat)
             self._follow_opacity()
@@ -168,7 +189,8 @@ class SecondViewActions:
         session, layers = self._context.session, self._layers
         if layers is None or self._slide is None:
             return
-        wanted = self.feature is not None and self._context.window.menus.cells.isChecked()
+        has_map = self.feature is not None or self._shown_density is not None
+        wanted = has_map and self._context.window.menus.cells.isChecked()
         if wanted and layers.layer(CELLS) is None and session.store is not None:
             record = session.slide_record
             table = session.store.cells(record.id) if record is not None else None
@@ -225,7 +247,11 @@ class SecondViewActions:
         menus = self._context.window.menus
         second.legend.set_shown(heat=menus.heatmap.isChecked())
         second.legend.set_wanted(menus.legend.isChecked())
-        second.legend.show_map(map_legend(self._context, self.feature, self._layers))
+        density = self._shown_density
+        if density is not None:
+            second.legend.show_map(density_legend(density[0], self._layers))
+        else:
+            second.legend.show_map(map_legend(self._context, self.feature, self._layers))
         second.header.say(second.legend.heading)
 
     def _second(self) -> SecondView | None:

@@ -1,190 +1,171 @@
-"""Which features follow which cell types: a table, and a scatter whose points lead to tiles."""
+"""Which features follow which cell types: in sentences, as a matrix, as a table, and in charts beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-import numpy as np
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QItemSelection,
-    QModelIndex,
-    QPersistentModelIndex,
-    QSortFilterProxyModel,
-    Qt,
-    Signal,
-)
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSplitter,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
-
+from desktop_app.correlation_frame import CorrelationFrame
+from desktop_app.correlation_query import Names
+from desktop_app.correlation_sentences import by_strength, pair_details
+from desktop_app.run_comparison import RunComparison
+from desktop_app.widgets.correlation_charts import CorrelationCharts
+from desktop_app.widgets.correlation_filter import MATRIX, SUMMARY, CorrelationFilter
+from desktop_app.widgets.correlation_header import CorrelationHeader
+from desktop_app.widgets.correlation_matrix import CorrelationMatrix
+from desktop_app.widgets.correlation_summary import CorrelationSummary
+from desktop_app.widgets.correlation_table import CorrelationTable
 from desktop_app.widgets.empty_state import EmptyState
 from desktop_app.widgets.scatter import Scatter
-from desktop_app.widgets.texts import number
-
-if TYPE_CHECKING:
-    from desktop_app.store import CorrelationRow
-
-HEADERS: Final = ("Feature", "Cell type", "r", "95 % interval", "p (family)", "q (BH)", "Tiles")
-_ANY_INDEX = QModelIndex | QPersistentModelIndex
-_SORT_ROLE: Final = Qt.ItemDataRole.UserRole
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    """Numbers stand under each other by their last digit."""
-    side = Qt.AlignmentFlag.AlignLeft if column == 1 else Qt.AlignmentFlag.AlignRight
-    return side | Qt.AlignmentFlag.AlignVCenter
-
-
-class CorrelationModel(QAbstractTableModel):
-    """Rows of one statistic."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[CorrelationRow] = []
-
-    def show(self, rows: Sequence[CorrelationRow]) -> None:
-        """Replace the rows."""
-        self.beginResetModel()
-        self.rows = list(rows)
-        self.endResetModel()
-
-    def rowCount(self, parent: _ANY_INDEX = QModelIndex()) -> int:  # noqa: B008
-        """Return the number of rows."""
-        return 0 if parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: _ANY_INDEX = QModelIndex()) -> int:  # noqa: B008
-        """Return the number of columns."""
-        return 0 if parent.isValid() else len(HEADERS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return a column's title."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(section)
-        return HEADERS[section] if role == Qt.ItemDataRole.DisplayRole else None
-
-    def data(self, index: _ANY_INDEX, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return a cell's text or the number to sort by."""
-        row, column = self.rows[index.row()], index.column()
-        if role == _SORT_ROLE:
-            value = (row.feature, row.cell_type, row.value, row.value, row.p, row.q, row.n_tiles)[column]
-            if value is None:
-                # What is not defined belongs after the strongest and after the smallest p.
-                return -1.0 if column in (2, 3) else 2.0
-            return abs(value) if column in (2, 3) and isinstance(value, float) else value
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
-        if role != Qt.ItemDataRole.DisplayRole:
-            return None
-        interval = (
-            "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:+.2f} to {row.ci_high:+.2f}"
-        )
-        texts = (
-            str(row.feature),
-            row.cell_type,
-            "–" if row.value is None else f"{row.value:+.3f}",
-            interval,
-            number(row.p, 2),
-            number(row.q, 2),
-            f"{row.n_tiles:,}",
-        )
-        return texts[column]
 
 
 class CorrelationsPanel(QWidget):
-    """Shows correlations and asks for the pair of a row and for the tile of a point."""
+    """Shows a run and asks for the pair of a row, for the tile of a point, and for runs.
 
-    run_requested = Signal()
+    `pair_requested` carries feature and name of the type, `tile_requested` a slide's id and its tile;
+    `shown` says that the panel came to the front.
+    """
+
     pair_requested = Signal(int, str)
-    tile_requested = Signal(int)
+    tile_requested = Signal(int, int)
+    slide_requested = Signal(int)
+    shown = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._all: list[CorrelationRow] = []
-        self.model = CorrelationModel()
-        self.sorted = QSortFilterProxyModel()
-        self.sorted.setSourceModel(self.model)
-        self.sorted.setSortRole(_SORT_ROLE)
-        self.view = QTableView()
-        self.view.setAccessibleName("Correlations")
-        self.view.setModel(self.sorted)
-        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.view.verticalHeader().hide()
-        self.view.verticalHeader().setDefaultSectionSize(24)
-        self.view.horizontalHeader().setStretchLastSection(True)
-        self.view.setSortingEnabled(True)
-        self.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
-        for column, width in enumerate((62, 132, 62, 112, 78, 70)):
-            self.view.setColumnWidth(column, width)
-        self.view.selectionModel().selectionChanged.connect(self._selected)
-        self.statistic = QComboBox()
-        self.statistic.setAccessibleName("Statistic")
-        self.statistic.addItem("Pearson", "pearson")
-        self.statistic.addItem("Spearman", "spearman")
-        self.statistic.currentIndexChanged.connect(self._refill)
-        self.run_button = QPushButton("Correlate")
-        self.run_button.clicked.connect(self.run_requested)
-        self.method = QLabel("")
-        self.method.setWordWrap(True)
-        self.scatter = Scatter()
-        self.scatter.tile_requested.connect(self.tile_requested)
+        self.frame: CorrelationFrame | None = None
+        self._names = Names()
+        self.header, self.filter = CorrelationHeader(), CorrelationFilter()
+        self.summary, self.matrix, self.table = CorrelationSummary(), CorrelationMatrix(), CorrelationTable()
+        self.charts = CorrelationCharts()
+        self.details = QLabel("")
+        self.details.setWordWrap(True)
+        self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.views = QStackedWidget()
+        for view in (self.summary, self.matrix, self.table):
+            self.views.addWidget(view)
+            view.pair_requested.connect(self._ask)
+        self.charts.pair_requested.connect(self._ask)
+        self.charts.tile_requested.connect(self.tile_requested)
+        self.charts.slide_requested.connect(self.slide_requested)
+        self.filter.view_chosen.connect(self.views.setCurrentIndex)
+        self.filter.view_chosen.connect(lambda _: self._count())
+        self.filter.query_changed.connect(self._query)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(self.view)
-        self.splitter.addWidget(self.scatter)
+        self.splitter.setChildrenCollapsible(False)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.views, 1)
+        column.addWidget(self.details)
+        self.splitter.addWidget(left)
+        self.splitter.addWidget(self.charts)
         self.splitter.setStretchFactor(0, 5)
-        self.splitter.setStretchFactor(1, 3)
-        self.splitter.setSizes([560, 240])
-        self.pages = EmptyState(
-            self.splitter, "Correlations need cells: Cells > Import cells, then Correlate."
-        )
-        row = QHBoxLayout()
-        row.addWidget(self.statistic)
-        row.addWidget(self.method, 1)
-        row.addWidget(self.run_button)
-        column_box = QVBoxLayout(self)
-        column_box.addLayout(row)
-        column_box.addWidget(self.pages)
+        self.splitter.setStretchFactor(1, 4)
+        self.splitter.setSizes([520, 400])
+        content = QWidget()
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(3)
+        inside.addWidget(self.filter)
+        inside.addWidget(self.splitter, 1)
+        self.pages = EmptyState(content, "Correlations need cells: Cells > Import cells, then Correlate.")
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(6, 4, 6, 4)
+        whole.setSpacing(3)
+        whole.addWidget(self.header)
+        whole.addWidget(self.pages, 1)
 
-    def show_rows(self, rows: Sequence[CorrelationRow], method: str) -> None:
-        """Show the rows of a correlation and how they were computed."""
-        self._all = list(rows)
-        self.method.setText(method)
-        self._refill()
+    @property
+    def scatter(self) -> Scatter:
+        """The chart of tiles."""
+        return self.charts.scatter
+
+    def sizeHint(self) -> QSize:
+        """Return a size at which table and chart can be read."""
+        return QSize(930, 330)
+
+    def show_frame(self, frame: CorrelationFrame, names: Names) -> None:
+        """Show one statistic of a run; `names` are what people called the features."""
+        self.frame, self._names = frame, names
+        self.filter.show_statistics(frame.meta["statistics"], frame.statistic)
+        self.summary.show_frame(frame, names)
+        self.matrix.show_frame(frame, names)
+        self.table.show_frame(frame, names)
+        self.charts.show_frame(frame)
+        self.filter.bar.show_limit(self.matrix.matrix.limit)
+        self.details.setText("")
+        self._query()
         self.pages.show_content()
 
     def say(self, sentence: str) -> None:
-        """Show a sentence in place of the table."""
-        self._all = []
-        self.method.setText("")
-        self._refill()
+        """Show a sentence in place of everything but the runs."""
+        self.frame = None
+        names = Names()
+        self.summary.show_frame(None, names)
+        self.matrix.show_frame(None, names)
+        self.table.show_frame(None, names)
+        self.charts.show_frame(None)
+        self.details.setText("")
         self.pages.say(sentence)
 
-    def show_points(self, x: np.ndarray, y: np.ndarray, tiles: np.ndarray, labels: tuple[str, str]) -> None:
-        """Show the scatter of one pair; see :meth:`Scatter.show_points`."""
-        self.scatter.show_points(x, y, tiles, labels)
+    def show_comparison(self, comparison: RunComparison | None) -> None:
+        """Set another run beside this one, None for none; the table shows both."""
+        self.table.set_comparison(comparison)
+        self._count()
 
-    def _refill(self) -> None:
-        wanted = self.statistic.currentData()
-        self.model.show([row for row in self._all if row.statistic == wanted])
-        self.scatter.clear()
+    def rename_feature(self, feature: int, name: str) -> None:
+        """Call a feature something else, in every view."""
+        if self._names.of(feature) == name:
+            return
+        self._names.by_feature[feature] = name
+        self.summary.names_changed()
+        for view in (self.matrix, self.table):
+            view.viewport().update()
 
-    def _selected(self, chosen: QItemSelection, dropped: QItemSelection) -> None:
-        del dropped
-        indexes = chosen.indexes()
-        if indexes:
-            row = self.model.rows[self.sorted.mapToSource(indexes[0]).row()]
-            self.pair_requested.emit(row.feature, row.cell_type)
+    def show_feature(self, feature: int | None) -> None:
+        """Follow the feature that is chosen elsewhere."""
+        self.summary.show_feature(feature)
+
+    def mark_pair(self, feature: int, column: int) -> None:
+        """Show which pair is chosen, in every view."""
+        if self.frame is None:
+            return
+        self.matrix.mark(feature, column)
+        self.table.mark(feature, column)
+        self.charts.mark(feature, column)
+        self.details.setText(pair_details(self.frame, self.frame.pair(feature, column)))
+
+    def _ask(self, feature: int, column: int) -> None:
+        if self.frame is None:
+            return
+        if column < 0:
+            # A number or a name: the type that the feature follows most.
+            known = by_strength(self.frame, feature)
+            column = known[0][0] if known else 0
+        self.pair_requested.emit(feature, self.frame.type_names[column])
+
+    def _query(self) -> None:
+        self.matrix.set_query(self.filter.query)
+        self.table.set_query(self.filter.query)
+        self._count()
+
+    def _count(self) -> None:
+        if self.filter.view == SUMMARY or self.frame is None:
+            return
+        if self.filter.view == MATRIX:
+            words = f"{self.matrix.matrix.rowCount():,} features"
+        else:
+            words = f"{self.table.pairs.rowCount():,} pairs"
+            comparison = self.table.pairs.comparison
+            if comparison is not None:
+                words += f", {comparison.n_changed:,} changed"
+        self.filter.count.setText(words)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Say that the panel came to the front."""
+        super().showEvent(event)
+        self.shown.emit()

@@ -22,8 +22,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.correlation_offer import CorrelationOffer
+from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
 from desktop_app.store import AnnotationConflict
+from desktop_app.widgets.correlation_options import CorrelationDialog
 from desktop_app.widgets.help_browser import PAGE_PX, HelpBrowser
 from desktop_app.widgets.merge import Choice, MergeDialog
 from sae_backend.shipped import SHIPPED_ENCODER
@@ -51,6 +54,9 @@ class Dialogs(Protocol):
 
     def train_options(self) -> TrainOptions | None:
         """Ask how to train."""
+
+    def correlate_options(self, offer: CorrelationOffer) -> CorrelateOptions | None:
+        """Ask how to correlate, among what is offered."""
 
     def show_page(self, title: str, markdown: str) -> None:
         """Show a help page."""
@@ -123,6 +129,11 @@ class QtDialogs:
     def train_options(self) -> TrainOptions | None:
         """Ask how to train."""
         dialog = TrainDialog(self._parent)
+        return dialog.options() if dialog.exec() else None
+
+    def correlate_options(self, offer: CorrelationOffer) -> CorrelateOptions | None:
+        """Ask how to correlate, among what is offered."""
+        dialog = CorrelationDialog(offer, None, self._parent)
         return dialog.options() if dialog.exec() else None
 
     def show_page(self, title: str, markdown: str) -> None:

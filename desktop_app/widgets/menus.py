@@ -51,6 +51,7 @@ class Menus(QObject):
     search_requested = Signal()
     train_requested = Signal()
     correlate_requested = Signal()
+    correlate_options_requested = Signal()
     guide_requested = Signal(str)
     about_requested = Signal()
     palette_requested = Signal()
@@ -116,6 +117,7 @@ class Menus(QObject):
         self._add(analysis, "Analyse the slide…", self.analyze_requested)
         self._add(analysis, "Train a sparse autoencoder…", self.train_requested)
         self._add(analysis, "Correlate features with cells", self.correlate_requested)
+        self._add(analysis, "Correlate with options…", self.correlate_options_requested)
         self._tools()
         self._help()
 

@@ -10,6 +10,8 @@ import numpy as np
 import tifffile
 from scipy.sparse import csr_array
 
+from desktop_app.correlation_offer import CorrelationOffer
+from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.store import AnalysisRecord, AnnotationConflict, NewAnalysis, Store
 from desktop_app.widgets.merge import Choice
@@ -67,6 +69,7 @@ class FakeDialogs:
     mpp: float | None = None
     analyze: AnalyzeOptions | None = None
     train: TrainOptions | None = None
+    correlate: CorrelateOptions | None = None
     words: str | None = None
     take: tuple[str, ...] | None = None
     asked: list[str] = field(default_factory=list)
@@ -110,6 +113,10 @@ class FakeDialogs:
     def train_options(self) -> TrainOptions | None:
         self.asked.append("train")
         return self.train
+
+    def correlate_options(self, offer: CorrelationOffer) -> CorrelateOptions | None:
+        self.asked.append("correlate")
+        return self.correlate
 
     def show_page(self, title: str, markdown: str) -> None:
         self.asked.append(f"page {title}: {markdown[:20]}")

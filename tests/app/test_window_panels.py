@@ -18,6 +18,7 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.layers import CELLS, HEATMAP, SLIDE, TILE
 from desktop_app.store import NewAnalysis, Store
+from desktop_app.widgets.correlation_filter import TABLE
 from sae_backend.errors import StoreError
 from sae_backend.messages import AnalyzeRequest, Cancelled, Crashed, Failed, Progress, Ready
 from sae_backend.slide import Slide
@@ -253,9 +254,13 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     again = Parts()
     open_start(again.desktop, WindowStart(project=project, feature=2))
     panel = again.window.correlations
-    assert panel.sorted.rowCount() == 2
-    panel.view.selectRow(0)
+    qtbot.waitUntil(lambda: panel.table.pairs.rowCount() == 2)
+    panel.filter.views.setCurrentIndex(TABLE)
+    panel.table.selectRow(0)
     assert again.window.features.selected() == 4
+    qtbot.waitUntil(lambda: panel.scatter.points.x.size > 0)
+    again.window.show_panel("Correlations")
+    QTest.qWait(50)
     point = panel.scatter.position_of(0).toPoint()
     QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
     assert TILE in again.layers
@@ -369,5 +374,7 @@ def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Par
     panel = parts.window.correlations
     panel.pages.show_content()
     QTest.qWait(50)
-    needed = sum(panel.view.columnWidth(column) for column in range(6))
-    assert panel.view.viewport().width() >= needed
+    panel.filter.views.setCurrentIndex(TABLE)
+    QTest.qWait(50)
+    # Feature, type, r, interval and p, beside a chart whose axes can be read.
+    assert panel.table.width() >= 440 and panel.charts.width() >= 340
