@@ -8,6 +8,7 @@ from typing import Any
 
 from desktop_app import arguments, export
 from desktop_app.commands import Answer, worker_of
+from desktop_app.correlation_export import check_name, write_correlations
 from desktop_app.correlation_options import CELLS, TARGETS, CorrelateOptions
 from desktop_app.correlation_words import strongest_text
 from desktop_app.jobs import require_current
@@ -27,7 +28,7 @@ def add_parser(groups: Any) -> None:
         groups, "correlate", correlate, "all features against all cell types"
     )
     arguments.project(command)
-    command.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv or .parquet")
+    command.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv, .parquet, .xlsx or .json")
     command.add_argument(
         "--name", default="", metavar="TEXT", help="what the run is called (default: a number)"
     )
@@ -90,7 +91,8 @@ def _words(text: str) -> tuple[str, ...]:
 def correlate(options: Namespace) -> Answer:
     """Correlate and, where asked, write the table."""
     if options.out is not None:
-        export.check_can_write(options.out)
+        check_name(options.out)
+        export.check_can_write(options.out.with_suffix(".csv"))
     chosen = CorrelateOptions(
         statistics=options.method,
         covariates=options.covariates,
@@ -116,7 +118,7 @@ def correlate(options: Namespace) -> Answer:
             strongest_text(record, store.correlation_arrays(record.id)),
         ]
         if options.out is not None:
-            n_rows = export.correlation_table(store, options.out)
+            n_rows = write_correlations(store, record, options.out)
             parts.append(f"{n_rows:,} rows are in {options.out}.")
         data = {
             "id": record.id,

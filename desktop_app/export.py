@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from desktop_app.correlation_export import FORMULA_STARTS, write_correlations
 from desktop_app.jobs import features_of, require_current
+from desktop_app.provenance import run_of
 from desktop_app.store import CorrelationRow, Store
 from sae_backend.cache import disk_errors
 from sae_backend.errors import UserInputError
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def best_correlates(store: Store, sae_digest: str) -> dict[int, CorrelationRow]:
@@ -89,54 +89,9 @@ def feature_table(store: Store, path: Path) -> int:
     return len(rows)
 
 
-def correlation_rows(store: Store) -> list[dict[str, Any]]:
-    """Long form of the newest correlation of the current SAE, with method, n and digests.
-
-    Raises
-    ------
-    UserInputError
-        When nothing has been correlated.
-    """
-    analysis = require_current(store)
-    record = store.latest_correlation(str(analysis.sae_digest))
-    if record is None:
-        raise UserInputError(
-            "Nothing has been correlated yet.",
-            "Correlate first: in the window's Analysis menu, or with sparsescope correlate.",
-        )
-    rows = []
-    for row in store.correlation_rows(record.id):
-        rows.append(
-            {
-                "feature": row.feature,
-                "cell_type": row.cell_type,
-                "statistic": row.statistic,
-                "value": row.value,
-                "ci_low": row.ci_low,
-                "ci_high": row.ci_high,
-                "p": row.p,
-                "q": row.q,
-                "reason": row.reason,
-                "n_tiles": record.meta["n_tiles"],
-                "n_slides": record.meta["n_slides"],
-                "n_clusters": record.meta["n_clusters"],
-                "unit": record.meta["unit"],
-                "method": record.meta["method"],
-                "encoder": analysis.encoder,
-                "encoder_is_control": analysis.is_control,
-                "sae_sha": record.sae_digest,
-                "embedding_sha": analysis.embedding_digest,
-                "date": record.created_at,
-            }
-        )
-    return rows
-
-
 def correlation_table(store: Store, path: Path) -> int:
-    """Write the newest correlation; returns the number of rows."""
-    rows = correlation_rows(store)
-    write_table(path, rows)
-    return len(rows)
+    """Write the newest run of the correlations; returns the number of rows."""
+    return write_correlations(store, run_of(store), path)
 
 
 def check_table_name(path: Path) -> str:
@@ -204,6 +159,6 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return "'" + value
     return "" if value is None else value

@@ -39,3 +39,27 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """As :func:`whole_file`, for a library that wants the name of a file to write: with the same ending.
+
+    Raises
+    ------
+    UserInputError
+        When `path` is a folder.
+    CacheError
+        When the disk refuses.
+    """
+    if path.is_dir():
+        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)

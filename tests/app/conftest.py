@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import Desktop, build_window
 from desktop_app.store import Store
 from sae_backend.slide import Slide
+from tests.app.chain import Made, make_chain
 from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 
 MPP = 0.5
@@ -69,3 +70,9 @@ def other_parts(qtbot: QtBot) -> Iterator[Parts]:
     built = Parts()
     yield built
     built.let_go()
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A project of the whole chain, made once in each process; tests that change it say so."""
+    return make_chain(tmp_path_factory.mktemp("chain"))

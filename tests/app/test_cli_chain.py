@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from desktop_app.cli import main
 from desktop_app.store import Store
-from tests.app.command_line import Commands, assert_refused, in_child, write_cells, write_field
+from tests.app.chain import N_FEATURES, N_TILES, TILES, Made
+from tests.app.command_line import Commands, assert_refused, in_child, write_field
 from tests.app.inline_backend import InlineBackend
 
-TILES = ("--tile-px", 64, "--device", "cpu")
-N_TILES = (600 // 64) * (800 // 64)
-N_FEATURES = 2 * 192
 
-
-@dataclass(frozen=True)
-class Made:
-    """A slide with a project that has gone through the whole chain."""
-
-    slide: Path
-    project: Path
-    sae: Path
-    cells: Path
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("chain")
-    chain = Made(
-        write_field(folder / "field.tiff"),
-        folder / "project",
-        folder / "sae",
-        write_cells(folder / "cells.csv"),
-    )
-    project = ("--project", chain.project)
-    for words in (
-        ("analyze", chain.slide, *project, *TILES),
-        ("train", *project, "--expansion", 2, "--epochs", 60, "--out", chain.sae, "--device", "cpu"),
-        ("cells", "import", chain.slide, chain.cells, *project),
-        ("correlate", *project, "--bootstraps", 200, "--permutations", 99, "--block-um", 64),
-    ):
-        assert main([str(word) for word in words], InlineBackend) == 0
+@pytest.fixture
+def made(chain: Made) -> Made:
     return chain
 
 
@@ -134,7 +104,7 @@ def test_correlations_are_written_with_method_unit_n_and_digests(
             assert -1 <= row["ci_low"] <= row["ci_high"] <= 1
     assert any(row["value"] is not None and row["ci_low"] is not None for row in rows)
     text = run(*words, "--out", tmp_path / "c.csv")
-    assert "Pearson r over" in text.out and "resampling unit: block of" in text.out
+    assert "Pearson r over" in text.out and "x block of" in text.out and "same tiles" in text.out
     with (tmp_path / "c.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows)
 

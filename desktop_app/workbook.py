@@ -1,0 +1,136 @@
+"""A run of the correlations as a workbook: what a reader wants first, then everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from desktop_app.store import CorrelationRecord
+from sae_backend.errors import UserInputError
+
+_ROWS = 1_048_575
+_CHUNK = 20_000
+
+
+def write_workbook(
+    path: Path,
+    table: pa.Table,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    run: CorrelationRecord,
+    facts: Mapping[str, Any],
+    methods: str,
+) -> None:
+    """Write sheets About, Best, Baselines and Correlations.
+
+    Texts are stored as texts, never as formulas.
+
+    Raises
+    ------
+    UserInputError
+        When there are more pairs than a sheet has rows.
+    """
+    if table.num_rows > _ROWS:
+        raise UserInputError(
+            f"{table.num_rows:,} rows are more than the {_ROWS:,} of a sheet.",
+            "Write .parquet or .csv, or correlate with fewer statistics.",
+        )
+    import xlsxwriter
+
+    options = {
+        "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+        "strings_to_numbers": False, "nan_inf_to_errors": False,
+    }  # fmt: skip
+    with xlsxwriter.Workbook(str(path), options) as book:
+        _about(book, run, facts, methods)
+        _best(book, arrays, run)
+        if len(run.meta.get("baselines", [])) > 1:
+            _baselines(book, arrays, run)
+        sheet = book.add_worksheet("Correlations")
+        sheet.freeze_panes(1, 2)
+        _row(sheet, 0, table.column_names)
+        at = 1
+        for batch in table.to_batches(_CHUNK):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                _row(sheet, at, values)
+                at += 1
+
+
+def _about(book: Any, run: CorrelationRecord, facts: Mapping[str, Any], methods: str) -> None:
+    sheet = book.add_worksheet("About")
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 1, 110)
+    rows: list[tuple[str, Any]] = [
+        (key, facts[key]) for key in (
+            "run", "date", "n_tiles", "n_slides", "n_clusters", "unit", "held_out", "encoder", "encoder_licence",
+            "encoder_digest", "sae_sha", "method",
+        )
+    ]  # fmt: skip
+    rows += [("note", note) for note in run.meta["notes"]]
+    rows += [
+        ("slide", f"{slide['slide']}; cells {slide['cells_sha256'][:16] or 'none'} ({slide['cells_tool']})")
+        for slide in facts["slides"]
+    ]
+    rows += [(f"version of {name}", version) for name, version in facts["versions"].items()]
+    rows.append(("methods", methods.strip()))
+    for at, (key, value) in enumerate(rows):
+        _row(sheet, at, (key, value if isinstance(value, int | float) else str(value)))
+
+
+def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
+    """The ten strongest features of each type, by the half that chooses where there is one."""
+    sheet = book.add_worksheet("Best")
+    sheet.freeze_panes(1, 0)
+    header = ("cell_type", "rank", "feature", "statistic", "value", "ci_low", "ci_high", "p", "q", "choose")
+    _row(sheet, 0, header)
+    statistic = run.meta["statistics"][0]
+    chosen = arrays.get(f"{statistic}/choose", arrays[f"{statistic}/value"])
+    at = 1
+    for c, name in enumerate(run.meta["type_names"]):
+        strength = np.nan_to_num(np.abs(chosen[:, c]), nan=-1.0)
+        for rank, f in enumerate(np.argsort(-strength, kind="stable")[:10]):
+            if strength[f] < 0:
+                break
+            numbers = [arrays[f"{statistic}/{key}"][f, c] for key in ("value", "ci_low", "ci_high", "p", "q")]
+            last = chosen[f, c] if f"{statistic}/choose" in arrays else np.nan
+            _row(sheet, at, (name, rank + 1, int(f), statistic, *map(float, numbers), float(last)))
+            at += 1
+
+
+def _baselines(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
+    sheet = book.add_worksheet("Baselines")
+    sheet.freeze_panes(1, 0)
+    ks = run.meta["probe_k"]
+    _row(
+        sheet,
+        0,
+        ("cell_type", "columns", "best column", "r where chosen", "r", "ci_low", "ci_high",
+         *(f"probe R2, k={k}" for k in ks)),
+    )  # fmt: skip
+    at = 1
+    for c, name in enumerate(run.meta["type_names"]):
+        for key in run.meta["baselines"]:
+            found = {field: arrays[f"baseline/{key}/{field}"] for field in (
+                "column", "choose", "value", "ci_low", "ci_high", "probe_r2"
+            )}  # fmt: skip
+            numbers = [float(found[field][c]) for field in ("choose", "value", "ci_low", "ci_high")]
+            probes = [float(found["probe_r2"][i, c]) for i in range(len(ks))]
+            title = run.meta["baseline_titles"][key]
+            _row(sheet, at, (name, title, int(found["column"][c]), *numbers, *probes))
+            at += 1
+
+
+def _row(sheet: Any, at: int, values: Sequence[Any]) -> None:
+    for place, value in enumerate(values):
+        if value is None or (isinstance(value, float) and not np.isfinite(value)):
+            continue
+        if isinstance(value, bool):
+            sheet.write_boolean(at, place, value)
+        elif isinstance(value, int | float):
+            sheet.write_number(at, place, value)
+        else:
+            sheet.write_string(at, place, str(value)[:32_000])
