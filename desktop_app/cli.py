@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from desktop_app import arguments, cells_command, commands, correlate_command
+from desktop_app import arguments, cells_command, commands, correlate_command, export_command, slides_command
 from sae_backend.client import Backend, WorkerClient
 from sae_backend.errors import CacheError, CancelledError, SparsescopeError, UserInputError
 
@@ -149,6 +149,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     cells_command.add_parser(groups)
     correlate_command.add_parser(groups)
+    export_command.add_parser(groups)
+    slides_command.add_parser(groups)
 
     command = arguments.add(
         groups, "features", commands.features, "the table of features of the current analysis"
