@@ -393,12 +393,7 @@ def test_a_bad_geojson(run: Commands, tmp_path: Path, field: Path, project: Path
     said = run("cells", "import", field, file, "--project", project, "--json")
     assert_refused(said, "cells.geojson")
     assert said.data["error"] == "CellsError"
-    with Store.open(project) as store:
-        assert store.cells(store.slides()[0].id) is None
-    assert_kept(project)
-
-
-@pytest.mark.parametrize("content", ['{"format": 1}', "[" * 100_000, "", "{", '{"a": NaN}'])
+X, "[" * 100_000, "", "{", '{"a": NaN}'])
 def test_a_bad_file_of_annotations(run: Commands, tmp_path: Path, project: Path, content: str) -> None:
     file = tmp_path / "notes.json"
     file.write_text(content, encoding="utf-8")
@@ -488,5 +483,5 @@ def test_training_and_correlation_options_that_make_no_sense(
         (("--block-um", 0), "block"),
     ):
         assert_refused(run("correlate", *project, *words), expected)
-    assert_refused(run("correlate", *project, "--out", tmp_path / "c.xlsx"), ".xlsx")
+    assert_refused(run("correlate", *project, "--out", tmp_path / "c.doc"), ".doc", ".xlsx")
     assert_refused(run("correlate", *project, "--out", tmp_path / "file" / "c.csv"), "c.csv")

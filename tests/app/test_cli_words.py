@@ -30,7 +30,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Commands:
 
 def test_every_promised_command_is_there() -> None:
     promised = {("open",), ("demo",), ("analyze",), ("train",), ("cells", "import"), ("correlate",), ("features",),
-                ("heatmap",), ("doctor",)} | {("annotate", a) for a in ("set", "list", "export", "import")}  # fmt: skip
+                ("heatmap",), ("doctor",), ("cells", "detect"), ("cells", "classes"), ("cells", "list"), ("slides", "import"),
+                ("export", "correlations"), ("export", "anndata"), ("export", "methods"), ("export", "tiles")} | {("annotate", a) for a in ("set", "list", "export", "import")}  # fmt: skip
     assert promised <= set(COMMANDS)
 
 
@@ -41,7 +42,7 @@ def test_help_explains_every_option(words: tuple[str, ...], capsys: pytest.Captu
     assert ended.value.code == 0
     out, err = capsys.readouterr()
     assert out.startswith("usage: sparsescope") and err == ""
-    if words and words not in {("cells",), ("annotate",)}:
+    if words and words not in {("cells",), ("annotate",), ("export",), ("slides",)}:
         assert "--json" in out
         parser = build_parser()
         for word in words:

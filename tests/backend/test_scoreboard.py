@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from sae_backend.demo.vectors import VectorWorldSpec, make_world
+from sae_backend.correlation_result import CorrelationSpec
+from sae_backend.correlation_run import RunInput, run
+from sae_backend.demo.vectors import SlideSpec, VectorWorldSpec, make_world
 from sae_backend.errors import UserInputError
+from sae_backend.halves import Halves
 from sae_backend.studies.null_world import null_rate
 from sae_backend.studies.scoreboard import (
     Representation,
@@ -113,6 +118,29 @@ def test_correlations_agree_with_scipy_and_components_are_those_of_the_choosing_
         spread, np.sort(np.linalg.eigvalsh(np.cov(x[choosing].T.astype(float))))[::-1], rtol=1e-3
     )
     assert abs(parts[~choosing].mean(axis=0)).max() > 1e-3
+
+
+def test_the_scoreboard_is_what_the_correlations_say_of_the_same_halves() -> None:
+    world = make_world(VectorWorldSpec(seed=4, slides=SlideSpec(n_slides=16, tiles=(60, 90))))
+    parts = [replace(slide.part(), vectors=slide.vectors) for slide in world.slides]
+    halves = Halves("slide", 0, {p.slide: "choose" if k < 8 else "report" for k, p in enumerate(parts)})
+    given = RunInput(parts, world.type_names, np.ones(5, bool), halves)
+    spec = CorrelationSpec(n_bootstrap=50, n_permutations=9, statistics=("pearson",))
+    found = run(given, spec, lambda *_: None).arrays
+    number = np.repeat(np.arange(16), [p.n_tiles for p in parts])
+    known = Tiles(
+        number, number < 8, np.concatenate([p.counts for p in parts]).astype(float),
+        world.type_names, ("cell type",) * 5,
+    )  # fmt: skip
+    shown = {
+        "sae": np.concatenate([p.features.toarray() for p in parts]),
+        "raw": np.concatenate([p.vectors for p in parts]),
+    }
+    for name, values in shown.items():
+        for c, row in enumerate(score(known, Representation(name, values, range(values.shape[1])), 50)):
+            assert row.column == str(found[f"baseline/{name}/column"][c])
+            assert row.r == pytest.approx(abs(found[f"baseline/{name}/value"][c]), abs=1e-5)
+            assert row.r_choosing == pytest.approx(abs(found[f"baseline/{name}/choose"][c]), abs=1e-5)
 
 
 def test_margins_are_differences_of_held_out_r() -> None:
