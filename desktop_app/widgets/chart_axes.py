@@ -55,7 +55,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
         return []
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * unit for unit in (1, 2, 5, 10, 20) if power * unit >= raw)
+    step = next(power * unit for unit in (1, 2, 2.5, 5, 10, 20) if power * unit >= raw)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(k * step, 12) for k in range(first, last + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPolygonF
 
 Floats = npt.NDArray[np.float64]
+_STRIDE: Final = 1 << 20
+"""More halves than a screen has px."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ def hexagons(x: Floats, y: Floats, radius: float) -> Hexagons:
         return np.asarray((x - lattice[0] * width) ** 2 + (y - lattice[1] * step) ** 2, np.float64)
 
     nearer = distance(first) <= distance(second)
-    # Halves, so that both lattices are whole numbers.
-    keys = np.stack([np.where(nearer, a, b) * 2 for a, b in zip(first, second, strict=True)], axis=1)
-    middles, counts = np.unique(keys.astype(np.int64), axis=0, return_counts=True)
+    # Halves, so that both lattices are whole numbers; one number for both, which sorts much faster than two.
+    col, row = (np.where(nearer, a, b) * 2 for a, b in zip(first, second, strict=True))
+    keys, counts = np.unique(row.astype(np.int64) * _STRIDE + col.astype(np.int64), return_counts=True)
+    rows = np.floor_divide(keys + _STRIDE // 2, _STRIDE)
+    cols = keys - rows * _STRIDE
     corners = [QPointF(width / 2 * dx, radius * dy) for dx, dy in
                ((0, -1), (1, -0.5), (1, 0.5), (0, 1), (-1, 0.5), (-1, -0.5))]  # fmt: skip
-    return Hexagons(middles[:, 0] * width / 2, middles[:, 1] * step / 2, counts, QPolygonF(corners))
+    return Hexagons(cols * width / 2, rows * step / 2, counts, QPolygonF(corners))

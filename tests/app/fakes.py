@@ -70,6 +70,7 @@ class FakeDialogs:
     analyze: AnalyzeOptions | None = None
     train: TrainOptions | None = None
     correlate: CorrelateOptions | None = None
+    offer: CorrelationOffer | None = None
     words: str | None = None
     take: tuple[str, ...] | None = None
     asked: list[str] = field(default_factory=list)
@@ -116,6 +117,7 @@ class FakeDialogs:
 
     def correlate_options(self, offer: CorrelationOffer) -> CorrelateOptions | None:
         self.asked.append("correlate")
+        self.offer = offer
         return self.correlate
 
     def show_page(self, title: str, markdown: str) -> None:

@@ -43,7 +43,7 @@ def make_project(folder: Path, choice: WorldChoice) -> CorrelationRecord:
     world = make_world(
         VectorWorldSpec(
             width=32,
-            features=FeatureSpec(n_features=choice.n_features),
+            features=FeatureSpec(choice.n_features, rate_high=0.4, rate_low=0.1, patchy_share=0.0),
             slides=SlideSpec(
                 n_slides=choice.n_slides, tiles=(choice.n_tiles, choice.n_tiles), smoothness_tiles=1.0
             ),
