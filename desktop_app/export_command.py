@@ -6,15 +6,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from desktop_app import arguments, export
 from desktop_app.anndata_export import write_anndata
 from desktop_app.commands import Answer
 from desktop_app.correlation_export import write_correlations
 from desktop_app.methods_text import methods_text
-from desktop_app.provenance import run_of
-from desktop_app.store import CorrelationRecord, SlideRecord, Store
+from desktop_app.provenance import best_features, run_of
+from desktop_app.store import SlideRecord, Store
 from desktop_app.tile_export import write_tiles
 from desktop_app.whole_files import written_whole
 from sae_backend.errors import UserInputError
@@ -109,15 +107,6 @@ def features(options: Namespace) -> Answer:
     with Store.open(options.project) as store:
         n_rows = export.feature_table(store, options.out)
     return Answer(f"{n_rows:,} features are in {options.out}.", {"out": options.out, "n_rows": n_rows})
-
-
-def best_features(store: Store, run: CorrelationRecord) -> list[int]:
-    """The strongest feature of each type, by the half that chooses where there is one; no number twice."""
-    statistic = run.meta["statistics"][0]
-    wanted = f"{statistic}/choose" if run.meta.get("held_out") else f"{statistic}/value"
-    values = np.abs(store.correlation_arrays(run.id, [wanted])[wanted])
-    best = [int(np.nanargmax(column)) for column in values.T if np.isfinite(column).any()]
-    return list(dict.fromkeys(best))
 
 
 def _slide(store: Store, path: Path) -> SlideRecord:

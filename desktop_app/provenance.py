@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from desktop_app.store import AnalysisRecord, CorrelationRecord, Store
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import UserInputError
@@ -40,6 +42,15 @@ def analyses_of(store: Store, run: CorrelationRecord) -> list[AnalysisRecord]:
     """Analyses that took part, in the order of the run's slides."""
     known = {analysis.id: analysis for analysis in store.analyses()}
     return [known[number] for number in run.analysis_ids if number in known]
+
+
+def best_features(store: Store, run: CorrelationRecord) -> list[int]:
+    """The strongest feature of each type, by the half that chooses where there is one; no number twice."""
+    statistic = run.meta["statistics"][0]
+    wanted = f"{statistic}/choose" if run.meta.get("held_out") else f"{statistic}/value"
+    values = np.abs(store.correlation_arrays(run.id, [wanted])[wanted])
+    best = [int(np.nanargmax(column)) for column in values.T if np.isfinite(column).any()]
+    return list(dict.fromkeys(best))
 
 
 def provenance(store: Store, run: CorrelationRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from desktop_app import annotation_exchange, export, feature_jsonl
 from desktop_app.controller.atlas import AtlasActions
 from desktop_app.controller.map_words import source_words
+from desktop_app.controller.run_exports import RunExports
 from desktop_app.help_pages import help_page
 from desktop_app.widgets.view_picture import ViewCaption, save_view
 from sae_backend.errors import UserInputError
@@ -40,12 +41,10 @@ class ExportActions:
     def __init__(self, context: Context, reading: ReadingActions, regions: RegionActions) -> None:
         self._context, self._reading, self._regions = context, reading, regions
         self.atlas = AtlasActions(context)
+        self.runs = RunExports(context)
         menus = context.window.menus
         menus.export_features_requested.connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
-        )
-        menus.export_correlations_requested.connect(
-            lambda: self._write("Export correlations", TABLES, "correlations.csv", export.correlation_table)
         )
         menus.export_annotations_requested.connect(
             lambda: self._write("Export annotations", ANNOTATIONS, "annotations.json", _annotations)
