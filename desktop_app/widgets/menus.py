@@ -205,6 +205,8 @@ class Menus(QObject):
             ("Looking at a feature", "features", ""),
             ("Writing about features", "annotating", ""),
             ("Moving about the slide", "viewer", ""),
+            ("Cells", "cells", ""),
+            ("Features and cells", "correlations", ""),
             ("What the numbers mean", "what_numbers_mean", ""),
             ("Scoreboard: is it true?", "scoreboard", ""),
             ("Keys and mouse", "keys", "?"),
