@@ -78,7 +78,7 @@ def correlate_request(store: Store, options: CorrelateOptions | None = None) -> 
         entries.append(
             {
                 "slide": source.slide,
-                "slide_path": record.path,
+                "slide_path": str(record.path),
                 "mpp": record.mpp if record.mpp_source == "user" else None,
                 "feature_dir": str(source.features.folder),
                 "embedding_dir": str(store.cache_dir / source.analysis.embedding_folder),
@@ -192,6 +192,11 @@ def _target_names(
         if source.values is not None:
             kinds |= {name: TILE_VALUES for name in source.values.names if name not in kinds}
     names = tuple(kinds)
+    if not names:
+        raise CellsError(
+            "The project's types of cell are all left out, so there is nothing to correlate with.",
+            "Take some of them in again: in the preview of an import, or with sparsescope cells classes.",
+        )
     return names, tuple(kinds[name] == CELLS for name in names), kinds
 
 

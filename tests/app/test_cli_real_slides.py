@@ -89,6 +89,41 @@ def test_ovarian_nests_correlate_with_intervals_and_every_nucleus_is_counted_onc
     assert {row["cell_type"] for row in rows} == set(imported.data["type_counts"])
     assert {row["unit"] for row in rows} == {said.data["meta"]["unit"]}
     assert "block" in said.data["meta"]["unit"] and said.data["meta"]["notes"]
+    _from_detection_to_paper(run, slide, project, tmp_path)
+
+
+def _from_detection_to_paper(run: Commands, slide: Path, project: tuple[object, ...], folder: Path) -> None:
+    """The rest of the way on the same field: nuclei of our own, measures, covariates, files for others."""
+    found = run("cells", "detect", slide, *project, "--json")
+    assert found.code == 0, found.err
+    assert (
+        run("cells", "classes", *project, "--map", "Neoplastic=Tumour cell", "--ignore", "Nucleus").code == 0
+    )
+    words = ("correlate", *project, "--bootstraps", 50, "--permutations", 49, "--json")
+    refused = run(*words, "--targets", "cells")
+    assert refused.code == 1 and "Traceback" not in refused.err, "all cells of the slide are left out"
+    imports = run("cells", "list", *project, "--json").data["imports"]
+    assert [entry["current"] for entry in imports] == [False, True]
+    assert run("cells", "list", *project, "--use", imports[0]["id"]).code == 0
+    said = run(
+        *words, "--covariates", "cellularity,stain,tissue", "--targets", "cells,hif", "--name", "adjusted"
+    )
+    assert said.code == 0, said.err
+    names = said.data["meta"]["type_names"]
+    assert "Tumour cell" in names and "Neoplastic" not in names
+    assert {"nuclear area (um2), mean", "haematoxylin, mean of tile (OD)"} <= set(names)
+    with Store.open(project[1]) as store:
+        arrays = store.correlation_arrays(said.data["id"])
+    place = names.index("nuclear area (um2), mean")
+    assert np.nanmax(np.abs(arrays["pearson/value"][:, place])) > 0.2
+    assert np.isfinite(arrays["partial/value"][:, names.index("Tumour cell")]).any()
+    for kind, name in (("correlations", "c.xlsx"), ("anndata", "t.h5ad"), ("methods", "m.txt")):
+        written = run("export", kind, *project, "--out", folder / name)
+        assert written.code == 0, written.err
+    text = (folder / "m.txt").read_text(encoding="utf-8")
+    assert "partial correlation given cellularity, stain, tissue" in text and "Tumour cell" in text
+    written = run("export", "tiles", slide, *project, "--out", folder / "t.geojson", "--json")
+    assert written.code == 0 and written.data["n_tiles"] > 100
 
 
 @pytest.fixture(scope="module")
