@@ -34,16 +34,28 @@ class CellLayers(OwnedLayers):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer)
         self._cells_wanted = True
+        self._outlined = False
         self._table: CellTable | None = None
         self._hidden_types: frozenset[str] = frozenset()
         self._step = 1
 
     def _show_points_or_density(self) -> None:
         far = self._um_per_px > FAR_UM_PER_PX
-        for name, wanted in ((CELLS, not far), (DENSITY, far)):
+        for name, wanted in ((CELLS, not far and not self._outlined), (DENSITY, far)):
             layer = self.layer(name)
             if layer is not None and layer.visible != (self._cells_wanted and wanted):
                 layer.visible = self._cells_wanted and wanted
+
+    @property
+    def is_outlined(self) -> bool:
+        """Whether outlines are seen in place of the points."""
+        return self._outlined
+
+    def set_outlined(self, on: bool) -> None:
+        """Say whether outlines are seen in place of the points."""
+        if on != self._outlined:
+            self._outlined = on
+            self._show_points_or_density()
 
     def show_cells(self, table: CellTable) -> int:
         """Draw cells as points, coloured by type; of very many only an even sample.

@@ -1,4 +1,4 @@
-"""Nuclei found by the program itself: what to ask of the worker, and how its answer is kept."""
+"""Nuclei found and typed by the program itself: what to ask of the worker, and how its answer is kept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from desktop_app.cell_words import is_proposed
+from desktop_app.proposed_types import can_be_typed, labels_of, missing_words
 from desktop_app.store import CellImportRecord, Store
+from sae_backend.cell_table import CellImport
 from sae_backend.detected_nuclei import DETECTOR, load_detected
-from sae_backend.messages import DetectRequest
+from sae_backend.errors import UserInputError
+from sae_backend.messages import DetectRequest, TypeNucleiRequest
 from sae_backend.nuclei import DetectSpec
+from sae_backend.nucleus_proposals import read_proposals, write_nuclei
 
 
 def detect_request(store: Store, slide_id: int, spec: DetectSpec) -> DetectRequest:
@@ -43,3 +48,49 @@ def tissue_mm2(record: CellImportRecord) -> float | None:
     """Area of the tissue that detected nuclei were looked for on, None where it is not known."""
     area = record.assumed.get("tissue_um2")
     return float(area) / 1e6 if isinstance(area, int | float) and area > 0 else None
+
+
+def type_request(store: Store, record: CellImportRecord) -> TypeNucleiRequest:
+    """What to ask of the worker to propose types after those that people gave to nuclei of an import.
+
+    Raises
+    ------
+    UserInputError
+        When too few nuclei are typed, or the cells were not found by the detector.
+    """
+    labels = labels_of(store.cell_edits(record.id), record.n_cells)
+    if not can_be_typed(record.tool, record.measure_names):
+        raise UserInputError(
+            "A model learns types only of nuclei that were detected here.",
+            "Cells > Detect nuclei finds them.",
+        )
+    missing = missing_words(labels)
+    if missing:
+        raise UserInputError(missing, "Cells > Type nuclei, then click on nuclei of each type.")
+    folder = store.cache_dir / "typing"
+    table_file, out_file = folder / f"nuclei-{record.id}.npz", folder / f"types-{record.id}.npz"
+    write_nuclei(table_file, store.imported_cells(record.id))
+    return TypeNucleiRequest(str(table_file), str(out_file), tuple(labels), tuple(labels.values()))
+
+
+def record_proposals(store: Store, record: CellImportRecord, result: Mapping[str, Any]) -> CellImportRecord:
+    """Keep proposed types as an import of their own, with all that was changed by hand.
+
+    Raises
+    ------
+    CacheError
+        When the file of the proposals is missing or damaged.
+    """
+    proposals = read_proposals(Path(result["out_file"]))
+    table = proposals.applied(store.imported_cells(record.id))
+    # The note on earlier proposals is no longer true.
+    notes = record.notes[:-1] if is_proposed(record.assumed) else record.notes
+    cells = CellImport(
+        table,
+        record.source_name,
+        record.source_sha256,
+        record.tool,
+        (*notes, str(result["note"])),
+        {**record.assumed, "proposed_types": result["proposed_types"]},
+    )
+    return store.add_cells(record.slide_id, cells, edits_of=record.id)

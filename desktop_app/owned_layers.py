@@ -22,6 +22,7 @@ BACKDROP: Final = "Backdrop"
 
 DENSITY: Final = "Cell density"
 TOGETHER: Final = "Features together"
+OUTLINES: Final = "Cell outlines"
 REGIONS, DRAWING = "Regions", "Region being drawn"
 TILE_GRID: Final = "Tile grid"
 ORDER: Final = (
@@ -35,6 +36,7 @@ ORDER: Final = (
     REGIONS,
     DENSITY,
     CELLS,
+    OUTLINES,
     TILE,
     DRAWING,
 )

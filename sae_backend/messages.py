@@ -162,6 +162,22 @@ class DetectRequest:
 
 
 @dataclass(frozen=True)
+class TypeNucleiRequest:
+    """Train a model on typed nuclei and propose a type for every nucleus of the slide.
+
+    `table_file` (.npz) holds the nuclei as `write_nuclei` writes them; `cells` are the numbers of the typed ones and
+    `types` their types. The proposals are written to `out_file` (.npz) for `read_proposals`; the result has `scores`,
+    a `note` and the `proposed_types` of the import.
+    """
+
+    table_file: str
+    out_file: str
+    cells: tuple[int, ...]
+    types: tuple[str, ...]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class DrawRequest:
     """Draw a generated slide into a folder; `spec` is the dict of a SlideSpec."""
 
@@ -175,6 +191,7 @@ Request = (
     | TrainRequest
     | CorrelateRequest
     | DetectRequest
+    | TypeNucleiRequest
     | DrawRequest
     | TokenMapRequest
     | OcclusionRequest
@@ -260,7 +277,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
         AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest, DrawRequest,
-        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest, DetectRequest,
+        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest, DetectRequest, TypeNucleiRequest,
     )
 }  # fmt: skip
 

@@ -18,14 +18,22 @@ import numpy.typing as npt
 from sae_backend.cell_table import CellImport, CellTable
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.nucleus_measures import FORM_MEASURES, STAIN_MEASURES
+from sae_backend.nucleus_proposals import MIN_LABELS, PROBABILITY, Proposals
 from sae_backend.nucleus_tiles import NEIGHBOURS
 from sae_backend.ranks import midranks
 
-MIN_LABELS: Final = 8
-"""Fewest labelled nuclei of a type."""
-
-PROBABILITY: Final = "probability"
-"""Measure of a proposal: what the model gives the type that it proposes."""
+__all__ = [
+    "MIN_LABELS",
+    "PROBABILITY",
+    "LinearClassifier",
+    "Proposals",
+    "TypeModel",
+    "TypeScore",
+    "TypeScores",
+    "descriptors",
+    "propose_types",
+    "train_types",
+]
 
 _FOLDS: Final = 5
 _INVERSE_PENALTY: Final = 0.1
@@ -73,24 +81,6 @@ class TypeScores:
     baseline_balanced_accuracy: float
     baseline_accuracy: float
     n_folds: int
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """Proposed types of M nuclei: `type_index` uint16 (M,) into the names, `probability` float32 (M,)."""
-
-    type_index: npt.NDArray[np.uint16]
-    probability: npt.NDArray[np.float32]
-    type_names: tuple[str, ...]
-
-    def applied(self, table: CellTable) -> CellTable:
-        """The table with the proposed types, and their probability as one more measure."""
-        return replace(
-            table,
-            type_index=self.type_index,
-            type_names=self.type_names,
-            measures={**table.measures, PROBABILITY: self.probability},
-        )
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class FeatureActions:
     def close(self) -> None:
         """Write which feature was looked at last."""
         self._last.write()
+        self.cells.close()
 
     def load_analysis(self) -> None:
         """Show the current analysis of the open slide, if it has one."""

@@ -26,6 +26,7 @@ from desktop_app.correlation_offer import CorrelationOffer
 from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.jobs import CONTROL_ENCODER, AnalyzeOptions, TrainOptions
 from desktop_app.store import AnnotationConflict
+from desktop_app.widgets.cell_dialogs import CellDialogs, QtCellDialogs
 from desktop_app.widgets.correlation_options import CorrelationDialog
 from desktop_app.widgets.help_browser import PAGE_PX, HelpBrowser
 from desktop_app.widgets.merge import Choice, MergeDialog
@@ -34,7 +35,7 @@ from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
 
 
-class Dialogs(Protocol):
+class Dialogs(CellDialogs, Protocol):
     """What can be asked; None means that the user thought better of it."""
 
     def open_file(self, title: str, kinds: str) -> Path | None:
@@ -74,11 +75,11 @@ class Dialogs(Protocol):
         """Ask which texts to take from a colleague's file."""
 
 
-class QtDialogs:
+class QtDialogs(QtCellDialogs):
     """Asks with windows on top of `parent`."""
 
     def __init__(self, parent: QWidget) -> None:
-        self._parent = parent
+        super().__init__(parent)
         self._pages: list[QDialog] = []
 
     def open_file(self, title: str, kinds: str) -> Path | None:

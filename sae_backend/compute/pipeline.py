@@ -38,10 +38,12 @@ from sae_backend.messages import (
     ThumbnailsRequest,
     TokenMapRequest,
     TrainRequest,
+    TypeNucleiRequest,
 )
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileSpec, resolve_grid
 from sae_backend.tissue import find_tissue
+from sae_backend.type_job import run_typing
 
 _ENCODE_TILES: Final = 2048
 
@@ -82,6 +84,8 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return run_correlation(request, step)
         case DetectRequest():
             return run_detection(request, step)
+        case TypeNucleiRequest():
+            return run_typing(request, step)
 
 
 def draw(request: DrawRequest, watch: Watch) -> dict[str, Any]:

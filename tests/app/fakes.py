@@ -19,6 +19,7 @@ from sae_backend.features import FeatureMatrix, write_features
 from sae_backend.messages import Done, Event, Request, ThumbnailsRequest
 from sae_backend.slide import Slide
 from sae_backend.tiles import TileGrid, TileSpec
+from tests.app.fake_cell_dialogs import FakeCellDialogs
 
 N_FEATURES = 12
 SAE_DIGEST = "5ae" * 8
@@ -60,7 +61,7 @@ class FakeBackend:
 
 
 @dataclass
-class FakeDialogs:
+class FakeDialogs(FakeCellDialogs):
     """Answers with what it was given, and notes what was asked."""
 
     file: Path | None = None
