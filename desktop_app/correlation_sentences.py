@@ -102,6 +102,15 @@ def pair_sentence(frame: CorrelationFrame, pair: Pair) -> str:
     return f"{start}: {numbers}; without an interval and p it cannot be told from chance."
 
 
+def nothing_sentence(frame: CorrelationFrame, feature: int) -> str:
+    """Why a feature has a value with no type at all."""
+    reasons = {frame.reasons[int(code)] for code in frame.reason[feature]} - {""}
+    if reasons == {"constant feature"}:
+        where = "tiles that report" if frame.is_held_out else "tiles that take part"
+        return f"It does not fire in the {where}, so nothing can be said of what it follows."
+    return f"It has a value with no type ({', '.join(sorted(reasons)) or 'not measured'})."
+
+
 def pair_details(frame: CorrelationFrame, pair: Pair) -> str:
     """All numbers of a pair in one line."""
     meta = frame.meta

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from psygnal import Signal
 from PySide6.QtCore import Qt, QTimer
 
-from desktop_app.correlation_frame import CorrelationFrame
+from desktop_app.correlation_frame import STATISTIC_WORDS, CorrelationFrame
 from desktop_app.correlation_query import Names
 from desktop_app.correlation_reading import read_frame
 from desktop_app.correlation_sentences import facts, few_words, is_few
@@ -65,7 +65,7 @@ class CorrelationActions:
         panel.filter.statistic_chosen.connect(self._choose_statistic)
         session.analysis_changed.connect(lambda _: self.refresh())
         session.project_changed.connect(lambda _: self._forget())
-        session.feature_changed.connect(panel.show_feature)
+        session.feature_changed.connect(lambda _feature: self._show_feature())
         session.tile_changed.connect(lambda _tile: self._mark_tile())
         session.annotation_changed.connect(self._renamed)
         panel.shown.connect(self._give_room)
@@ -144,7 +144,9 @@ class CorrelationActions:
         if state != self._kept_of:
             self._kept, self._kept_of = {}, state
         if is_shown:
-            panel.show_feature(self._context.session.feature if self.is_current_sae else None)
+            self._show_feature()
+            if self._pair is not None and not self._kept:
+                self._follow(self._pair)
             return
         if changed:
             panel.say("Reading the run …")
@@ -163,14 +165,13 @@ class CorrelationActions:
 
     def _show_frame(self, found: object) -> None:
         assert isinstance(found, CorrelationFrame)
-        session, panel = self._context.session, self._context.window.correlations
-        store = session.store
+        store, panel = self._context.session.store, self._context.window.correlations
         if store is None or self._run is None or found.record.id != self._run.id:
             return
         self._statistic = found.statistic
         names = {note.feature: note.name for note in store.annotations(found.record.sae_digest) if note.name}
         panel.show_frame(found, Names(names))
-        panel.show_feature(session.feature if self.is_current_sae else None)
+        self._show_feature()
         if self._other is not None:
             self.compare_with(self._other)
         if self._pair is not None and self._pair[0] < found.shape[0] and self._pair[1] < found.shape[1]:
@@ -197,6 +198,13 @@ class CorrelationActions:
         panel = self._context.window.correlations
         frame = panel.frame
         if frame is None or found.record.id == frame.record.id:
+            panel.show_comparison(None)
+            return
+        if found.statistic != frame.statistic:
+            words = STATISTIC_WORDS.get(frame.statistic, frame.statistic)
+            self._context.window.say(
+                f"{found.record.name} was made without {words}, so there is nothing to compare."
+            )
             panel.show_comparison(None)
             return
         panel.show_comparison(self._context.attempt(lambda: compare(frame, found)))
@@ -280,7 +288,14 @@ class CorrelationActions:
         if dock.isVisible() and not dock.isFloating() and dock.height() < wanted:
             whole.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
 
+    def _show_feature(self) -> None:
+        """Say what the current feature follows; numbers of another autoencoder mean other features."""
+        feature = self._context.session.feature if self.is_current_sae else None
+        self._context.window.correlations.show_feature(feature)
+
     def _forget(self) -> None:
+        for read in (self._frames, self._others, self._pairs):
+            read.forget()
         self._run = self._wished = self._other = self._pair = None
         self._kept, self._kept_of, self._statistic = {}, None, _FIRST
 

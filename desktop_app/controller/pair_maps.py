@@ -58,6 +58,7 @@ class PairMapActions:
             window.menus.sight.second_close_requested,
         ):
             taken.connect(lambda *_: self._give_up(SIDE_BY_SIDE))
+        session.project_changed.connect(lambda _: self._read.forget())
         session.feature_changed.connect(lambda _: self.refresh())
         session.analysis_changed.connect(lambda _: self.refresh())
         session.annotation_changed.connect(lambda _: self.refresh())

@@ -33,6 +33,7 @@ _TIPS: Final = (
 )
 _WIDTHS: Final = (62, 96, 58)
 _TYPE_PX: Final = (56, 110)
+_FIRST_ORDER: Final = (BY_GAP, True)
 _NUMBERS: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -46,7 +47,7 @@ class MatrixModel(QAbstractTableModel):
         self._found: Found | None = None
         self._order: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._row_of: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        self._sorted: tuple[int, bool] = (BY_FEATURE, False)
+        self._sorted: tuple[int, bool] = _FIRST_ORDER
         self.limit = 1.0
         self._brushes, self._inks = colours(dark=True)
         self._bold = QFont()
@@ -57,7 +58,7 @@ class MatrixModel(QAbstractTableModel):
         self.beginResetModel()
         self.frame, self.names = frame, names
         if frame is None or self._sorted[0] >= frame.shape[1]:
-            self._sorted = (BY_FEATURE, False)
+            self._sorted = _FIRST_ORDER
         if frame is not None:
             known = np.abs(frame.value[np.isfinite(frame.value)])
             self.limit = round_limit(float(known.max()) if known.size else float("nan"))
@@ -213,7 +214,7 @@ class CorrelationMatrix(QTableView):
         header.setSectionsClickable(True)
         header.setSortIndicatorShown(True)
         header.sectionClicked.connect(self._sort)
-        self._last = (FEATURE, Qt.SortOrder.AscendingOrder)
+        self._last = (GAP, Qt.SortOrder.DescendingOrder)
         header.setSortIndicator(*self._last)
         self.selectionModel().currentChanged.connect(self._chosen)
         self._quiet = False

@@ -170,7 +170,7 @@ class CorrelationDialog(QDialog):
         column.addWidget(scroll, 1)
         column.addWidget(self.refusal)
         column.addWidget(buttons)
-        self.resize(660, 700)
+        self.resize(680, 740)
 
     def _check_choices(self) -> None:
         """Show what hangs on a choice, and refuse what makes no sense."""

@@ -14,6 +14,7 @@ from desktop_app.correlation_sentences import (
     by_strength,
     few_words,
     is_few,
+    nothing_sentence,
     pair_sentence,
     selectivity_sentence,
 )
@@ -94,6 +95,8 @@ class CorrelationSummary(QTextBrowser):
         parts = [f'<p class="head">{escape(self._called(feature))}</p>']
         known = [column for column, _ in by_strength(frame, feature)]
         others = [column for column in range(frame.shape[1]) if column not in known]
+        if not known:
+            return [*parts, f"<p>{escape(nothing_sentence(frame, feature))}</p>"]
         for column in [*known, *others]:
             pair = frame.pair(feature, column)
             parts.append(

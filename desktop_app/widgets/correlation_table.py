@@ -50,7 +50,7 @@ _TIPS: Final = {
     UNITS: "Patients, slides or blocks that were resampled",
     CHANGED: "Another sign, or sure in one run (p below 0.05) and not in the other",
 }
-_WIDTHS: Final = (60, 96, 118, 58, 104, 74, 70, 62, 74, 100, 66, 54, 130, 92, 80, 70)
+_WIDTHS: Final = (60, 96, 118, 58, 104, 76, 72, 66, 86, 118, 66, 58, 130, 104, 84, 76)
 _LEFT: Final = (NAME, TYPE, REASON)
 _CHANGED_INK: Final = QColor("#d98a00")
 

@@ -19,7 +19,7 @@ from desktop_app.widgets.correlation_filter import MATRIX, TABLE
 from desktop_app.widgets.correlation_header import OFF, SIDE_BY_SIDE, TWO_HUES
 from desktop_app.widgets.correlations import CorrelationsPanel
 from sae_backend.cell_table import CellImport
-from sae_backend.messages import CorrelateRequest
+from sae_backend.messages import CorrelateRequest, Submit, to_line
 from tests.app.conftest import Parts
 from tests.app.vector_project import WorldChoice, make_project
 
@@ -128,6 +128,7 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
     panel.header.again_button.click()
     request = parts.backend.requests[1]
     assert isinstance(request, CorrelateRequest)
+    assert to_line(Submit(1, request)), "it can be sent to the worker"
     assert tuple(request.spec["statistics"]) == ("pearson", "spearman") and len(request.parts) == 12
 
 

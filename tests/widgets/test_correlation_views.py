@@ -201,7 +201,7 @@ def test_the_panel_follows_one_pair_in_all_views(qtbot: QtBot) -> None:
     panel.filter.views.setCurrentIndex(MATRIX)
     assert panel.filter.count.text() == "4 features"
     panel.matrix.setCurrentIndex(panel.matrix.matrix.index(1, 0))
-    assert asked == [(1, "lymphocyte")], "a number means the strongest type"
+    assert asked == [(3, "plasma cell")], "a number means the strongest type"
     panel.mark_pair(3, 1)
     assert panel.table.pairs.pair_at(panel.table.currentIndex().row()) == (3, 1)
     assert "Feature 3 and plasma cell: r 0.600" in panel.details.text()
