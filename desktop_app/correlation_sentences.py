@@ -6,7 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from desktop_app.correlation_frame import CHANCE, LIKELY, NO_VALUE, TOLD, CorrelationFrame, Pair
+from desktop_app.correlation_frame import (
+    CHANCE,
+    LIKELY,
+    NO_VALUE,
+    STATISTIC_WORDS,
+    TOLD,
+    CorrelationFrame,
+    Pair,
+)
 
 if TYPE_CHECKING:
     from desktop_app.correlation_frame import Baseline
@@ -116,7 +124,7 @@ def pair_details(frame: CorrelationFrame, pair: Pair) -> str:
     meta = frame.meta
     if pair.verdict == NO_VALUE:
         return f"Feature {pair.feature} and {pair.type_name}: no value, {pair.reason or 'not measured'}."
-    parts = [f"r {signed(pair.value, 3)}"]
+    parts = [f"{STATISTIC_WORDS.get(frame.statistic, frame.statistic)} r {signed(pair.value, 3)}"]
     parts.append(
         f"95 % interval {interval_words(pair.ci_low, pair.ci_high)}" if pair.has_interval else "no interval"
     )

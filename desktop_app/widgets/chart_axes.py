@@ -73,7 +73,7 @@ class Chart(QWidget):
         self._kept: QPixmap | None = None
         self.x_axis: Axis | None = None
         self.y_axis: Axis | None = None
-        self.setMinimumSize(220, 130)
+        self.setMinimumSize(220, 90)
         self.setMouseTracking(True)
 
     def sizeHint(self) -> QSize:

@@ -195,6 +195,7 @@ class CorrelationMatrix(QTableView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMinimumHeight(60)
         self.matrix = MatrixModel()
         self.setAccessibleName("Matrix of correlations")
         self.setModel(self.matrix)

@@ -12,8 +12,6 @@ from desktop_app.correlation_query import Names
 from desktop_app.correlation_sentences import (
     best_sentence,
     by_strength,
-    few_words,
-    is_few,
     nothing_sentence,
     pair_sentence,
     selectivity_sentence,
@@ -28,6 +26,7 @@ class CorrelationSummary(QTextBrowser):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMinimumHeight(60)
         self.setAccessibleName("Correlations in sentences")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
@@ -67,12 +66,8 @@ class CorrelationSummary(QTextBrowser):
         self.document().setDefaultStyleSheet(
             f"a {{ color: {colours.ink}; text-decoration: none; }} a.dim {{ color: {colours.muted}; }} "
             f"p {{ margin: 0 0 5px 0; color: {colours.ink}; }} p.head {{ font-weight: bold; margin-top: 4px; }} "
-            f"p.warn {{ color: {colours.next}; }}"
         )
-        parts = []
-        if is_few(frame.meta):
-            parts.append(f'<p class="warn">{escape(few_words(frame.meta))}</p>')
-        parts += self._of_feature(frame)
+        parts = self._of_feature(frame)
         how = (
             "chosen on one half, reported on the other"
             if frame.is_held_out

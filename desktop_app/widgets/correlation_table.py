@@ -239,6 +239,7 @@ class CorrelationTable(QTableView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMinimumHeight(60)
         self.pairs = TableModel()
         self.setAccessibleName("Correlations")
         self.setModel(self.pairs)
@@ -283,10 +284,12 @@ class CorrelationTable(QTableView):
         frame = self.pairs.frame
         held_out = frame is not None and frame.is_held_out
         named = bool(self.pairs.names.by_feature)
-        self.setColumnHidden(CHOSEN, not held_out)
+        compared = self.pairs.comparison is not None
+        self.setColumnHidden(CHOSEN, compared or not held_out)
         self.setColumnHidden(NAME, not named)
-        # Beside the numbers of another run there is room for little else.
-        self.setColumnHidden(REASON, self.pairs.comparison is not None)
+        # The numbers of another run stand right behind those of this one.
+        for column in (AUROC, SIGN, TILES, UNITS, REASON):
+            self.setColumnHidden(column, compared)
 
     def _chosen(self, index: QModelIndex) -> None:
         if not self._quiet and index.isValid():

@@ -44,6 +44,7 @@ class CorrelationsPanel(QWidget):
         self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.views = QStackedWidget()
+        self.views.setMinimumHeight(70)
         for view in (self.summary, self.matrix, self.table):
             self.views.addWidget(view)
             view.pair_requested.connect(self._ask)

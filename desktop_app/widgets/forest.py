@@ -78,7 +78,7 @@ class Forest(Chart):
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the chart."""
         self.rows = ()
-        self.setMinimumHeight(130)
+        self.setMinimumHeight(90)
         super().say(sentence)
 
     def sizeHint(self) -> QSize:

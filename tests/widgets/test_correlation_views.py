@@ -101,7 +101,7 @@ def test_sentences_lead_to_their_pairs(qtbot: QtBot) -> None:
     view.anchorClicked.emit(QUrl("3/1"))
     assert asked == [(3, 1)]
     view.show_frame(without_p(), NAMES)
-    assert "nothing can be concluded" in view.toPlainText()
+    assert "cannot be told from chance" in view.toPlainText()
 
 
 def test_few_points_are_circles_and_many_hexagons(qtbot: QtBot) -> None:
@@ -204,7 +204,7 @@ def test_the_panel_follows_one_pair_in_all_views(qtbot: QtBot) -> None:
     assert asked == [(3, "plasma cell")], "a number means the strongest type"
     panel.mark_pair(3, 1)
     assert panel.table.pairs.pair_at(panel.table.currentIndex().row()) == (3, 1)
-    assert "Feature 3 and plasma cell: r 0.600" in panel.details.text()
+    assert "Feature 3 and plasma cell: Pearson r 0.600" in panel.details.text()
     panel.filter.views.setCurrentIndex(TABLE)
     panel.filter.words.setText("glands")
     assert panel.filter.count.text() == "3 pairs"
