@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import WindowStart, open_start
 from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.layers import TOGETHER
+from desktop_app.run_state import options_of
 from desktop_app.store import NewCorrelation, Store
 from desktop_app.widgets.correlation_filter import MATRIX, TABLE
 from desktop_app.widgets.correlation_header import OFF, SIDE_BY_SIDE, TWO_HUES
@@ -206,6 +207,7 @@ def test_with_few_patients_the_panel_says_what_cannot_be_concluded(
         store.add_correlation(
             NewCorrelation(run.sae_digest, run.analysis_ids, run.spec, few, arrays, cells=run.cells)
         )
+        assert not options_of(store, run).hold_out and options_of(store, run).targets == ("cells",)
     panel = _open(parts, tmp_path / "few", qtbot)
     assert "nothing can be concluded" in panel.header.note.text()
     assert "only 3 slides: no intervals and no p" in panel.header.facts.text()
