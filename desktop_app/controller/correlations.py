@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, QTimer
 from desktop_app.correlation_frame import STATISTIC_WORDS, CorrelationFrame
 from desktop_app.correlation_query import Names
 from desktop_app.correlation_reading import read_frame
-from desktop_app.correlation_sentences import facts, few_words, is_few
+from desktop_app.correlation_sentences import by_strength, facts, few_words, is_few
 from desktop_app.pair_view import PairView, view_pair
 from desktop_app.run_comparison import compare
 from desktop_app.run_state import OTHER_SAE, cells_state, stale_words
@@ -46,6 +46,7 @@ class CorrelationActions:
         self._other: int | None = None
         self._statistic = _FIRST
         self._pair: tuple[int, int] | None = None
+        self._type = ""
         self._kept: dict[int, SlideTargets] = {}
         self._kept_of: object = None
         panel, session = context.window.correlations, context.session
@@ -68,7 +69,7 @@ class CorrelationActions:
         session.feature_changed.connect(lambda _feature: self._show_feature())
         session.tile_changed.connect(lambda _tile: self._mark_tile())
         session.annotation_changed.connect(self._renamed)
-        panel.shown.connect(self._give_room)
+        panel.shown.connect(self._come_to_front)
         self._has_room = False
 
     @property
@@ -176,6 +177,8 @@ class CorrelationActions:
             self.compare_with(self._other)
         if self._pair is not None and self._pair[0] < found.shape[0] and self._pair[1] < found.shape[1]:
             self._follow(self._pair)
+        else:
+            self._show_feature()
 
     def _choose_statistic(self, statistic: str) -> None:
         self._statistic = statistic
@@ -222,7 +225,7 @@ class CorrelationActions:
         frame = self._context.window.correlations.frame
         if frame is None or cell_type not in frame.type_names or not 0 <= feature < frame.shape[0]:
             return
-        self._pair = (feature, frame.type_names.index(cell_type))
+        self._pair, self._type = (feature, frame.type_names.index(cell_type)), cell_type
         if self.is_current_sae:
             # A number means the same feature within one autoencoder only.
             self._context.session.set_feature(feature)
@@ -275,8 +278,9 @@ class CorrelationActions:
         if run is not None and run.sae_digest == note.sae_digest:
             panel.rename_feature(note.feature, note.name)
 
-    def _give_room(self) -> None:
-        """Make the panel high enough to read once; whoever makes it lower wants it so."""
+    def _come_to_front(self) -> None:
+        """Go with the feature, and make the panel high enough once; whoever makes it lower wants it so."""
+        self._show_feature()
         if not self._has_room:
             self._has_room = True
             QTimer.singleShot(0, self._grow)
@@ -290,14 +294,30 @@ class CorrelationActions:
 
     def _show_feature(self) -> None:
         """Say what the current feature follows; numbers of another autoencoder mean other features."""
+        panel = self._context.window.correlations
         feature = self._context.session.feature if self.is_current_sae else None
-        self._context.window.correlations.show_feature(feature)
+        panel.show_feature(feature)
+        if panel.isVisible():
+            self._pair_of(feature)
+
+    def _pair_of(self, feature: int | None) -> None:
+        """Go with the feature: to the type that was chosen, or to the one that it follows most."""
+        frame = self._context.window.correlations.frame
+        if frame is None or feature is None or feature >= frame.shape[0]:
+            return
+        known = by_strength(frame, feature)
+        if not known or (self._pair is not None and self._pair[0] == feature):
+            return
+        kept = self._type in frame.type_names
+        column = frame.type_names.index(self._type) if kept else known[0][0]
+        self._pair = (feature, column)
+        self._follow(self._pair)
 
     def _forget(self) -> None:
         for read in (self._frames, self._others, self._pairs):
             read.forget()
         self._run = self._wished = self._other = self._pair = None
-        self._kept, self._kept_of, self._statistic = {}, None, _FIRST
+        self._kept, self._kept_of, self._statistic, self._type = {}, None, _FIRST, ""
 
 
 def _entry(run: CorrelationRecord, sae_digest: str) -> RunEntry:

@@ -87,8 +87,9 @@ def test_a_run_says_what_it_stands_on_and_is_renamed(parts: Parts, world: Path, 
     header.rename_action.trigger()
     assert header.runs.currentText().startswith("All types, ")
     assert f"Follows {PLASMA}" in panel.summary.toPlainText()
+    assert f"Feature {PLASMA_FEATURE} and {PLASMA}" in panel.details.text(), "what it follows most"
     parts.controller.select_feature(2)
-    assert "Follows cancer" in panel.summary.toPlainText()
+    assert "Follows cancer" in panel.summary.toPlainText() and "Feature 2 and cancer" in panel.details.text()
 
 
 def test_runs_are_chosen_and_compared(parts: Parts, world: Path, qtbot: QtBot) -> None:
@@ -173,13 +174,12 @@ def test_a_pair_shows_tiles_of_all_slides_and_leads_to_them(parts: Parts, world:
 
 def test_feature_and_cells_in_two_hues_and_side_by_side(parts: Parts, world: Path, qtbot: QtBot) -> None:
     panel = _open(parts, world, qtbot)
-    panel.header.map_actions[TWO_HUES].trigger()
-    assert "Choose a feature and a type" in parts.window.notice.text
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
     panel.header.map_actions[TWO_HUES].trigger()
     qtbot.waitUntil(lambda: TOGETHER in parts.layers)
     assert f"Cells: {PLASMA}" in parts.window.legend.text and "cells per tile" in parts.window.legend.text
     parts.controller.select_feature(2)
+    assert f"Feature 2 and {PLASMA}" in panel.details.text(), "the type that was chosen stays"
     assert "Feature 2" in parts.window.legend.text
     panel.header.map_actions[SIDE_BY_SIDE].trigger()
     views = parts.window.views
