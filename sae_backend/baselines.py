@@ -9,20 +9,19 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.blocks import MIN_CLUSTERS
+from sae_backend.correlation_result import LEVEL, PERCENTILE, STUDENTISED, CorrelationSpec
 from sae_backend.moments import Targets, dense_moments
 from sae_backend.representations import Representation
 from sae_backend.resampling import bootstrap_weights, intervals
 from sae_backend.reweighted import PlainCorrelation
 from sae_backend.slide_parts import AssembledTiles
+from sae_backend.sparse_probes import KS, sparse_probe
+from sae_backend.studentised import studentised_intervals
 
 Floats = npt.NDArray[np.float64]
 
-KS: Final = (1, 3, 5, 10)
-"""Numbers of columns of the sparse probes."""
-
-_WIDTH: Final = 64
-_LEVEL: Final = 0.95
+_BLOCK_VALUES: Final = 6_000_000
+"""Values of the columns that are looked at together (48 MB)."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,23 @@ class Best:
         return {f"baseline/{name}/{key}": value for key, value in vars(self).items()}
 
 
+def n_steps(representation: Representation, n_types: int) -> int:
+    """Steps that :func:`best_columns` takes: one a column, and one a type."""
+    return representation.width + n_types
+
+
 def best_columns(
     representation: Representation,
     choosing: AssembledTiles,
     reporting: AssembledTiles,
-    draws: tuple[int, int],
-    step: Callable[[], None],
+    spec: CorrelationSpec,
+    step: Callable[[int], None],
     chosen_r: Floats | None = None,
 ) -> Best:
     """Find the best column for each type and probe the best few.
+
+    Every representation is treated as the features are: a column must differ from zero in
+    `spec.min_active` tiles, and draws and kind of the interval are those of the features.
 
     Parameters
     ----------
@@ -63,39 +70,31 @@ def best_columns(
         Where the columns come from.
     choosing, reporting
         Tiles of both halves, the same where nothing is held out.
-    draws
-        Number of bootstrap draws, and seed.
+    spec
+        How to draw, and the least number of active tiles.
     step
-        Called between pieces of work; may raise to end it.
+        Called between pieces of work with the steps done in all, of :func:`n_steps`; may raise to end it.
     chosen_r
         r of every column on the choosing tiles (W, C), NaN for columns not to be chosen; None to
         have it computed.
     """
     if chosen_r is None:
-        chosen_r = _all_r(representation, choosing, step)
+        chosen_r = _all_r(representation, choosing, spec.min_active, step)
+    width = representation.width
+    step(width)
     strength = np.nan_to_num(np.abs(chosen_r), nan=-1.0)
     n_types = chosen_r.shape[1]
     top = strength.argmax(axis=0) if len(strength) else np.zeros(n_types, np.int64)
     fine = np.array([len(strength) > 0 and strength[j, c] >= 0 for c, j in enumerate(top)], bool)
-    clusters = reporting.clusters
-    weights = bootstrap_weights(clusters, draws[0], np.random.default_rng([draws[1], 0xBA5E]))
-    columns = representation.columns(reporting, top)
-    targets = Targets(_centred(reporting.counts), clusters.sizes)
+    weights = _weights(reporting, spec)
     value, low, high = np.full((3, n_types), np.nan)
-    for c in np.flatnonzero(fine).tolist():
-        one = dense_moments(columns[:, c : c + 1], targets).of_types(c, c + 1)
-        if one.xx.sum() <= 0 or one.yy.sum() <= 0:
-            continue
-        statistic = PlainCorrelation(one)
-        value[c] = statistic.values(np.ones((1, clusters.n_clusters)), 0, 1)[0, 0, 0]
-        if clusters.n_clusters >= MIN_CLUSTERS:
-            both = weights, 1.0 - np.eye(clusters.n_clusters)
-            ends = intervals(statistic, np.array([[value[c]]]), both, _LEVEL)
-            low[c], high[c] = ends.low[0, 0], ends.high[0, 0]
     probes = np.full((3, len(KS), n_types), np.nan)
-    for c in np.flatnonzero(fine).tolist():
-        step()
-        probes[:, :, c] = _probe(representation, (choosing, reporting), strength[:, c], c, weights)
+    for done, c in enumerate(np.flatnonzero(fine).tolist()):
+        step(width + done)
+        if not reporting.n_rows or np.ptp(reporting.counts[:, c]) == 0:
+            continue
+        value[c], low[c], high[c] = _reported(representation, reporting, (int(top[c]), c), spec, weights)
+        probes[:, :, c] = sparse_probe(representation, (choosing, reporting), strength[:, c], c, weights)
     return Best(
         column=np.where(fine, top, -1),
         choose=np.array([chosen_r[j, c] if fine[c] else np.nan for c, j in enumerate(top)]),
@@ -108,71 +107,61 @@ def best_columns(
     )
 
 
-def _all_r(representation: Representation, tiles: AssembledTiles, step: Callable[[], None]) -> Floats:
+def _weights(tiles: AssembledTiles, spec: CorrelationSpec) -> Floats:
+    """The draws that the features are judged by."""
+    seed = np.random.SeedSequence(spec.seed).spawn(1)[0]
+    return bootstrap_weights(tiles.clusters, spec.n_bootstrap, np.random.default_rng(seed))
+
+
+def _reported(
+    representation: Representation,
+    tiles: AssembledTiles,
+    pair: tuple[int, int],
+    spec: CorrelationSpec,
+    weights: Floats,
+) -> tuple[float, float, float]:
+    """R of one column with one type, and its interval."""
+    column, c = pair
+    values = representation.columns(tiles, np.array([column]))
+    if np.ptp(values) == 0:
+        return np.nan, np.nan, np.nan
+    clusters = tiles.clusters
+    one = dense_moments(values, Targets(_centred(tiles.counts[:, c : c + 1]), clusters.sizes))
+    statistic = PlainCorrelation(one)
+    every = np.ones((1, clusters.n_clusters))
+    value = np.clip(statistic.values(every, 0, 1)[:, :, 0], -1, 1)
+    if not clusters.can_judge or np.isnan(value[0, 0]):
+        return float(value[0, 0]), np.nan, np.nan
+    if spec.interval == STUDENTISED:
+        low, high = studentised_intervals(one, weights, LEVEL)
+    else:
+        ends = intervals(statistic, value, (weights, 1.0 - np.eye(clusters.n_clusters)), LEVEL)
+        low, high = (ends.low, ends.high) if spec.interval == PERCENTILE else (ends.bca_low, ends.bca_high)
+    return float(value[0, 0]), float(low[0, 0]), float(high[0, 0])
+
+
+def _all_r(
+    representation: Representation, tiles: AssembledTiles, min_active: int, step: Callable[[int], None]
+) -> Floats:
     """Pearson's r of every column with every type (W, C)."""
     y = _centred(tiles.counts)
     y_norm = np.sqrt((y**2).sum(axis=0))
-    y_scale = np.where(y_norm > 0, 1 / np.where(y_norm > 0, y_norm, 1), np.nan)
+    flat = (tiles.counts == tiles.counts[:1]).all(axis=0)
+    y_scale = np.where(flat, np.nan, 1 / np.where(y_norm > 0, y_norm, np.inf))
     found = []
-    for a in range(0, representation.width, _WIDTH):
-        step()
-        some = np.arange(a, min(a + _WIDTH, representation.width))
-        x = representation.columns(tiles, some).astype(np.float64)
+    width = max(1, min(256, _BLOCK_VALUES // max(1, tiles.n_rows)))
+    for a in range(0, representation.width, width):
+        step(a)
+        some = np.arange(a, min(a + width, representation.width))
+        raw = representation.columns(tiles, some)
+        active = ((raw != 0).sum(axis=0) >= min_active) & (np.ptp(raw, axis=0) > 0)
+        x = raw.astype(np.float64)
         x -= x.mean(axis=0)
         norm = np.sqrt(np.einsum("ij,ij->j", x, x))
-        active = norm > 1e-9
-        scale = np.where(active, 1 / np.where(active, norm, 1), np.nan)
+        scale = np.where(active & (norm > 0), 1 / np.where(norm > 0, norm, 1), np.nan)
         found.append((x.T @ y) * scale[:, None] * y_scale)
     return np.concatenate(found) if found else np.zeros((0, y.shape[1]))
 
 
-def _probe(
-    representation: Representation,
-    halves: tuple[AssembledTiles, AssembledTiles],
-    strength: Floats,
-    c: int,
-    weights: Floats,
-) -> Floats:
-    """R2 (3, k) of linear probes for type c: value, low and high."""
-    choosing, reporting = halves
-    order = np.argsort(-strength, kind="stable")[: max(KS)]
-    order = order[strength[order] > 0]
-    found = np.full((3, len(KS)), np.nan)
-    if not order.size or np.ptp(reporting.counts[:, c]) == 0:
-        return found
-    learn = representation.columns(choosing, order).astype(np.float64)
-    test = representation.columns(reporting, order).astype(np.float64)
-    mean, spread = learn.mean(axis=0), learn.std(axis=0)
-    learn, test = (
-        (learn - mean) / np.where(spread > 0, spread, 1),
-        (test - mean) / np.where(spread > 0, spread, 1),
-    )
-    y_learn, y_test = choosing.counts[:, c], reporting.counts[:, c]
-    for i, k in enumerate(KS):
-        fitted, *_ = np.linalg.lstsq(learn[:, :k], y_learn - y_learn.mean(), rcond=None)
-        missed = (y_test - y_learn.mean() - test[:, :k] @ fitted) ** 2
-        found[:, i] = _r2(missed, y_test, reporting, weights)
-    return found
-
-
-def _r2(missed: Floats, y: Floats, tiles: AssembledTiles, weights: Floats) -> tuple[float, float, float]:
-    """R2 with its interval over units drawn again."""
-    sizes = tiles.clusters.sizes
-    starts = np.cumsum(sizes) - sizes
-    centred = y - y.mean()
-    sums = [np.add.reduceat(part, starts) for part in (missed, centred, centred**2)]
-    value = 1 - sums[0].sum() / sums[2].sum()
-    if sizes.size < MIN_CLUSTERS:
-        return float(value), np.nan, np.nan
-    error, first, second = (weights @ part for part in sums)
-    total = second - first**2 / (weights @ sizes)
-    drawn = 1 - error / np.where(total > 1e-9 * sums[2].sum(), total, np.nan)
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size < 0.9 * len(weights):
-        return float(value), np.nan, np.nan
-    low, high = np.quantile(drawn, [0.5 - _LEVEL / 2, 0.5 + _LEVEL / 2])
-    return float(value), float(low), float(high)
-
-
 def _centred(counts: Floats) -> Floats:
-    return np.asarray(counts - counts.mean(axis=0), np.float64)
+    return np.asarray(counts - counts.mean(axis=0), np.float64) if len(counts) else counts

@@ -6,7 +6,6 @@ two slides of one patient share what is the patient's own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +19,12 @@ Ints = npt.NDArray[np.int64]
 
 MIN_CLUSTERS: Final = 5
 """With fewer units there is neither an interval nor a p."""
+
+MAX_SHARE: Final = 0.8
+"""Where one unit holds more of the tiles there is neither an interval nor a p: all rests on one unit.
+
+With 97 % in one of 10 slides, exchanging slides claimed 18 % at a level of 5 %; with up to 70 % it held.
+"""
 
 KINDS: Final = ("auto", "patient", "slide", "block")
 
@@ -83,9 +88,14 @@ class Clusters:
         return int(np.unique(self.segment_slide).size)
 
     @property
-    def log_arrangements(self) -> float:
-        """Natural logarithm of the number of different orders of the units."""
-        return sum(math.lgamma(int(count) + 1) for count in np.bincount(self.stratum) if count)
+    def largest_share(self) -> float:
+        """Share of the tiles that the largest unit holds."""
+        return float(self.sizes.max(initial=0) / max(self.sizes.sum(), 1))
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether there are enough units for an interval and p, and none holds nearly all tiles."""
+        return self.n_clusters >= MIN_CLUSTERS and self.largest_share <= MAX_SHARE
 
 
 def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "auto") -> Clusters:
@@ -99,7 +109,7 @@ def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "au
         Edge of a block in um.
     kind
         `patient`, `slide` or `block`; `auto` takes patients where any is known, else slides, and
-        blocks where these are fewer than 5. Blocks are made smaller in whole tiles until there are
+        blocks where these are fewer than 5 or one holds nearly all tiles. Blocks are made smaller in whole tiles until there are
         8 of them, if the tiles allow it.
 
     Raises
@@ -119,9 +129,12 @@ def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "au
     name = "patient" if known and kind != "slide" else "slide"
     n_filled = len({int(unit_of_slide[i]) for i, slide in enumerate(slides) if slide.rows.size})
     slide_of_tile = np.repeat(np.arange(len(slides)), [slide.rows.size for slide in slides])
-    if kind == "block" or (kind == "auto" and n_filled < MIN_CLUSTERS):
+    share = _largest_share(slides, unit_of_slide)
+    if kind == "block" or (kind == "auto" and (n_filled < MIN_CLUSTERS or share > MAX_SHARE)):
         words = f"{n_filled} {name}{'s' * (n_filled != 1)}"
         few = f"Only {words}: blocks" if n_filled < MIN_CLUSTERS else f"Blocks, although there are {words},"
+        if kind == "auto" and n_filled >= MIN_CLUSTERS:
+            few = f"One of the {words} holds {share:.0%} of the tiles: blocks"
         return _block_clusters(slides, slide_of_tile, block_um, few)
     unit_of_tile = unit_of_slide[slide_of_tile]
     notes = []
@@ -133,6 +146,12 @@ def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "au
             "Slides are the unit although patients are known: slides of one patient are not independent."
         )
     return _sorted(unit_of_tile, slide_of_tile, name, name, notes, one_stratum=True)
+
+
+def _largest_share(slides: Sequence[TilePlaces], unit_of_slide: Ints) -> float:
+    """Share of all tiles that the largest unit holds."""
+    sizes = np.bincount(unit_of_slide, [slide.rows.size for slide in slides])
+    return float(sizes.max(initial=0) / max(sizes.sum(), 1))
 
 
 def _patients(slides: Sequence[TilePlaces]) -> Ints:

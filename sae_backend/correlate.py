@@ -6,29 +6,17 @@ blocks of tiles and shifted maps where these are few.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.blocks import MIN_CLUSTERS, Clusters
-from sae_backend.correlation_result import (
-    BCA,
-    PARTIAL,
-    PEARSON,
-    PERCENTILE,
-    SPEARMAN,
-    STATISTICS,
-    STUDENTISED,
-    CorrelationResult,
-    CorrelationSpec,
-    PairStatistics,
-)
+from sae_backend.correlation_notes import cautions, method_text
+from sae_backend.correlation_result import STATISTICS, CorrelationResult, CorrelationSpec, PairStatistics
 from sae_backend.correlation_views import TargetGroup
+from sae_backend.covariates import CELLULARITY
 from sae_backend.null import family_p, pooled_p
-from sae_backend.rearrangements import MIN_OVERLAP, Exchange
 from sae_backend.slide_parts import SlidePart, assemble
 from sae_backend.span_work import Progress, SpanWork
 
@@ -73,7 +61,8 @@ def correlate(
     """
     counted = np.ones(len(type_names), np.bool_) if is_count is None else is_count
     groups = _groups(parts, len(type_names), spec, counted, judge=not values_only)
-    first = max(groups, key=lambda group: group.tiles.n_rows)
+    groups.sort(key=lambda group: -group.tiles.n_rows)
+    first = groups[0]
     n_features = first.tiles.columns.n_features
     work = SpanWork(sum(group.n_steps for group in groups), progress)
     pairs = {name: PairStatistics.empty(n_features, len(type_names)) for name in spec.statistics}
@@ -84,7 +73,9 @@ def correlate(
         _set_p(name, found, groups)
     work.finish()
     clusters = first.tiles.clusters
-    notes = [*first.tiles.notes, *clusters.notes, *first.notes, *_cautions(first, spec, pairs)]
+    notes = [*first.tiles.notes, *clusters.notes]
+    notes += [note for group in groups for note in group.notes]
+    notes += cautions(groups, spec, pairs, type_names)
     if len(groups) > 1:
         notes.append(
             "Numbers that are missing in some tiles are correlated over the tiles that have them; n is the largest."
@@ -98,8 +89,10 @@ def correlate(
         n_clusters=clusters.n_clusters,
         unit=clusters.unit,
         kind=clusters.kind,
-        method=_method(first, spec, pairs),
+        method=method_text(first, spec, pairs),
         notes=tuple(dict.fromkeys(notes)),
+        n_arrangements={name: arrangement.n for name, arrangement in first.arrangements.items()},
+        judged=first.judged,
     )
 
 
@@ -112,6 +105,14 @@ def _groups(
     judge: bool,
 ) -> list[TargetGroup]:
     groups = []
+    if CELLULARITY in spec.covariates:
+        # A group may hold no count at all, and yet its tiles have cells.
+        parts = [
+            replace(
+                part, measures={**part.measures, CELLULARITY: np.asarray(part.counts)[:, counted].sum(axis=1)}
+            )
+            for part in parts
+        ]
     for chosen, some in group_types(parts, n_types, counted):
         tiles = assemble(some, chosen.size, spec.block_um, spec.cluster)
         groups.append(TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge))
@@ -161,83 +162,3 @@ def _set_p(name: str, pairs: PairStatistics, groups: Sequence[TargetGroup]) -> N
     if defined.any():
         chance = pooled_p(np.abs(pairs.value[defined]), np.sum([null.histogram for _, null in nulls], axis=0))
         pairs.q_bh[defined] = stats.false_discovery_control(chance)
-
-
-def _cautions(group: TargetGroup, spec: CorrelationSpec, pairs: dict[str, PairStatistics]) -> Iterator[str]:
-    clusters = group.tiles.clusters
-    first = next(iter(pairs.values()))
-    defined = first.reason == 0
-    if not defined.any():
-        yield "No pair could be correlated; see the reasons."
-        return
-    if clusters.n_clusters < MIN_CLUSTERS:
-        yield (
-            f"With {clusters.n_clusters} units neither an interval nor a p can be given (at least {MIN_CLUSTERS} "
-            "are needed): the values describe these tiles, and whether they hold elsewhere cannot be concluded."
-        )
-        return
-    if group.arrangement is None:
-        yield (
-            f"The map of the cells can be shifted in only {group.n_possible} ways that leave enough tiles a "
-            "partner, so no p is given."
-        )
-    elif isinstance(group.arrangement, Exchange):
-        if clusters.log_arrangements < math.log(spec.n_permutations + 1):
-            n_orders = round(math.exp(clusters.log_arrangements))
-            yield (
-                f"The units can be arranged in only {n_orders:,} ways, so p cannot truly fall below {1 / n_orders:.2g}."
-            )
-    elif group.arrangement.n < spec.n_permutations:
-        yield (
-            f"The map of the cells can be shifted in only {group.arrangement.n} ways, so p cannot fall "
-            f"below {1 / (group.arrangement.n + 1):.2g}."
-        )
-    n_open = int((defined & np.isnan(first.ci_low)).sum())
-    if n_open:
-        yield (
-            f"{n_open:,} pairs have no interval: their feature or type is in so few units that more than a tenth "
-            "of the draws miss it."
-        )
-
-
-_WORDS = {
-    "pearson": "Pearson",
-    "spearman": "Spearman (mid-ranks over all tiles)",
-    "log_pearson": "Pearson with log(1 + count)",
-    "within": "Pearson pooled within slides",
-    "partial": "partial Pearson",
-}
-
-
-_KINDS = {STUDENTISED: "studentised (bootstrap-t on Fisher's z)", BCA: "BCa", PERCENTILE: "percentile"}
-
-
-def _method(group: TargetGroup, spec: CorrelationSpec, pairs: dict[str, PairStatistics]) -> str:
-    clusters = group.tiles.clusters
-    names = [name for name in (PEARSON, SPEARMAN, *STATISTICS) if name in pairs]
-    parts = [", ".join(_WORDS[name] for name in dict.fromkeys(names))]
-    if PARTIAL in pairs:
-        parts.append(f"partial given {', '.join(group.control_names)}")
-    if clusters.n_clusters < MIN_CLUSTERS:
-        return "; ".join(parts)
-    within = "" if clusters.kind != "block" else " within each slide"
-    kind = _KINDS[spec.interval]
-    parts.append(
-        f"95 % {kind} bootstrap over {clusters.n_clusters} units ({clusters.unit}){within}, "
-        f"{spec.n_bootstrap} draws, ranks held fixed"
-    )
-    if group.arrangement is not None:
-        n_pairs = int((next(iter(pairs.values())).reason == 0).sum())
-        how = _arranged(group, clusters)
-        parts += [
-            f"p: largest |r| of {n_pairs} pairs in {group.arrangement.n} {how}",
-            f"q: Benjamini-Hochberg over {n_pairs} pairs, the p of each being the share of all pairs in all of these "
-            "that reach its |r|",
-        ]
-    return "; ".join([*parts, f"seed {spec.seed}"])
-
-
-def _arranged(group: TargetGroup, clusters: Clusters) -> str:
-    if isinstance(group.arrangement, Exchange):
-        return f"exchanges of the counts of whole units ({clusters.unit})"
-    return f"shifts of each slide's map of the counts, at least {MIN_OVERLAP:.0%} of the tiles overlapping"

@@ -27,10 +27,22 @@ REASONS: Final = (
     "not a count",
     "only one slide",
     "explained by the covariates",
+    "constant within every slide",
+    "no tile has a value",
 )
 """Why a pair has no value, by code; 0 is that it has one."""
 
-OK, CONSTANT_FEATURE, CONSTANT_TYPE, TOO_FEW_ACTIVE, NOT_A_COUNT, ONE_SLIDE, EXPLAINED = range(len(REASONS))
+(
+    OK,
+    CONSTANT_FEATURE,
+    CONSTANT_TYPE,
+    TOO_FEW_ACTIVE,
+    NOT_A_COUNT,
+    ONE_SLIDE,
+    EXPLAINED,
+    FLAT_WITHIN,
+    NO_TILES,
+) = range(len(REASONS))
 
 STUDENTISED, BCA, PERCENTILE = "studentised", "bca", "percentile"
 INTERVALS: Final = (STUDENTISED, BCA, PERCENTILE)
@@ -187,7 +199,8 @@ class CorrelationResult:
     `statistics` holds one `PairStatistics` each; `auroc` (F, C) is how well a feature tells tiles
     with a type (for other numbers: above the median) from those without, NaN where not defined;
     `unit` names what was resampled, `n_clusters` how many of it there were; `notes` say what to be
-    careful of.
+    careful of; `n_arrangements` is how often each statistic that has a p was arranged anew; with `judged` off there is neither an
+    interval nor a p.
     """
 
     type_names: tuple[str, ...]
@@ -200,6 +213,8 @@ class CorrelationResult:
     kind: str
     method: str
     notes: tuple[str, ...]
+    n_arrangements: Mapping[str, int]
+    judged: bool
 
     @property
     def pearson(self) -> PairStatistics:

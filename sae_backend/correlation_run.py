@@ -13,23 +13,28 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.baselines import KS, Best, best_columns
+from sae_backend.baselines import Best, best_columns, n_steps
 from sae_backend.correlate import correlate, group_types
 from sae_backend.correlation_result import REASONS, CorrelationResult, CorrelationSpec
+from sae_backend.errors import UserInputError
 from sae_backend.halves import BLOCK, CHOOSE, REPORT, Halves, half_of
-from sae_backend.representations import SAE, TITLES, representations
+from sae_backend.representations import SAE, TITLES, Representation, representations
 from sae_backend.selectivity import selectivity
 from sae_backend.slide_parts import AssembledTiles, SlidePart, assemble
+from sae_backend.sparse_probes import KS
 
 Progress = Callable[[str, int, int], None]
+_Halves = tuple[AssembledTiles, AssembledTiles]
 
-_WHOLE: Final = (
-    "Nothing was held out: there are too few patients, slides or tiles. The best of many features looks "
-    "better on the tiles that chose it than elsewhere; p (family) takes that into account, r does not."
+_OPTIMISM: Final = (
+    "The best of many features looks better on the tiles that chose it than elsewhere; p (family) takes that into "
+    "account, r does not, and R2 of the probes is that of the tiles they learned from."
 )
-_NOT_ASKED: Final = (
-    "Nothing was held out, as was asked for. The best of many features looks better on the tiles that chose "
-    "it than elsewhere; p (family) takes that into account, r does not."
+_WHOLE: Final = f"Nothing was held out: there are too few patients, slides or tiles. {_OPTIMISM}"
+_NOT_ASKED: Final = f"Nothing was held out, as was asked for. {_OPTIMISM}"
+_NO_VECTORS: Final = (
+    "The features could not be compared with other columns of the embeddings: the embeddings of some slides are "
+    "missing, or are not finite."
 )
 
 
@@ -77,13 +82,12 @@ def run(given: RunInput, spec: CorrelationSpec, progress: Progress) -> RunResult
     MismatchError
         If the parts do not belong together.
     UserInputError
-        If there are no parts, or a covariate is not there.
+        If there are no parts, a half is empty, or a covariate is not there.
     """
     choosing, reporting = list(given.parts), list(given.parts)
     arrays: dict[str, npt.NDArray[Any]] = {}
     if given.halves is not None:
-        choosing = half_of(given.parts, given.halves, CHOOSE)
-        reporting = half_of(given.parts, given.halves, REPORT)
+        choosing, reporting = _both_halves(given.parts, given.halves)
         chosen = correlate(
             choosing,
             given.type_names,
@@ -103,13 +107,24 @@ def run(given: RunInput, spec: CorrelationSpec, progress: Progress) -> RunResult
     arrays |= result.arrays()
     first = next(iter(spec.statistics))
     pairs = result.statistics[first]
-    arrays |= selectivity(pairs.value, pairs.band).arrays()
+    arrays |= selectivity(pairs.value, pairs.p_fwer).arrays()
     if given.baselines:
         chosen_r = arrays.get("pearson/choose", arrays.get("pearson/value"))
         found = _baselines(given, (choosing, reporting), spec, chosen_r, progress)
         for name, best in found.items():
             arrays |= best.arrays(name)
     return RunResult(arrays, _meta(given, spec, result, arrays))
+
+
+def _both_halves(parts: Sequence[SlidePart], halves: Halves) -> tuple[list[SlidePart], list[SlidePart]]:
+    found = half_of(parts, halves, CHOOSE), half_of(parts, halves, REPORT)
+    for some, verb in zip(found, ("chooses", "reports"), strict=True):
+        if not any(part.valid.any() for part in some):
+            raise UserInputError(
+                f"None of the slides that take part has tiles in the half that {verb}.",
+                "Draw new halves, or correlate without holding half out.",
+            )
+    return found
 
 
 def _baselines(
@@ -120,23 +135,28 @@ def _baselines(
     progress: Progress,
 ) -> dict[str, Best]:
     n_types = len(given.type_names)
-    joined: dict[str, Best] = {}
+    work: list[tuple[npt.NDArray[np.int64], _Halves, dict[str, Representation]]] = []
     # The patterns of missing numbers are those of all tiles, so that both halves are grouped alike.
     for columns, _ in group_types(given.parts, n_types, given.is_count):
-        tiles = tuple(_assembled(parts, columns, spec) for parts in halves)
-        known = representations(tiles[0], spec.seed)
-        for place, (name, representation) in enumerate(known.items()):
+        choosing, reporting = (_assembled(parts, columns, spec) for parts in halves)
+        work.append((columns, (choosing, reporting), representations(choosing, spec.seed, reporting)))
+    # What not all groups of types can be compared with, as embeddings are missing, would stand there half empty.
+    names = [name for name in TITLES if all(name in known for *_, known in work)]
+    total = sum(n_steps(known[name], columns.size) for columns, _, known in work for name in names)
+    joined: dict[str, Best] = {}
+    before = 0
+    for columns, tiles, known in work:
+        for name in names:
             own = chosen_r[:, columns] if name == SAE and chosen_r is not None else None
-            best = best_columns(
-                representation,
-                tiles[0],
-                tiles[1],
-                (spec.n_bootstrap, spec.seed),
-                bind(progress, "baselines", place, len(known)),
-                own,
-            )
+            best = best_columns(known[name], *tiles, spec, bind(_step, progress, before, total), own)
+            before += n_steps(known[name], columns.size)
             joined[name] = _placed(best, columns, n_types, joined.get(name))
+    progress("baselines", total, total)
     return joined
+
+
+def _step(progress: Progress, before: int, total: int, done: int) -> None:
+    progress("baselines", before + done, total)
 
 
 def _assembled(
@@ -183,6 +203,8 @@ def _meta(
     else:
         notes.append(_WHOLE if given.hold_out else _NOT_ASKED)
     baselines = [name for name in TITLES if f"baseline/{name}/value" in arrays]
+    if baselines == [SAE]:
+        notes.append(_NO_VECTORS)
     return {
         "n_tiles": int(result.n_tiles),
         "n_slides": int(result.n_slides),
@@ -202,4 +224,6 @@ def _meta(
         "probe_k": list(KS),
         "interval": spec.interval,
         "covariates": list(spec.covariates),
+        "judged": result.judged,
+        "n_arrangements": dict(result.n_arrangements),
     }

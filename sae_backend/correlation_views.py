@@ -4,47 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial as bind
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from sae_backend.blocks import MIN_CLUSTERS
 from sae_backend.correlation_result import (
-    BCA,
     CONSTANT_FEATURE,
     CONSTANT_TYPE,
-    EXPLAINED,
-    LEVEL,
     LOG,
-    NOT_A_COUNT,
-    ONE_SLIDE,
+    NO_TILES,
     PARTIAL,
     PEARSON,
-    PERCENTILE,
     SPEARMAN,
-    STUDENTISED,
     TOO_FEW_ACTIVE,
     WITHIN,
     CorrelationSpec,
     PairStatistics,
 )
-from sae_backend.covariates import OTHER_TYPES, design
+from sae_backend.covariates import Design, design
 from sae_backend.exchange_null import ExchangeNull
-from sae_backend.moments import Moments, Targets, sparse_moments
-from sae_backend.null import Null, NullView, Span
-from sae_backend.partial import MIN_LEFT, ControlFits, PartialCorrelation
+from sae_backend.moments import Targets, sparse_moments
+from sae_backend.null import Null, NullView
+from sae_backend.partial import ControlFits
 from sae_backend.ranks import midranks, shifted_midranks
 from sae_backend.rearrangements import Exchange, Shifts, exchange, shifts
-from sae_backend.resampling import bootstrap_weights, intervals
-from sae_backend.reweighted import PlainCorrelation, Reweighted
+from sae_backend.resampling import bootstrap_weights
 from sae_backend.shift_null import ShiftNull
 from sae_backend.slide_parts import AssembledTiles
+from sae_backend.span_statistics import Judging, SpanStatistics
 from sae_backend.span_work import SpanWork
-from sae_backend.studentised import studentised_intervals
+from sae_backend.unit_layout import unit_layout
 
 Floats = npt.NDArray[np.float64]
-_MIN_SLIDE_TILES = 3
+
+_PREPARATION: Final = 0.1
+"""Share of the work of an arrangement that its preparation is taken to be."""
 
 
 class TargetGroup:
@@ -66,52 +61,66 @@ class TargetGroup:
         self.nulls: dict[str, Null] = {}
         self.notes: tuple[str, ...] = ()
         self.control_names: tuple[str, ...] = ()
+        self.arrangements: dict[str, Exchange | Shifts] = {}
+        self.n_shifts = 0
         clusters, counts = tiles.clusters, tiles.counts
-        seeds = np.random.SeedSequence(spec.seed).spawn(2)
-        self.judged = judge and clusters.n_clusters >= MIN_CLUSTERS
+        seeds = np.random.SeedSequence(spec.seed).spawn(3)
+        self.judged = judge and clusters.can_judge
         self._weights = bootstrap_weights(clusters, spec.n_bootstrap, np.random.default_rng(seeds[0]))
-        self._without_one = 1.0 - np.eye(clusters.n_clusters)
-        self.arrangement: Exchange | Shifts | None = None
-        self.n_possible = 0
-        if self.judged:
-            self._arrange(np.random.default_rng(seeds[1]))
         self._centred = _centred(counts)
         self._logs = _centred(np.log1p(np.maximum(counts, 0))) if LOG in spec.statistics else counts[:, :0]
         self._ranks = _centred(midranks(counts)) if SPEARMAN in spec.statistics else counts[:, :0]
         self._present = _present(counts, is_count)
         self._fits: ControlFits | None = None
+        self.held_fixed: tuple[str, ...] = ()
         if PARTIAL in spec.statistics:
             controls = design(tiles, spec.covariates, is_count)
-            self.notes = controls.notes
-            self.control_names = (*controls.labels, *([OTHER_TYPES] if controls.other_types else []))
-            both = np.concatenate([self._centred, controls.columns], axis=1)
-            self._fits = ControlFits(both, clusters.sizes, columns.size, other_types=controls.other_types)
+            self.notes, self.control_names = controls.notes, controls.names
+            self._fits, self.held_fixed = self._fitted(controls), controls.categories
+        if self.judged:
+            self._arrange([np.random.default_rng(seed) for seed in seeds[1:]])
         control = self._fits.values[:, columns.size :] if self._fits is not None else self._centred[:, :0]
         sizes = clusters.segment_sizes
         self._plain_targets = Targets(np.concatenate([self._logs, self._centred, control], axis=1), sizes)
         self._rank_targets = Targets(np.concatenate([self._ranks, _centred(self._present)], axis=1), sizes)
         self._start_nulls()
 
-    def _arrange(self, rng: np.random.Generator) -> None:
-        tiles, n = self.tiles, self._spec.n_permutations
-        if tiles.clusters.kind != "block":
-            self.arrangement = exchange(tiles.clusters, n, rng)
-            return
-        numbers = {part.slide: i for i, part in enumerate(tiles.parts)}
-        places = (
-            tiles.gather([np.full(part.n_tiles, numbers[part.slide]) for part in tiles.parts]),
-            tiles.gather([part.rows.astype(np.int64) for part in tiles.parts]),
-            tiles.gather([part.cols.astype(np.int64) for part in tiles.parts]),
+    def _fitted(self, controls: Design) -> ControlFits:
+        # Other numbers than counts are no cell types, so nothing is freed of them.
+        types = self._centred * self._is_count if controls.other_types else self._centred
+        both = np.concatenate([types, controls.columns], axis=1)
+        return ControlFits(
+            both, self.tiles.clusters.sizes, self.columns.size, other_types=controls.other_types
         )
-        self.arrangement, self.n_possible = shifts(places, n, rng)
+
+    def _arrange(self, rngs: list[np.random.Generator]) -> None:
+        tiles, n = self.tiles, self._spec.n_permutations
+        rows = tiles.gather([part.rows.astype(np.int64) for part in tiles.parts])
+        cols = tiles.gather([part.cols.astype(np.int64) for part in tiles.parts])
+        found: Exchange | Shifts | None
+        among: Exchange | Shifts | None
+        if tiles.clusters.kind == "block":
+            numbers = {part.slide: i for i, part in enumerate(tiles.parts)}
+            slide = tiles.gather([np.full(part.n_tiles, numbers[part.slide]) for part in tiles.parts])
+            found, self.n_shifts = shifts((slide, rows, cols), n, rngs[0])
+            among = found
+        else:
+            layout = unit_layout(tiles.clusters, rows, cols)
+            found = among = exchange(tiles.clusters, layout, n, rngs[0])
+            if self.held_fixed:
+                # What a covariate of slides leaves of slides that share it is not spread as it is over all
+                # slides: exchanging these with others claimed 18 to 25 % at a level of 5 %.
+                among = exchange(tiles.clusters, layout, n, rngs[1], tiles.alike(self.held_fixed))
+        for name in self._spec.statistics:
+            arrangement = among if name == PARTIAL else found
+            if arrangement is not None:
+                self.arrangements[name] = arrangement
 
     def _start_nulls(self) -> None:
-        if self.arrangement is None or not self.columns.size:
-            return
         clusters = self.tiles.clusters
         sizes, unit = clusters.segment_sizes, clusters.segment_cluster
         n_features = self.tiles.columns.n_features
-        for name in self._spec.statistics:
+        for name, arrangement in self.arrangements.items() if self.columns.size else ():
             view = NullView(self._centred, sizes, unit)
             if name == SPEARMAN:
                 view = NullView(self._ranks, sizes, unit)
@@ -122,11 +131,11 @@ class TargetGroup:
             elif name == PARTIAL and self._fits is not None:
                 left, mix = self._fits.residuals()
                 controls = self._fits.values[:, 0 if self._fits.other_types else self.columns.size :]
-                view = NullView(left, sizes, unit, controls=controls, mix=mix)
-            if isinstance(self.arrangement, Exchange):
-                self.nulls[name] = ExchangeNull(view, self.arrangement, n_features)
+                view = NullView(left, sizes, unit, controls=controls, inverse=self._fits.inverse, mix=mix)
+            if isinstance(arrangement, Exchange):
+                self.nulls[name] = ExchangeNull(view, arrangement, n_features)
             else:
-                self.nulls[name] = ShiftNull(view, self.arrangement, n_features)
+                self.nulls[name] = ShiftNull(view, arrangement, n_features)
 
     def _within_slides(self) -> Floats:
         clusters = self.tiles.clusters
@@ -139,16 +148,35 @@ class TargetGroup:
     @property
     def n_steps(self) -> int:
         """Work in all, in pairs times arrangements."""
-        n_arrangements = 0 if self.arrangement is None else self.arrangement.n
         pairs = self.tiles.columns.n_features * self.columns.size
-        return pairs * (n_arrangements + 1) * len(self._spec.statistics)
+        n_arranged = sum(arrangement.n for arrangement in self.arrangements.values())
+        return pairs * len(self._spec.statistics) + round(pairs * n_arranged * (1 + _PREPARATION))
 
     def run(self, work: SpanWork, pairs: dict[str, PairStatistics], auroc: Floats) -> None:
         """Fill in this group's columns of all statistics, but for p and q."""
-        width = self._span_width()
+        n_pairs = self.tiles.columns.n_features * self.columns.size
+        for null in self.nulls.values():
+            pieces = list(null.preparation())
+            share = round(n_pairs * len(null.largest) * _PREPARATION / max(1, len(pieces)))
+            work.run(bind(_prepare, piece, bind(work.advance, share)) for piece in pieces)
+            null.prepared()
         reason = self._reasons()
-        spans = self.tiles.columns.spans(max_width=width)
-        work.run(bind(self._span, a, b, (pairs, auroc, reason), work) for a, b in spans)
+        spans = self.tiles.columns.spans(max_width=self._span_width())
+        judging = Judging(
+            clusters=self.tiles.clusters,
+            columns=self.columns,
+            is_count=self._is_count,
+            weights=self._weights,
+            without_one=1.0 - np.eye(self.tiles.clusters.n_clusters),
+            interval=self._spec.interval,
+            judged=self.judged,
+            nulls=self.nulls,
+            other_types=self._fits is not None and self._fits.other_types,
+        )
+        work.run(
+            bind(self._span, a, b, auroc, SpanStatistics(judging, a, reason[a:b], pairs, work), reason[a:b])
+            for a, b in spans
+        )
 
     def _span_width(self) -> int:
         """Features at once, so that the sums per unit and pair stay near 64 MB."""
@@ -163,166 +191,51 @@ class TargetGroup:
         flat = (counts == counts[:1]).all(axis=0) if len(counts) else np.ones(counts.shape[1], bool)
         reason[:, flat] = CONSTANT_TYPE
         reason[constant] = CONSTANT_FEATURE
+        if not len(counts):
+            reason[:] = NO_TILES
         return reason
 
     def _span(
-        self,
-        a: int,
-        b: int,
-        into: tuple[dict[str, PairStatistics], Floats, npt.NDArray[np.uint8]],
-        work: SpanWork,
+        self, a: int, b: int, auroc: Floats, done: SpanStatistics, reason: npt.NDArray[np.uint8]
     ) -> None:
-        pairs, auroc, reason = into
         clusters, spec, c = self.tiles.clusters, self._spec, self.columns.size
-        if not (reason[a:b] == 0).any():
-            for found in pairs.values():
-                found.reason[a:b, self.columns] = reason[a:b]
+        if not (reason == 0).any():
+            done.nothing()
             return
         x = self.tiles.columns.block(a, b)
-        done = _Span(self, a, b, reason[a:b], pairs, work)
         if any(name != SPEARMAN for name in spec.statistics):
             segments = sparse_moments(x, self._plain_targets)
             n_logs = self._logs.shape[1]
-            units = segments.over(clusters.segment_cluster, clusters.n_clusters)
-            if PEARSON in spec.statistics:
-                done.plain(
-                    PEARSON, x, segments.of_types(n_logs, n_logs + c), units.of_types(n_logs, n_logs + c)
-                )
+            counts = segments.of_types(n_logs, n_logs + c)
+            for name in (PEARSON, WITHIN):
+                if name in spec.statistics:
+                    done.plain(name, x, counts)
             if LOG in spec.statistics:
-                done.plain(LOG, x, segments.of_types(0, c), units.of_types(0, c))
-            if WITHIN in spec.statistics:
-                inside = segments.of_types(n_logs, n_logs + c).within(clusters.segment_slide)
-                done.plain(WITHIN, x, inside, inside.over(clusters.segment_cluster, clusters.n_clusters))
+                done.plain(LOG, x, segments.of_types(0, c))
             if self._fits is not None:
+                units = segments.over(clusters.segment_cluster, clusters.n_clusters)
                 done.partial(x, units.of_types(n_logs, segments.y.shape[1]), self._fits)
         ranked = shifted_midranks(x)
         segments = sparse_moments(ranked, self._rank_targets)
         n_ranks = self._ranks.shape[1]
         if SPEARMAN in spec.statistics:
-            ranks = segments.of_types(0, c)
-            done.plain(SPEARMAN, ranked, ranks, ranks.over(clusters.segment_cluster, clusters.n_clusters))
+            done.plain(SPEARMAN, ranked, segments.of_types(0, c))
         n_present = self._present.sum(axis=0)
         both = n_present * (len(self._present) - n_present)
         area = 0.5 + segments.xy[:, :, n_ranks:].sum(axis=1) / np.where(both > 0, both, np.nan)
-        auroc[a:b, self.columns] = np.where(reason[a:b] == 0, area, np.nan)
-
-    def draws(self) -> tuple[Floats, Floats]:
-        """Weights of the bootstrap (B, K), and those that leave out one unit each (K, K)."""
-        return self._weights, self._without_one
+        auroc[a:b, self.columns] = np.where(reason == 0, area, np.nan)
 
     @property
-    def interval(self) -> str:
-        """Kind of interval that stands in the table."""
-        return self._spec.interval
-
-    @property
-    def is_count(self) -> npt.NDArray[np.bool_]:
-        """Which types are counts of cells (C,)."""
-        return self._is_count
+    def unparted(self) -> npt.NDArray[np.int64]:
+        """Types (of all, not of the group) that no tile lacks, or none has: they have no AUROC."""
+        n_present = self._present.sum(axis=0)
+        varies = (self.tiles.counts != self.tiles.counts[:1]).any(axis=0)
+        return self.columns[varies & ((n_present == 0) | (n_present == len(self._present)))]
 
 
-class _Span:
-    """Judges the features a to b."""
-
-    def __init__(
-        self,
-        group: TargetGroup,
-        a: int,
-        b: int,
-        reason: npt.NDArray[np.uint8],
-        pairs: dict[str, PairStatistics],
-        work: SpanWork,
-    ) -> None:
-        self._group, self._a, self._b, self._reason = group, a, b, reason
-        self._pairs, self._work = pairs, work
-
-    def plain(self, name: str, x: sparse.csc_array, segments: Moments, units: Moments) -> None:
-        """Any statistic that is Pearson's r of some sums."""
-        reason = self._reason.copy()
-        if name == LOG:
-            reason[(reason == 0) & ~self._group.is_count] = NOT_A_COUNT
-        if name == WITHIN:
-            if self._group.tiles.clusters.n_slides < 2:
-                reason[reason == 0] = ONE_SLIDE
-            for flat, code in ((units.xx.sum(axis=1) <= 0, CONSTANT_FEATURE),):
-                reason[flat[:, None] & (reason == 0)] = code
-            reason[(units.yy.sum(axis=0) <= 1e-12) & (reason == 0)] = CONSTANT_TYPE
-        scale = np.where(reason == 0, _inverse_root(units.xx.sum(axis=1))[:, None], 0.0)
-        mean = np.repeat(_means(x)[:, None], segments.n.size, axis=1)
-        if name == WITHIN:
-            mean = mean + self._slide_means(x, mean)
-        value = PlainCorrelation(units)
-        same = _same_sign(segments, self._group)
-        self._judge(name, value, reason, x, mean, scale, same, units=units)
-
-    def _slide_means(self, x: sparse.csc_array, mean: Floats) -> Floats:
-        """How far the mean in the slide of each segment lies from the mean of all (f, S)."""
-        clusters = self._group.tiles.clusters
-        slide = np.repeat(clusters.segment_slide, clusters.segment_sizes)
-        _, place = np.unique(slide, return_inverse=True)
-        member = sparse.csr_array((np.ones(place.size), (place, np.arange(place.size))))
-        sums = np.asarray((member @ x).todense()).T
-        of_slide = sums / np.bincount(place)
-        first_row = np.cumsum(clusters.segment_sizes) - clusters.segment_sizes
-        return of_slide[:, place[first_row]] - mean
-
-    def partial(self, x: sparse.csc_array, units: Moments, fits: ControlFits) -> None:
-        """Partial r given the covariates."""
-        reason = self._reason.copy()
-        statistic = PartialCorrelation(units, fits)
-        beta, norm = statistic.residuals()
-        left, _ = fits.residuals()
-        hidden = (left**2).sum(axis=0) < MIN_LEFT * fits.totals
-        hidden = hidden | (norm**2 < MIN_LEFT * units.xx.sum(axis=1)[:, None])
-        reason[hidden & (reason == 0)] = EXPLAINED
-        scale = np.where(reason == 0, 1 / np.where(norm > 0, norm, np.inf), 0.0)
-        mean = np.repeat(_means(x)[:, None], self._group.tiles.clusters.segment_sizes.size, axis=1)
-        same = np.full(reason.shape, np.nan)
-        self._judge(PARTIAL, statistic, reason, x, mean, scale, same, beta)
-
-    def _judge(
-        self,
-        name: str,
-        statistic: Reweighted,
-        reason: npt.NDArray[np.uint8],
-        x: sparse.csc_array,
-        mean: Floats,
-        scale: Floats,
-        same_sign: Callable[[Floats], Floats] | Floats,
-        beta: Floats | None = None,
-        units: Moments | None = None,
-    ) -> None:
-        group, pairs = self._group, self._pairs[name]
-        columns, n = group.columns, self._b - self._a
-        rows = np.arange(self._a, self._b)
-        weights, without_one = group.draws()
-        place = np.ix_(rows, columns)
-        pairs.reason[place] = reason
-        if not (reason == 0).any():
-            return
-        value = np.clip(statistic.values(np.ones((1, without_one.shape[0])), 0, n)[:, :, 0], -1, 1)
-        value[reason > 0] = np.nan
-        pairs.value[place] = value
-        same = same_sign if isinstance(same_sign, np.ndarray) else same_sign(value)
-        pairs.same_sign[place] = np.where(reason == 0, same, np.nan)
-        self._work.advance(value.size)
-        if not group.judged:
-            return
-        ends = intervals(statistic, value, (weights, without_one), LEVEL)
-        kinds = {PERCENTILE: (ends.low, ends.high), BCA: (ends.bca_low, ends.bca_high)}
-        wanted = group.interval
-        if wanted == STUDENTISED:
-            kinds[wanted] = kinds[BCA] if units is None else studentised_intervals(units, weights, LEVEL)
-        for kind, (low, high) in {
-            PERCENTILE: kinds[PERCENTILE],
-            BCA: kinds[BCA],
-            "ci": kinds[wanted],
-        }.items():
-            getattr(pairs, f"{kind}_low")[place] = np.where(reason == 0, low, np.nan)
-            getattr(pairs, f"{kind}_high")[place] = np.where(reason == 0, high, np.nan)
-        if name in group.nulls:
-            span = Span(self._a, x, mean, scale, np.abs(value), beta)
-            group.nulls[name].take(span, self._work.advance)
+def _prepare(piece: Callable[[], None], advance: Callable[[], None]) -> None:
+    advance()
+    piece()
 
 
 def _centred(values: npt.NDArray[np.floating]) -> Floats:
@@ -335,38 +248,3 @@ def _present(counts: Floats, is_count: npt.NDArray[np.bool_]) -> Floats:
     if not len(counts):
         return np.zeros(counts.shape)
     return (counts > np.where(is_count, 0.0, np.median(counts, axis=0))).astype(np.float64)
-
-
-def _means(x: sparse.csc_array) -> Floats:
-    return np.asarray(x.sum(axis=0), np.float64) / max(x.shape[0], 1)
-
-
-def _inverse_root(squares: Floats) -> Floats:
-    return np.where(squares > 0, 1 / np.sqrt(np.where(squares > 0, squares, 1.0)), 0.0)
-
-
-def _same_sign(segments: Moments, group: TargetGroup) -> Callable[[Floats], Floats]:
-    """Share of slides whose own covariance has the sign of a value (f, C)."""
-    clusters = group.tiles.clusters
-
-    def share(value: Floats) -> Floats:
-        numbers, slide = np.unique(clusters.segment_slide, return_inverse=True)
-        order = np.argsort(slide, kind="stable")
-        arranged = Moments(
-            segments.n[order],
-            segments.x[:, order],
-            segments.xx[:, order],
-            segments.y[order],
-            segments.yy[order],
-            segments.xy[:, order],
-        ).over(slide[order], numbers.size)
-        product = arranged.xy - arranged.x[:, :, None] * (arranged.y / arranged.n[:, None])
-        varies = (arranged.xx - arranged.x**2 / arranged.n > 1e-9)[:, :, None] & (
-            arranged.yy - arranged.y**2 / arranged.n[:, None] > 1e-9
-        )
-        varies &= (arranged.n >= _MIN_SLIDE_TILES)[:, None]
-        same = (np.sign(product) == np.sign(value)[:, None]) & varies
-        n = varies.sum(axis=1)
-        return np.where(n > 0, same.sum(axis=1) / np.maximum(n, 1), np.nan)
-
-    return share

@@ -29,12 +29,14 @@ _MAX_CATEGORIES: Final = 60
 class Design:
     """Covariates of all tiles.
 
-    `columns` float64 (N, Q) have mean 0 and variance 1; `labels` name them; with `other_types` every
-    other cell type of the table is held fixed as well.
+    `columns` float64 (N, Q) have mean 0 and variance 1. `names` are the covariates that vary, and
+    `categories` those of them that are facts of whole slides; neither tells what any slide's fact is.
+    With `other_types` every other cell type of the table is held fixed as well.
     """
 
     columns: Floats
-    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
     other_types: bool
     notes: tuple[str, ...]
 
@@ -68,42 +70,49 @@ def design(tiles: AssembledTiles, names: Sequence[str], is_count: npt.NDArray[np
     UserInputError
         When there is no such covariate, or a tile lacks it.
     """
-    columns: list[Floats] = []
-    labels: list[str] = []
-    for name in names:
-        if name == OTHER_TYPES:
-            continue
-        for label, column in _columns_of(tiles, name, is_count):
-            labels.append(label)
-            columns.append(column)
-    notes = []
     if OTHER_TYPES in names and CELLULARITY in names:
         raise UserInputError(
             "Cellularity and all other types cannot be held fixed together: they leave nothing of a type to follow.",
             "Choose one of the two covariates.",
         )
-    matrix = np.stack(columns, axis=1) if columns else np.zeros((tiles.n_rows, 0))
-    matrix = matrix - matrix.mean(axis=0) if matrix.size else matrix
-    deviation = np.sqrt((matrix**2).mean(axis=0)) if matrix.size else np.zeros(matrix.shape[1])
-    varies = deviation > 1e-12
-    if not varies.all():
-        flat = ", ".join(label for label, fine in zip(labels, varies, strict=True) if not fine)
-        notes.append(f"Covariates that are the same in all tiles were left out: {flat}.")
-    kept = tuple(label for label, fine in zip(labels, varies, strict=True) if fine)
-    return Design(matrix[:, varies] / deviation[varies], kept, OTHER_TYPES in names, tuple(notes))
+    kept: dict[str, Floats] = {}
+    categories = []
+    for name in dict.fromkeys(name for name in names if name != OTHER_TYPES):
+        found, is_category = _columns_of(tiles, name, is_count)
+        found = found - found.mean(axis=0) if len(found) else found[:, :0]
+        deviation = np.sqrt((found**2).mean(axis=0)) if found.size else np.zeros(found.shape[1])
+        varies = deviation > 1e-12
+        if varies.any():
+            kept[name] = found[:, varies] / deviation[varies]
+            categories += [name] if is_category else []
+    notes = []
+    flat = [name for name in dict.fromkeys(names) if name != OTHER_TYPES and name not in kept]
+    if flat:
+        notes.append(f"Covariates that are the same in all tiles were left out: {', '.join(flat)}.")
+    other_types = OTHER_TYPES in names
+    if not kept and not other_types:
+        notes.append("No covariate varies, so the partial correlation is Pearson's.")
+    return Design(
+        columns=np.concatenate([np.zeros((tiles.n_rows, 0)), *kept.values()], axis=1),
+        names=(*kept, *([OTHER_TYPES] if other_types else [])),
+        categories=tuple(categories),
+        other_types=other_types,
+        notes=tuple(notes),
+    )
 
 
-def _columns_of(
-    tiles: AssembledTiles, name: str, is_count: npt.NDArray[np.bool_]
-) -> list[tuple[str, Floats]]:
-    if name == CELLULARITY:
+def _columns_of(tiles: AssembledTiles, name: str, is_count: npt.NDArray[np.bool_]) -> tuple[Floats, bool]:
+    """Columns (N, q) of a covariate, and whether it is a category of slides."""
+    if name == CELLULARITY and not all(CELLULARITY in part.measures for part in tiles.parts):
         total = [np.asarray(part.counts, np.float64)[:, is_count].sum(axis=1) for part in tiles.parts]
-        return [(CELLULARITY, tiles.gather(total))]
+        return tiles.gather(total)[:, None], False
     wanted = STAIN_MEASURES if name == STAIN else (name,)
     if all(set(wanted) <= set(part.measures) for part in tiles.parts):
-        return [(measure, _measure(tiles, measure)) for measure in wanted]
-    texts = [part.facts.get(name, "") for part in tiles.parts]
-    lacking = [part.slide for part, text in zip(tiles.parts, texts, strict=True) if not text]
+        return np.stack([_measure(tiles, measure) for measure in wanted], axis=1), False
+    # A slide none of whose tiles is used has nothing to say.
+    used = [part for part, keep in zip(tiles.parts, tiles.kept, strict=True) if keep.size]
+    texts = [part.facts.get(name, "") for part in used]
+    lacking = [part.slide for part, text in zip(used, texts, strict=True) if not text]
     if lacking:
         raise UserInputError(
             f"The covariate {name!r} is not known for {len(lacking)} of {len(texts)} slides, such as {lacking[0]}.",
@@ -116,13 +125,11 @@ def _columns_of(
             "Choose one with fewer values, such as site, scanner or organ.",
         )
     # The first kind is where all others are zero.
-    return [
-        (
-            f"{name} {kind}",
-            tiles.gather([np.full(part.n_tiles, float(part.facts[name] == kind)) for part in tiles.parts]),
-        )
+    columns = [
+        tiles.gather([np.full(part.n_tiles, float(part.facts.get(name) == kind)) for part in tiles.parts])
         for kind in kinds[1:]
     ]
+    return np.stack(columns, axis=1) if columns else np.zeros((tiles.n_rows, 0)), True
 
 
 def _measure(tiles: AssembledTiles, name: str) -> Floats:

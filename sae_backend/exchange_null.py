@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial as bind
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,9 @@ from sae_backend.rearrangements import Exchange
 Floats = npt.NDArray[np.float64]
 
 _CHUNK: Final = 64
+_PREPARED_ROWS: Final = 8_192
+_TABLE_VALUES: Final = 8_000_000
+"""Largest table of products of pairs of units (64 MB a thread)."""
 
 
 class ExchangeNull(Null):
@@ -29,31 +33,92 @@ class ExchangeNull(Null):
         super().__init__(arrangement.n, n_features, n_types)
         self._view, self._arrangement = view, arrangement
         self._y = np.ascontiguousarray(view.y)
-        n_controls = 0 if view.controls is None else view.controls.shape[1]
+        self._squares = self._y**2
+        n_segments, n_units = view.segment_sizes.size, arrangement.layout.n_units
+        controls = np.zeros((len(self._y), 0)) if view.controls is None else view.controls
+        self._controls = np.ascontiguousarray(controls.T)
         self._scale = np.zeros((arrangement.n, n_types))
-        self._control_sums = np.zeros((arrangement.n, n_controls, n_types))
-        self._sums = np.zeros((arrangement.n, view.segment_sizes.size, n_types))
-        for p in range(arrangement.n):
-            self._prepare(p, arrangement.sources(p, p + 1)[0])
-        self._by_table = arrangement.sizes.size <= arrangement.n
+        self._control_sums = np.zeros((arrangement.n, len(self._controls), n_types))
+        self._by_table = n_units <= arrangement.n and n_segments * n_units * n_types <= _TABLE_VALUES
+        tables = 2 + len(self._controls) if self._by_table else 0
+        self._tables = np.zeros((tables, n_segments, n_units, n_types))
+        self._sums = np.zeros((0 if self._by_table else arrangement.n, n_segments, n_types))
 
-    def _prepare(self, p: int, source: npt.NDArray[np.int32]) -> None:
+    def preparation(self) -> Iterator[Callable[[], None]]:
         """Sums of the counts alone, as they come to lie in each segment."""
+        if self._by_table:
+            for first in range(0, len(self._y), _PREPARED_ROWS):
+                yield bind(self._tabulate, first, min(first + _PREPARED_ROWS, len(self._y)))
+        else:
+            for p in range(self._arrangement.n):
+                yield bind(self._prepare, p)
+
+    def _tabulate(self, first: int, last: int) -> None:
+        rows = np.arange(first, last, dtype=np.int32)
+        layout = self._arrangement.layout.arrays()
+        weights = [np.ones(rows.size), np.ones(rows.size), *(part[first:last] for part in self._controls)]
+        for at, weight in enumerate(weights):
+            found = np.zeros(self._tables.shape[1:])
+            kernels().exchanged_products(rows, weight, self._squares if at == 1 else self._y, layout, found)
+            with self._lock:
+                self._tables[at] += found
+
+    def prepared(self) -> None:
+        """Turn the tables into one number an arrangement and type."""
+        if not self._by_table:
+            return
+        view, size = self._view, self._view.segment_sizes[:, None, None]
+        alone, squares, *controls = self._tables
+        if view.centred_within:
+            beside = self._gathered(alone**2 / size)
+        else:
+            beside = self._gathered(alone) ** 2 / len(self._y)
+        for q, table in enumerate(controls):
+            self._control_sums[:, q] = self._gathered(table)
+        self._set_scale(slice(None), self._gathered(squares), beside)
+
+    def _gathered(self, table: Floats) -> Floats:
+        out = np.zeros(self._scale.shape)
+        kernels().gather_exchanged(table, self._arrangement.orders, self._view.unit_of_segment, out)
+        return out
+
+    def _prepare(self, p: int) -> None:
         view = self._view
-        laid = self._y[source]
+        laid = self._y[self._arrangement.sources(p, p + 1)[0]]
         sums, squares = row_sums(laid, view.segment_sizes), np.einsum("ij,ij->j", laid, laid)
         if view.centred_within:
-            left = squares - (sums**2 / view.segment_sizes[:, None]).sum(axis=0)
+            beside = (sums**2 / view.segment_sizes[:, None]).sum(axis=0)
         else:
-            left = squares - sums.sum(axis=0) ** 2 / len(laid)
+            beside = sums.sum(axis=0) ** 2 / len(laid)
         self._sums[p] = sums
-        self._scale[p] = np.where(left > 1e-12 * np.maximum(squares, 1e-300), left, np.inf) ** -0.5
-        if view.controls is not None:
-            products = view.controls.T @ laid
-            if view.mix is not None:
-                types = np.arange(laid.shape[1])
-                products[types, types] -= np.einsum("cq,qc->c", view.mix, products)
-            self._control_sums[p] = products
+        self._control_sums[p] = self._controls @ laid
+        self._set_scale(slice(p, p + 1), squares[None], beside[None])
+
+    def _set_scale(self, part: slice, squares: Floats, beside: Floats) -> None:
+        """Norm of the counts as they lie, less what the covariates explain of them there.
+
+        Residuals that changed places are no longer free of the covariates; r without this second fit is
+        too small, and claimed 10 % at a level of 5 % where slides of a site were exchanged.
+        """
+        left = squares - beside
+        if self._view.inverse is not None:
+            left -= self._explained(self._control_sums[part], self._view.inverse)
+        self._scale[part] = np.where(left > 1e-9 * np.maximum(squares, 1e-300), left, np.inf) ** -0.5
+
+    def _explained(self, products: Floats, inverse: Floats) -> Floats:
+        """Sum of squares (P, C) that the covariates explain; `products` (P, Q, C) are freed of own ones."""
+        mix = self._view.mix
+        if mix is None:
+            return np.asarray(np.einsum("pqc,qr,prc->pc", products, inverse, products, optimize=True))
+        # A type is no control of its own: it is left out of the products, and of the inverse by the
+        # rule for the inverse of a matrix less a row and a column.
+        types = np.arange(products.shape[2])
+        others = products.copy()
+        others[:, types, types] = 0.0
+        whole = np.einsum("pqc,qr,prc->pc", others, inverse, others, optimize=True)
+        along = np.einsum("cq,pqc->pc", mix, others)
+        products[:, types, types] -= np.einsum("cq,pqc->pc", mix, products)
+        return np.asarray(whole - along**2 * np.diagonal(inverse)[types])
 
     def _go_through(self, span: Span, seen: Seen, advance: Callable[[int], None]) -> None:
         n, n_types = self.largest.shape
@@ -68,24 +133,14 @@ class ExchangeNull(Null):
                 kernels().rearranged_products(*span.column(f), self._y, sources, out)
                 out -= np.einsum("s,psc->pc", span.means[f], self._sums[first:last])
                 self._scaled(span, f, out, (first, last), seen)
-            advance((last - first) * span.scale.size)
+                advance((last - first) * n_types)
 
     def _by_pairs(self, span: Span, seen: Seen, advance: Callable[[int], None]) -> None:
-        view, sizes = self._view, self._arrangement.sizes
-        starts = np.cumsum(sizes) - sizes
-        unit = np.repeat(np.arange(sizes.size), sizes)
-        segment = np.repeat(np.arange(view.segment_sizes.size), view.segment_sizes)
-        n, n_types = self.largest.shape
-        every, one = np.arange(segment.size, dtype=np.int32), np.ones(segment.size)
-        alone = np.zeros((view.segment_sizes.size, sizes.size, n_types))
-        kernels().exchanged_products(every, one, self._y, segment, unit, starts, sizes, alone)
-        for f in range(len(span.scale)):
-            if span.scale[f].any():
-                table = alone * -span.means[f][:, None, None]
-                kernels().exchanged_products(*span.column(f), self._y, segment, unit, starts, sizes, table)
-                out = np.zeros((n, n_types))
-                kernels().gather_exchanged(table, self._arrangement.orders, view.unit_of_segment, out)
-                self._scaled(span, f, out, (0, n), seen)
+        layout, (n, n_types) = self._arrangement.layout.arrays(), self.largest.shape
+        for f in np.flatnonzero(span.scale.any(axis=1)).tolist():
+            table = self._tables[0] * -span.means[f][:, None, None]
+            kernels().exchanged_products(*span.column(f), self._y, layout, table)
+            self._scaled(span, f, self._gathered(table), (0, n), seen)
             advance(n * n_types)
 
     def _scaled(self, span: Span, f: int, out: Floats, chunk: tuple[int, int], seen: Seen) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class NullView:
         Whether y is to be centred anew in each segment after it was laid there.
     controls
         Covariates (N, Q) that x was freed of; None for none.
+    inverse
+        Inverse (Q, Q) of the centred products of the covariates.
     mix
         Where the types are the first controls: what each type's residual is made of (C, Q), as a type
         is no control of its own.
@@ -42,6 +44,7 @@ class NullView:
     unit_of_segment: Ints
     centred_within: bool = False
     controls: Floats | None = None
+    inverse: Floats | None = None
     mix: Floats | None = None
 
 
@@ -96,6 +99,13 @@ class Null:
         self.reached = np.zeros((n_features, n_types), np.int64)
         self.histogram = np.zeros(_BINS + 1, np.int64)
         self._lock = threading.Lock()
+
+    def preparation(self) -> Iterator[Callable[[], None]]:
+        """Pieces of work, in any order and any thread, that come before the first span."""
+        yield from ()
+
+    def prepared(self) -> None:
+        """Called once all pieces of the preparation are done."""
 
     def take(self, span: Span, advance: Callable[[int], None]) -> None:
         """Add the features of a span; `advance` is told the pairs times arrangements that were done."""

@@ -12,23 +12,50 @@ Floats = npt.NDArray[np.float64]
 
 
 @numba.njit(nogil=True, cache=True)
-def exchanged_products(
-    rows: Any, values: Any, y: Any, segment: Any, unit: Any, starts: Any, sizes: Any, table: Any
-) -> None:
-    """Add to `table[s, l]` (S, K, C) the products of one column with unit l stretched over segment s.
+def _mirrored(place: Any, size: Any) -> Any:
+    """Place within 0 to size - 1 that a place beyond the edges is the mirror image of."""
+    if 0 <= place < size:
+        return place
+    place %= 2 * size
+    return place if place < size else 2 * size - 1 - place
 
-    `rows`, `values` are the column's stored values; `segment`, `unit` (N,) say where a row belongs;
-    `starts`, `sizes` (K,) where the units lie in `y` (N, C).
+
+@numba.njit(nogil=True, cache=True)
+def _source(i: Any, other: Any, layout: Any) -> Any:
+    """Row of the unit `other` that comes to lie on row i; see :class:`UnitLayout` for the layout."""
+    segment, row, col, ordinal, first_segment, n_segments, heights, widths, starts, nearest = layout
+    s = segment[i]
+    t = first_segment[other] + ordinal[s] % n_segments[other]
+    height, width = heights[t], widths[t]
+    y = _mirrored(row[i] + (height - heights[s]) // 2, height)
+    x = _mirrored(col[i] + (width - widths[s]) // 2, width)
+    return nearest[starts[t] + y * width + x]
+
+
+@numba.njit(nogil=True, cache=True)
+def exchanged_products(rows: Any, values: Any, y: Any, layout: Any, table: Any) -> None:
+    """Add to `table[s, l]` (S, K, C) the products of one column with unit l laid on segment s.
+
+    `rows`, `values` are the column's stored values, `y` is (N, C).
     """
-    n_units, n_types = sizes.size, y.shape[1]
+    n_units, n_types = table.shape[1], y.shape[1]
+    segment = layout[0]
     for i in range(rows.size):
         row, value = rows[i], values[i]
-        s, k = segment[row], unit[row]
-        position, size = row - starts[k], sizes[k]
+        s = segment[row]
         for other in range(n_units):
-            source = starts[other] + position * sizes[other] // size
+            source = _source(row, other, layout)
             for c in range(n_types):
                 table[s, other, c] += value * y[source, c]
+
+
+@numba.njit(nogil=True, cache=True)
+def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> None:
+    """Fill in `out` (P, N): the row that comes to lie on each row under each order (P, K)."""
+    segment = layout[0]
+    for p in range(orders.shape[0]):
+        for i in range(segment.size):
+            out[p, i] = _source(i, orders[p, unit_of_segment[segment[i]]], layout)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -108,7 +135,7 @@ def drawn_z(n: Any, x: Any, xx: Any, y: Any, yy: Any, xy: Any, weights: Any, z: 
                 n_drawn += w
         mx = sx / total
         vx = sxx / total - mx * mx
-        if vx * total <= 1e-12 * all_xx:
+        if vx * total <= 1e-12 * max(all_xx, 0.0):
             continue
         for c in range(n_types):
             sy = syy = sxy = all_yy = 0.0
@@ -120,7 +147,7 @@ def drawn_z(n: Any, x: Any, xx: Any, y: Any, yy: Any, xy: Any, weights: Any, z: 
                 sxy += w * xy[c, k]
             my = sy / total
             vy = syy / total - my * my
-            if vy * total <= 1e-12 * all_yy:
+            if vy * total <= 1e-12 * max(all_yy, 0.0):
                 continue
             scale = 1 / np.sqrt(vx * vy)
             r = (sxy / total - mx * my) * scale

@@ -64,6 +64,11 @@ class ControlFits:
         """Sum of squares of each type (C,)."""
         return np.asarray(np.einsum("kcc->c", self._cross)[: self.n_types])
 
+    @property
+    def inverse(self) -> Floats:
+        """Inverse (Q, Q) of the centred products of the controls."""
+        return np.asarray(self.fitted(self.all_units)[1][0])
+
     def fitted(self, weights: Floats) -> tuple[Floats, Floats]:
         """Centred products (B, W, W) and the inverse of those of the controls, for each of the draws (B, K)."""
         with self._lock:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.blocks import Clusters
-from sae_backend.resampling import draw_orders
+from sae_backend.unit_layout import UnitLayout
 
 Ints = npt.NDArray[np.int64]
 Sources = npt.NDArray[np.int32]
@@ -21,16 +21,22 @@ Sources = npt.NDArray[np.int32]
 MIN_OVERLAP: Final = 0.2
 """Share of the tiles that must find a partner when a map is shifted."""
 
-MIN_SHIFTS: Final = 19
-"""With fewer shifts no p can be given: 19 is what 5 % needs."""
+MIN_ARRANGEMENTS: Final = 19
+"""With fewer of them beside the data no p can be given: 19 is what 5 % needs."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """Whole units change places, (P, K): `orders[p, k]` is laid on unit k, stretched to its tiles."""
+    """Whole units change places, (P, K): the counts of `orders[p, k]` are laid on unit k.
+
+    `unit_of_segment` (S,) and `layout` say where; `log_possible` is the natural logarithm of how many
+    orders there are.
+    """
 
     orders: Ints
-    sizes: Ints
+    unit_of_segment: Ints
+    layout: UnitLayout
+    log_possible: float
 
     @property
     def n(self) -> int:
@@ -39,7 +45,13 @@ class Exchange:
 
     def sources(self, first: int, last: int) -> Sources:
         """Row (last - first, N) whose counts come to lie on each row."""
-        return np.stack([row_sources(order, self.sizes) for order in self.orders[first:last]])
+        from sae_backend import null_kernels
+
+        found = np.empty((last - first, self.layout.segment.size), np.int32)
+        null_kernels.exchanged_rows(
+            self.orders[first:last], self.layout.arrays(), self.unit_of_segment, found
+        )
+        return found
 
 
 @dataclass(frozen=True)
@@ -77,23 +89,26 @@ class Shifts:
         return found
 
 
-def row_sources(order: Ints, sizes: Ints) -> Sources:
-    """Row (N,) whose counts come to lie on each row when unit `order[k]` is laid on unit k.
+def exchange(
+    clusters: Clusters,
+    layout: UnitLayout,
+    n_draws: int,
+    rng: np.random.Generator,
+    alike: Ints | None = None,
+) -> Exchange | None:
+    """Random exchanges of whole units; None where too few are possible.
 
-    A unit of another size is stretched or thinned evenly, keeping the order of its rows. Laying
-    the units end to end instead would let them straddle the borders of the others, which makes
-    the null too narrow: with slides of unequal size it claimed 11 to 22 % at a level of 5 %.
+    `alike` (K,) numbers the units that may change places with each other, all where it is not given.
     """
-    starts = np.cumsum(sizes) - sizes
-    unit = np.repeat(np.arange(sizes.size), sizes)
-    position = np.arange(unit.size) - starts[unit]
-    source = order[unit]
-    return np.asarray(starts[source] + position * sizes[source] // sizes[unit], np.int32)
-
-
-def exchange(clusters: Clusters, n_draws: int, rng: np.random.Generator) -> Exchange:
-    """Random exchanges of whole units."""
-    return Exchange(draw_orders(clusters, n_draws, rng), clusters.sizes)
+    among = clusters.stratum if alike is None else alike
+    log_possible = sum(math.lgamma(int(count) + 1) for count in np.unique(among, return_counts=True)[1])
+    if log_possible < math.log(MIN_ARRANGEMENTS + 1) - 1e-9:
+        return None
+    orders = np.tile(np.arange(clusters.n_clusters), (n_draws, 1))
+    for number in np.unique(among):
+        members = np.flatnonzero(among == number)
+        orders[:, members] = rng.permuted(orders[:, members], axis=1)
+    return Exchange(orders, clusters.segment_cluster, layout, log_possible)
 
 
 def shifts(
@@ -128,7 +143,7 @@ def shifts(
         extents[s] = row[mine].max() + 1, col[mine].max() + 1
         allowed.append(_possible(row[mine], col[mine], extents[s]))
     n_possible = math.prod(len(each) for each in allowed)
-    if n_possible < MIN_SHIFTS:
+    if n_possible < MIN_ARRANGEMENTS:
         return None, n_possible
     if len(numbers) == 1:
         offsets = allowed[0][rng.permutation(n_possible)[:n_draws]][:, None]

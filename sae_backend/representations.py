@@ -5,7 +5,7 @@ All give columns of the same tiles, so that each is judged as the features are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -56,7 +56,7 @@ class RawColumns:
 
     def columns(self, tiles: AssembledTiles, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
         """Values (N, k)."""
-        return tiles.gather([np.asarray(v[:, chosen], np.float32) for v in _vectors_of(tiles)])
+        return _gathered(tiles, lambda vectors: vectors[:, chosen])
 
 
 class PcaColumns:
@@ -67,14 +67,15 @@ class PcaColumns:
         self._mean = vectors.mean(axis=0)
         centred = vectors - self._mean
         values, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
-        keep = values[::-1] > 1e-9 * max(values[-1], 1e-300)
+        keep = values[::-1] > max(1e-9 * values[-1], 1e-300)
         self._axes = np.ascontiguousarray(axes[:, ::-1][:, keep], np.float32)
         self.width = int(self._axes.shape[1])
 
     def columns(self, tiles: AssembledTiles, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
         """Scores (N, k)."""
         axes = self._axes[:, chosen]
-        return tiles.gather([(np.asarray(v, np.float32) - self._mean) @ axes for v in _vectors_of(tiles)])
+        offset = self._mean @ axes
+        return _gathered(tiles, lambda vectors: vectors @ axes - offset)
 
 
 class RandomSaeColumns:
@@ -85,49 +86,87 @@ class RandomSaeColumns:
 
     def __init__(self, choosing: AssembledTiles, n_features: int, rate: float, seed: int) -> None:
         vectors = _sample(choosing)
-        self._mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
-        self._spread = np.where(spread > 0, spread, 1).astype(np.float32)
+        mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
         rng = np.random.default_rng([seed, 0x5AE])
         drawn = rng.standard_normal((vectors.shape[1], n_features)).astype(np.float32)
-        self._directions = drawn / np.linalg.norm(drawn, axis=0)
+        drawn /= np.linalg.norm(drawn, axis=0)
+        # Dimensions are standardised by the directions, so that no copy of the vectors is.
+        self._directions = drawn / np.where(spread > 0, spread, 1).astype(np.float32)[:, None]
+        self._mean = mean
         self.width = n_features
         share = float(np.clip(1 - rate, 0.0, 1 - 1 / max(len(vectors), 2)))
-        scaled = (vectors - self._mean) / self._spread
-        self._thresholds = np.concatenate(
-            [
-                np.quantile(scaled @ self._directions[:, a : a + 256], share, axis=0)
-                for a in range(0, n_features, 256)
-            ]
-        ).astype(np.float32)
+        centred = vectors - mean
+        found = [
+            np.quantile(centred @ self._directions[:, a : a + 256], share, axis=0)
+            for a in range(0, n_features, 256)
+        ]
+        self._thresholds = np.concatenate([np.empty(0), *found]).astype(np.float32)
 
     def columns(self, tiles: AssembledTiles, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
         """Activations (N, k)."""
-        directions, thresholds = self._directions[:, chosen], self._thresholds[chosen]
-        parts = [(np.asarray(v, np.float32) - self._mean) / self._spread for v in _vectors_of(tiles)]
-        return tiles.gather([np.maximum(part @ directions - thresholds, 0) for part in parts])
+        directions = self._directions[:, chosen]
+        offset = self._mean @ directions + self._thresholds[chosen]
+        return np.maximum(_gathered(tiles, lambda vectors: vectors @ directions - offset), 0)
 
 
-def representations(choosing: AssembledTiles, seed: int) -> dict[str, Representation]:
-    """All of them by name; only the features where the tiles have no vectors."""
+def representations(
+    choosing: AssembledTiles, seed: int, reporting: AssembledTiles | None = None
+) -> dict[str, Representation]:
+    """All of them by name; only the features where tiles of a half have no finite vectors.
+
+    Nothing is taken from the tiles that report.
+    """
     found: dict[str, Representation] = {SAE: SaeColumns(choosing)}
-    if all(part.vectors is not None for part in choosing.parts) and choosing.n_rows > 1:
-        n_active, _ = choosing.columns.activity()
-        rate = float(n_active.mean() / choosing.n_rows)
-        found[RAW] = RawColumns(choosing)
-        found[PCA] = PcaColumns(choosing)
-        found[RANDOM] = RandomSaeColumns(choosing, choosing.columns.n_features, rate, seed)
+    halves = (choosing,) if reporting is None else (choosing, reporting)
+    if not choosing.n_rows or not all(map(have_vectors, halves)):
+        return found
+    n_features = choosing.columns.n_features
+    n_active, _ = choosing.columns.activity()
+    rate = float(n_active.mean() / choosing.n_rows) if n_features else 0.0
+    found[RAW] = RawColumns(choosing)
+    found[PCA] = PcaColumns(choosing)
+    found[RANDOM] = RandomSaeColumns(choosing, n_features, rate, seed)
     return found
 
 
+def have_vectors(tiles: AssembledTiles) -> bool:
+    """Whether all tiles that are used have vectors, and these are finite."""
+    return all(
+        keep.size == 0 or (part.vectors is not None and _is_finite(part.vectors, keep))
+        for part, keep in zip(tiles.parts, tiles.kept, strict=True)
+    )
+
+
+def _is_finite(vectors: npt.NDArray[np.floating], keep: npt.NDArray[np.int64]) -> bool:
+    return all(
+        bool(np.isfinite(np.asarray(vectors[keep[a : a + _SAMPLE]])).all())
+        for a in range(0, keep.size, _SAMPLE)
+    )
+
+
 def _vectors_of(tiles: AssembledTiles) -> Sequence[npt.NDArray[np.floating]]:
-    return [part.vectors for part in tiles.parts if part.vectors is not None]
+    """Vectors of all parts; of a part without, which then has no used tile, as many zeros."""
+    widths = [part.vectors.shape[1] for part in tiles.parts if part.vectors is not None]
+    return [
+        np.zeros((part.n_tiles, widths[0]), np.float32) if part.vectors is None else part.vectors
+        for part in tiles.parts
+    ]
+
+
+def _gathered(tiles: AssembledTiles, transform: Callable[[Columns], Columns]) -> Columns:
+    """What a transform makes of the vectors of the used tiles (N, k), in the order of the rows."""
+    made = [
+        transform(np.asarray(v[keep], np.float32))
+        for v, keep in zip(_vectors_of(tiles), tiles.kept, strict=True)
+    ]
+    return np.concatenate(made)[tiles.clusters.order]
 
 
 def _sample(tiles: AssembledTiles) -> Columns:
     """An even sample of the vectors (n, D), float32."""
     step = max(1, tiles.n_rows // _SAMPLE)
     kept = [
-        np.asarray(v, np.float32)[keep[::step]]
+        np.asarray(v[keep[::step]], np.float32)
         for v, keep in zip(_vectors_of(tiles), tiles.kept, strict=True)
     ]
     return np.concatenate(kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,20 +45,18 @@ def bootstrap_weights(clusters: Clusters, n_draws: int, rng: np.random.Generator
     return weights
 
 
-def draw_orders(clusters: Clusters, n_draws: int, rng: np.random.Generator) -> Ints:
-    """Random orders of the units, (P, K): each within its stratum."""
-    orders = np.tile(np.arange(clusters.n_clusters), (n_draws, 1))
-    for members in _strata(clusters):
-        orders[:, members] = rng.permuted(orders[:, members], axis=1)
-    return orders
-
-
 def _strata(clusters: Clusters) -> Iterator[Ints]:
     for stratum in np.unique(clusters.stratum):
         yield np.flatnonzero(clusters.stratum == stratum)
 
 
-def intervals(statistic: Reweighted, value: Floats, draws: tuple[Floats, Floats], level: float) -> Intervals:
+def intervals(
+    statistic: Reweighted,
+    value: Floats,
+    draws: tuple[Floats, Floats],
+    level: float,
+    alive: Callable[[], None] | None = None,
+) -> Intervals:
     """Bootstrap intervals of a statistic.
 
     Parameters
@@ -71,6 +69,8 @@ def intervals(statistic: Reweighted, value: Floats, draws: tuple[Floats, Floats]
         Weights of the draws (B, K), and those that leave out one unit each (K, K).
     level
         Coverage, such as 0.95.
+    alive
+        Called now and then; may raise to end the work.
 
     Returns
     -------
@@ -83,6 +83,8 @@ def intervals(statistic: Reweighted, value: Floats, draws: tuple[Floats, Floats]
     step = max(1, _WORK_VALUES // max(1, n_types * max(len(weights), n_units)))
     for a in range(0, n_features, step):
         b = min(a + step, n_features)
+        if alive is not None:
+            alive()
         drawn = statistic.values(weights, a, b)
         ends = _ends(drawn, value[a:b], statistic.values(without_one, a, b), level)
         for i, end in enumerate(ends):

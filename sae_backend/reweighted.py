@@ -54,4 +54,4 @@ class PlainCorrelation:
 
 def spread(squares: Floats, scale: Floats) -> Floats:
     """Roots of sums of squares; NaN where they are nothing but rounding."""
-    return np.sqrt(np.where(squares > FLAT * scale, squares, np.nan))
+    return np.sqrt(np.where(squares > FLAT * np.maximum(scale, 0), squares, np.nan))

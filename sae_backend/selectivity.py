@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+
+_LEVEL: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Selectivity:
     best_type
         Type with the largest |r|, -1 for none.
     beats_null
-        Whether that |r| lies above what the best of all features reaches by chance in 95 of 100 draws.
+        Whether chance lets the best of all pairs reach that |r| in at most 5 of 100 draws: its p (family)
+        is 0.05 or less.
     entropy
         Entropy in nats of |r| over types, each divided by their sum; from 0 (one type alone) to ln C
         (all alike). NaN unless the null is beaten: noise has an entropy, too, and it says nothing.
@@ -37,8 +41,10 @@ class Selectivity:
         return {f"selectivity/{key}": value for key, value in vars(self).items()}
 
 
-def selectivity(value: Floats, band: Floats) -> Selectivity:
-    """Judge features by their r (F, C) and the band (C,) of the best of all features by chance.
+def selectivity(value: Floats, p: Floats) -> Selectivity:
+    """Judge features by their r (F, C) and its family-wise p (F, C), NaN where there is none.
+
+    A band for each type would let noise beat it in more than 5 of 100 runs, as there are many types.
 
     The entropy is that of p_i = |r_i| / sum_j |r_j|, as used for human-interpretable features in
     arXiv 2407.10785's workshop version.
@@ -50,7 +56,7 @@ def selectivity(value: Floats, band: Floats) -> Selectivity:
         nothing = np.full(n_features, np.nan)
         return Selectivity(np.full(n_features, -1), np.zeros(n_features, np.uint8), nothing, nothing.copy())
     best = np.where(known, strength.argmax(axis=1), -1)
-    beats = known & (strength > np.where(np.isfinite(band), band, np.inf)).any(axis=1)
+    beats = known & (np.nan_to_num(p, nan=1.0) <= _LEVEL).any(axis=1)
     total = strength.sum(axis=1, keepdims=True)
     share = strength / np.where(total > 0, total, 1)
     entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(axis=1)

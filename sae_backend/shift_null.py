@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial as bind
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from sae_backend.rearrangements import Shifts
 Floats = npt.NDArray[np.float64]
 
 _CHUNK: Final = 64
+_PREPARED: Final = 8
 
 
 class ShiftNull(Null):
@@ -37,11 +39,17 @@ class ShiftNull(Null):
         self._control_sums = np.zeros((arrangement.n, n_controls, n_types))
         squares = np.einsum("ij,ij->j", self._y, self._y)
         self._y_scale = np.where(squares > 0, squares, np.inf) ** -0.5
-        for p in range(arrangement.n):
-            self._prepare(p, arrangement.sources(p, p + 1)[0])
+
+    def preparation(self) -> Iterator[Callable[[], None]]:
+        """Sums of the counts alone, as they come to lie in each segment."""
+        for first in range(0, self._arrangement.n, _PREPARED):
+            yield bind(self._prepare_some, first, min(first + _PREPARED, self._arrangement.n))
+
+    def _prepare_some(self, first: int, last: int) -> None:
+        for p, source in enumerate(self._arrangement.sources(first, last), first):
+            self._prepare(p, source)
 
     def _prepare(self, p: int, source: npt.NDArray[np.int32]) -> None:
-        """Sums of the counts alone, as they come to lie in each segment."""
         view = self._view
         there = source >= 0
         laid = np.where(there[:, None], self._y[source], 0.0)
@@ -69,4 +77,4 @@ class ShiftNull(Null):
                 out *= span.scale[f] * factor
                 np.clip(out, -1, 1, out=out)
                 seen.take_in(out, span, f, (first, last))
-            advance((last - first) * span.scale.size)
+                advance((last - first) * n_types)

@@ -93,6 +93,17 @@ class AssembledTiles:
         chosen = [array[keep] for array, keep in zip(arrays, self.kept, strict=True)]
         return np.concatenate(chosen)[self.clusters.order]
 
+    def alike(self, facts: Sequence[str]) -> Ints:
+        """Number the units (K,): those whose slides agree in these facts share a number."""
+        clusters = self.clusters
+        slides = list({part.slide: part for part in self.parts}.values())
+        seen: list[set[tuple[str, ...]]] = [set() for _ in range(clusters.n_clusters)]
+        for unit, slide in zip(clusters.segment_cluster, clusters.segment_slide, strict=True):
+            seen[unit].add(tuple(slides[slide].facts.get(name, "") for name in facts))
+        keys = [frozenset(each) for each in seen]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        return np.array([numbers[key] for key in keys], np.int64)
+
 
 def assemble(
     parts: Sequence[SlidePart], n_types: int, block_um: float, cluster: str = "auto"

@@ -6,6 +6,7 @@ draw is measured in its own standard error, which comes from the influence of ea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,9 @@ Floats = npt.NDArray[np.float64]
 _MIN_DEFINED_SHARE: Final = 0.9
 
 
-def studentised_intervals(moments: Moments, weights: Floats, level: float) -> tuple[Floats, Floats]:
+def studentised_intervals(
+    moments: Moments, weights: Floats, level: float, alive: Callable[[], None] | None = None
+) -> tuple[Floats, Floats]:
     """Bootstrap-t interval of r on Fisher's z (Efron and Tibshirani 1993, ch. 12): low, high (F, C).
 
     The standard error of z in each draw is that of the sum over units of their influence on r,
@@ -33,12 +36,16 @@ def studentised_intervals(moments: Moments, weights: Floats, level: float) -> tu
         Draws (B, K).
     level
         Coverage, such as 0.95.
+    alive
+        Called between features; may raise to end the work.
     """
     n_features, n_units, n_types = moments.xy.shape
     low, high = np.full((2, n_features, n_types), np.nan)
     every = np.ones((1, n_units))
     y, yy = np.ascontiguousarray(moments.y.T), np.ascontiguousarray(moments.yy.T)
     for f in range(n_features):
+        if alive is not None:
+            alive()
         xy = np.ascontiguousarray(moments.xy[f].T)
         given: tuple[Any, ...] = (moments.n, moments.x[f], moments.xx[f], y, yy, xy)
         z, error = np.full((2, n_types, 1), np.nan)

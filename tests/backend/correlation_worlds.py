@@ -55,6 +55,23 @@ def block_null(rng, edge=4, n_blocks=4, n_features=20):
     return [part(features, counts, places=(rows, cols), tile_um=100.0)]
 
 
+def laid_rows(parts, order):
+    """Row whose counts come to lie on each row when slide `order[k]` is laid on slide k, tile by tile."""
+    starts = np.cumsum([0, *(p.n_tiles for p in parts)])
+    found = []
+    for k, mine in enumerate(parts):
+        other = parts[order[k]]
+        own, box = (np.stack([p.rows - p.rows.min(), p.cols - p.cols.min()], axis=1) for p in (mine, other))
+        size, room = own.max(axis=0) + 1, box.max(axis=0) + 1
+        for place in own:
+            at = place + (room - size) // 2
+            wave = at % (2 * room)
+            at = np.where(wave < room, wave, 2 * room - 1 - wave)
+            distance = ((box - at) ** 2).sum(axis=1)
+            found.append((starts[order[k]], np.flatnonzero(distance == distance.min())))
+    return found
+
+
 def independent_maps(rng, side=20, sigma=2.0, n_features=20, n_slides=1):
     """Smooth features and smooth counts on tissue of a ragged shape; neither knows of the other.
 

@@ -1,7 +1,4 @@
-import math
-
 import numpy as np
-import pytest
 
 from sae_backend.blocks import TilePlaces, form_clusters
 
@@ -18,7 +15,17 @@ def test_five_slides_are_the_units():
     clusters = form_clusters([square(2), square(3), NOTHING, square(2), square(1), square(2)], 1000)
     assert clusters.unit == "slide" and clusters.notes == ()
     assert clusters.sizes.tolist() == [4, 9, 4, 1, 4]
-    assert clusters.log_arrangements == pytest.approx(math.log(120))
+    assert clusters.can_judge
+
+
+def test_blocks_stand_in_where_one_slide_is_nearly_all():
+    slides = [square(20), *(square(2) for _ in range(6))]
+    clusters = form_clusters(slides, 500)
+    assert clusters.kind == "block"
+    assert "One of the 7 slides holds 94% of the tiles: blocks stand in" in clusters.notes[0]
+    asked = form_clusters(slides, 500, "slide")
+    assert asked.n_clusters == 7 and not asked.can_judge
+    assert form_clusters([square(8), *(square(3) for _ in range(6))], 500).can_judge
 
 
 def test_one_slide_is_cut_into_blocks_of_the_wished_edge():

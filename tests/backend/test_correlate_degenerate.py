@@ -56,7 +56,7 @@ def test_a_handful_of_tiles(n):
 def test_all_tiles_invalid():
     result = run([part(np.eye(20), np.eye(20)[:, :2], valid=np.zeros(20, bool))])
     assert (result.n_tiles, result.n_slides) == (0, 0)
-    assert (result.reason == "constant feature").all()
+    assert (result.reason == "no tile has a value").all()
 
 
 def test_the_same_tile_over_and_over():

@@ -111,13 +111,7 @@ def test_both_ways_to_exchange_units_agree(statistic, monkeypatch):
     )
     by_pairs = correlate(parts, TYPES, spec).arrays()
     monkeypatch.setattr(exchange_null.ExchangeNull, "_by_pairs", None)
-    original = exchange_null.ExchangeNull.__init__
-
-    def one_by_one(self, *given):
-        original(self, *given)
-        self._by_table = False
-
-    monkeypatch.setattr(exchange_null.ExchangeNull, "__init__", one_by_one)
+    monkeypatch.setattr(exchange_null, "_TABLE_VALUES", 0)
     for name, array in correlate(parts, TYPES, spec).arrays().items():
         np.testing.assert_allclose(array, by_pairs[name], atol=1e-12, err_msg=name)
 
@@ -139,8 +133,9 @@ def test_partial_null_is_that_of_exchanged_residuals():
     x = tiles.columns.block(0, 3).toarray()
     x_left = x - z @ np.linalg.lstsq(z, x, rcond=None)[0]
     y_left = tiles.counts - z @ np.linalg.lstsq(z, tiles.counts, rcond=None)[0]
-    sources = group.arrangement.sources(0, 60)
-    null = np.array([np.abs(np.corrcoef(x_left.T, y_left[s].T)[:3, 3:]) for s in sources])
+    sources = group.arrangements["partial"].sources(0, 60)
+    laid = [y_left[s] - z @ np.linalg.lstsq(z, y_left[s], rcond=None)[0] for s in sources]
+    null = np.array([np.abs(np.corrcoef(x_left.T, y.T)[:3, 3:]) for y in laid])
     observed = np.abs(found.value)
     np.testing.assert_allclose(found.p_single, (1 + (null >= observed - 1e-10).sum(axis=0)) / 61)
     largest = null.max(axis=(1, 2))
@@ -154,7 +149,7 @@ def test_shifted_maps_are_those_of_a_loop_over_tiles():
     tiles = assemble(parts, 2, 1000.0)
     assert tiles.clusters.kind == "block"
     group = TargetGroup(tiles, np.arange(2), spec, np.ones(2, bool))
-    offsets = group.arrangement.offsets[:, 0]
+    offsets = group.arrangements["pearson"].offsets[:, 0]
     assert len({tuple(o) for o in offsets.tolist()}) == 30 and (offsets != 0).any(axis=1).all()
     row = tiles.gather([p.rows for p in tiles.parts])
     col = tiles.gather([p.cols for p in tiles.parts])
@@ -193,3 +188,33 @@ def test_the_share_of_the_pool_counts_ties_and_the_data():
     histogram[[0, 2048, 4096]] = [7, 2, 1]
     found = pooled_p(np.array([0.0, 0.5, 0.6, 1.0, np.nan]), histogram)
     np.testing.assert_allclose(found, [1.0, 4 / 11, 2 / 11, 2 / 11, np.nan])
+
+
+def test_partial_null_given_other_types_leaves_each_type_free_of_the_others():
+    rng = np.random.default_rng(6)
+    parts = [
+        part(sparse_features(rng, 30, 3, 0.5), rng.poisson(rng.gamma(1, 3, 3), (30, 3)), f"slide {s}")
+        for s in range(6)
+    ]
+    spec = CorrelationSpec(
+        n_bootstrap=2, n_permutations=50, min_active=1, statistics=("partial",), covariates=("other types",)
+    )
+    tiles = assemble(parts, 3, 1000.0)
+    group = TargetGroup(tiles, np.arange(3), spec, np.ones(3, bool))
+    found = correlate(parts, ("A", "B", "C"), spec).statistics["partial"]
+    x, y = tiles.columns.block(0, 3).toarray(), tiles.counts
+    for c in range(3):
+        z = np.column_stack([np.ones(len(y)), np.delete(y, c, axis=1)])
+
+        def free(values, z=z):
+            return values - z @ np.linalg.lstsq(z, values, rcond=None)[0]
+
+        y_left = free(y[:, c])
+        null = [
+            np.abs(np.corrcoef(free(x).T, free(y_left[s]))[:3, 3])
+            for s in group.arrangements["partial"].sources(0, 50)
+        ]
+        observed = np.abs(found.value[:, c])
+        np.testing.assert_allclose(observed, np.abs(np.corrcoef(free(x).T, y_left)[:3, 3]), atol=1e-9)
+        np.testing.assert_allclose(found.p_single[:, c], (1 + (null >= observed - 1e-10).sum(axis=0)) / 51)
+        np.testing.assert_allclose(found.band[c], np.quantile(np.max(null, axis=1), 0.95), atol=1e-9)

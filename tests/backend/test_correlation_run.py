@@ -181,9 +181,9 @@ def test_units_that_are_in_neither_half_take_no_part():
 
 def test_entropy_is_known_for_planted_values():
     value = np.array([[0.8, 0.0, 0.0, 0.0], [0.4, -0.4, 0.0, 0.0], [0.05, 0.04, 0.03, 0.02], [np.nan] * 4])
-    found = selectivity(value, np.full(4, 0.1))
+    found = selectivity(value, np.where(np.isnan(value), np.nan, np.where(np.abs(value) > 0.1, 0.01, 0.3)))
     np.testing.assert_allclose(found.entropy, [0.0, np.log(2), np.nan, np.nan], atol=1e-12)
     np.testing.assert_allclose(found.gap, [0.8, 0.0, 0.01, np.nan], atol=1e-12)
     assert found.best_type.tolist() == [0, 0, 0, -1] and found.beats_null.tolist() == [1, 1, 0, 0]
-    nothing = selectivity(np.zeros((3, 0)), np.zeros(0))
+    nothing = selectivity(np.zeros((3, 0)), np.zeros((3, 0)))
     assert nothing.best_type.tolist() == [-1] * 3
