@@ -251,6 +251,10 @@ class CorrelationActions:
         self._kept = dict(zip(run.analysis_ids, found.slides, strict=True))
         feature, column = found.pair
         pair, kind = frame.pair(feature, column), frame.type_names[column]
+        if not found.points.x.size:
+            # Stains are measured on the pixels by the worker and not kept by tile.
+            panel.charts.say_pair(f"What the tiles hold of “{kind}” is not kept in the project.")
+            return
         counts = run.meta.get("is_count") or [True] * frame.shape[1]
         what = f"{kind}, cells in the tile" if counts[column] else kind
         panel.charts.show_points(found.points, (what, f"feature {feature}, activation"), pair.band)
