@@ -20,6 +20,10 @@ CELL_COLOURS: Final = (
 )  # fmt: skip
 """Colours of cell types by type index (Okabe and Ito's, safe for colour-blind eyes); they repeat."""
 
+_RGBA: Final = np.array(
+    [[*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0] for colour in CELL_COLOURS], np.float32
+)
+
 MAX_DRAWN_CELLS: Final = 200_000
 FAR_UM_PER_PX: Final = 2.0
 """Seen from further away than this, single cells cannot be told apart, and their density is drawn."""
@@ -62,25 +66,32 @@ class CellLayers(OwnedLayers):
 
         Returns the number of points drawn.
         """
-        self.remove_cells()
         self._table = table
         self._step = step = max(1, -(-len(table.y_l0) // MAX_DRAWN_CELLS))
-        points = np.stack([table.y_l0[::step], table.x_l0[::step]], axis=1)
+        points = (np.stack([table.y_l0[::step], table.x_l0[::step]], axis=1) - 0.5) * self._mpp
         types = table.type_index[::step].astype(int)
-        colours = np.array(CELL_COLOURS)[types % len(CELL_COLOURS)]
-        layer = self._viewer.add_points(
-            (points - 0.5) * self._mpp,
-            name=CELLS,
-            size=6.0,
-            border_width=0,
-            face_color=list(colours) if len(colours) else "white",
-            # At low power the border's colour bleeds over small points even at width 0.
-            border_color=list(colours) if len(colours) else "white",
-            opacity=0.8,
-            units=UNITS,
-            shown=self._seen(table)[types],
-        )
-        self._place(layer)
+        colours = _RGBA[types % len(CELL_COLOURS)]
+        layer = self.layer(CELLS)
+        if layer is None or not len(points):
+            self.remove(CELLS)
+            layer = self._viewer.add_points(
+                points,
+                name=CELLS,
+                size=6.0,
+                border_width=0,
+                face_color=colours if len(colours) else "white",
+                # At low power the border's colour bleeds over small points even at width 0.
+                border_color=colours if len(colours) else "white",
+                opacity=0.8,
+                units=UNITS,
+            )
+            self._place(layer)
+        else:
+            # A layer that goes and comes takes a second, in which napari collects garbage.
+            layer.data = points
+            layer.face_color = layer.border_color = colours
+            layer.size = 6.0
+        layer.shown = self._seen(table)[types]
         self._show_density(table)
         self._show_points_or_density()
         return len(points)
@@ -92,7 +103,6 @@ class CellLayers(OwnedLayers):
         if table is None or layer is None:
             return
         layer.shown = self._seen(table)[table.type_index[:: self._step].astype(int)]
-        self.remove(DENSITY)
         self._show_density(table)
         self._show_points_or_density()
 
@@ -107,6 +117,7 @@ class CellLayers(OwnedLayers):
 
     def _show_density(self, table: CellTable) -> None:
         if len(table.y_l0) == 0:
+            self.remove(DENSITY)
             return
         top, left = float(table.y_l0.min()), float(table.x_l0.min())
         longest = max(float(np.ptp(table.y_l0)), float(np.ptp(table.x_l0)), 1.0)
@@ -119,16 +130,23 @@ class CellLayers(OwnedLayers):
         counts[~self._seen(table)] = 0
         smooth = gaussian_filter(counts, (0, 1, 1))
         colours = [CELL_COLOURS[i % len(CELL_COLOURS)] for i in range(shape[0])]
+        picture = mixed_colours(smooth, colours)
+        scale = (bin_l0 * self._mpp, bin_l0 * self._mpp)
+        # The middle of the first bin, the centre of px (0, 0) being the origin.
+        corner = ((top + bin_l0 / 2 - 0.5) * self._mpp, (left + bin_l0 / 2 - 0.5) * self._mpp)
+        layer = self.layer(DENSITY)
+        if layer is not None:
+            layer.data, layer.scale, layer.translate = picture, scale, corner
+            return
         layer = self._viewer.add_image(
-            mixed_colours(smooth, colours),
+            picture,
             rgb=True,
             name=DENSITY,
             blending="translucent_no_depth",
             opacity=0.8,
             interpolation2d="linear",
             units=UNITS,
-            scale=(bin_l0 * self._mpp, bin_l0 * self._mpp),
-            # The middle of the first bin, the centre of px (0, 0) being the origin.
-            translate=((top + bin_l0 / 2 - 0.5) * self._mpp, (left + bin_l0 / 2 - 0.5) * self._mpp),
+            scale=scale,
+            translate=corner,
         )
         self._place(layer)

@@ -62,8 +62,9 @@ class OutlineLayer(OwnedLayers):
 
     def mark(self, marks: Mapping[int, str]) -> None:
         """Draw a thick line of a colour around cells, by their numbers."""
-        self._marks = dict(marks)
-        self.forget()
+        if marks != self._marks:
+            self._marks = dict(marks)
+            self.forget()
 
     def set_wanted(self, on: bool) -> None:
         """Show or hide all of it."""

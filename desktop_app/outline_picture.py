@@ -34,7 +34,7 @@ class Rings:
 def draw_rings(picture: Pixels, rings: Rings, width_px: int = _WIDE) -> None:
     """Draw rings on a dark edge into a picture, uint8 (h, w, 4); what lies outside is cut off."""
     height, width = picture.shape[:2]
-    place, ring = _pixels(rings)
+    place, ring = _pixels(rings, (width_px - 1) / 2)
     inside = ((place >= 0) & (place < (height, width))).all(axis=1)
     place, ring = place[inside], ring[inside]
     # Pixels are handled as single numbers of four bytes, all lines at once.
@@ -56,8 +56,8 @@ def draw_rings(picture: Pixels, rings: Rings, width_px: int = _WIDE) -> None:
     flat[line] = plane[line]
 
 
-def _pixels(rings: Rings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pixels (n, 2) along all sides, and the ring that each belongs to (n,)."""
+def _pixels(rings: Rings, back_px: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pixels (n, 2) along all sides, moved back by half the line's width, and the ring of each (n,)."""
     sizes = np.diff(rings.starts)
     owner = np.repeat(np.arange(sizes.size), sizes)
     n_points = len(rings.yx)
@@ -70,5 +70,5 @@ def _pixels(rings: Rings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
     first = np.concatenate([[0], np.cumsum(n)[:-1]]) if n_points else np.empty(0, np.int64)
     side = np.repeat(np.arange(n_points), n)
     share = (np.arange(side.size) - first[side]) / n[side]
-    along = rings.yx[side] + share[:, None] * step[side]
+    along = rings.yx[side] + share[:, None] * step[side] - back_px
     return np.floor(along).astype(np.int64), owner[side]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sae_backend.cell_table import CellTable
 
 _REST_MS: Final = 40
-_REDRAWN_AT_ONCE: Final = 20_000
-"""More points than this are drawn anew only when they are seen."""
 
 
 class CellActions:
@@ -93,7 +91,7 @@ class CellActions:
         self._after_load()
 
     def show_edited(self) -> None:
-        """Draw the cells after a change by hand; very many points wait until they are seen."""
+        """Draw the cells after a change by hand; points wait until they are seen."""
         old = self.shown
         self._load()
         shown = self.shown
@@ -102,7 +100,7 @@ class CellActions:
             return
         if old is None or shown.table.type_names != old.table.type_names:
             self._context.window.menus.cell_types.show_types(self._kinds(shown.table))
-        if self._context.layers.is_outlined and shown.table.n_cells > _REDRAWN_AT_ONCE:
+        if self._context.layers.is_outlined:
             self._has_stale_points = True
         else:
             self._draw_points()
@@ -140,8 +138,9 @@ class CellActions:
         self.outlines.show_cells(self.shown)
         self._read_details()
         self._say()
-        self.follow()
+        # First whoever marks cells, so that they are painted once.
         self.redrawn.emit()
+        self.follow()
 
     def _draw_points(self) -> None:
         assert self.shown is not None
@@ -164,8 +163,8 @@ class CellActions:
         if self.shown is not None and self.shown.import_id == found[0]:
             self.shown = replace(self.shown, details=found[1])
             self.outlines.show_cells(self.shown)
-            self.follow()
             self.redrawn.emit()
+            self.follow()
 
     def _toggled(self, on: bool) -> None:
         self._context.window.legend.set_shown(cells=on)

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 from desktop_app.controller.annotations import AnnotationActions
 from desktop_app.controller.arrivals import ArrivalActions, Doors
+from desktop_app.controller.cell_editing import CellEditingActions
 from desktop_app.controller.cell_import import CellImportActions
+from desktop_app.controller.cell_lists import CellListActions
+from desktop_app.controller.cell_pointer import CellPointerActions
 from desktop_app.controller.checklist import ChecklistActions
 from desktop_app.controller.correlations import CorrelationActions
 from desktop_app.controller.demo import DemoActions
+from desktop_app.controller.detection import DetectionActions
 from desktop_app.controller.examples import ExampleActions
 from desktop_app.controller.exports import ExportActions
 from desktop_app.controller.feature_map import FeatureMapActions
@@ -65,12 +69,17 @@ class Controller:
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
         self.pointer = PointerActions(context)
+        self.cell_pointer = CellPointerActions(context, self.features.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.remarks = RemarkActions(context, others)
         self.regions = RegionActions(context, others, self.remarks)
         self.exports = ExportActions(context, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
+        # Before the drawing, whose tools take the mouse from it.
+        self.cell_editing = CellEditingActions(context, self.projects, self.features.cells, self.undo)
+        self.detection = DetectionActions(context, self.projects, self.jobs, self.features.cells)
+        self.cell_lists = CellListActions(context, self.features.cells, self.regions, self.cell_editing)
         self.drawing = DrawingActions(context, self.projects, self.regions)
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.remarks)
@@ -85,6 +94,7 @@ class Controller:
         self.slide_table = SlideTableActions(context, self.page)
         self.looks = LookActions(context)
         self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
+        self.features.cells.changed.connect(lambda _slide: self.checklist.refresh())
         self.start_page = StartActions(context, self.projects)
         doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
         self.arrivals = ArrivalActions(context, doors)
@@ -110,8 +120,11 @@ class Controller:
         self.start_page.close()
         self.annotations.close()
         self.features.close()
+        self.jobs.close()
         self.projects.close()
         self.cell_import.close()
+        self.cell_lists.close()
+        self.detection.close()
         self.correlations.close()
         self.examples.close()
         self.page.close()

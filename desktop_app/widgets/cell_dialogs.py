@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from desktop_app.widgets.cell_import import CellImportDialog
 from desktop_app.widgets.detect_dialog import DetectDialog
+from desktop_app.widgets.type_names import TypeNamesDialog
 from desktop_app.widgets.type_scores import TypeScoresDialog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PySide6.QtWidgets import QWidget
 
     from desktop_app.proposed_types import ModelScores
+    from sae_backend.class_map import ClassMap
     from sae_backend.nuclei import DetectSpec
 
 
@@ -26,6 +30,9 @@ class CellDialogs(Protocol):
 
     def accept_types(self, scores: ModelScores) -> bool:
         """Show how good a model is, and ask whether the types that it proposes are wanted."""
+
+    def type_names(self, counts: Mapping[str, int], class_map: ClassMap) -> ClassMap | None:
+        """Ask what types of cell, with so many cells each, count as."""
 
 
 class QtCellDialogs:
@@ -46,3 +53,8 @@ class QtCellDialogs:
     def accept_types(self, scores: ModelScores) -> bool:
         """Show how good a model is, and ask whether the types that it proposes are wanted."""
         return bool(TypeScoresDialog(scores, self._parent).exec())
+
+    def type_names(self, counts: Mapping[str, int], class_map: ClassMap) -> ClassMap | None:
+        """Ask what types of cell, with so many cells each, count as."""
+        dialog = TypeNamesDialog(counts, class_map, self._parent)
+        return dialog.class_map() if dialog.exec() else None

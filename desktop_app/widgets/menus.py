@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
 
 from desktop_app.widgets.cell_entries import CellEntries
+from desktop_app.widgets.cell_menu import CellMenu
 from desktop_app.widgets.view_entries import ViewEntries
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Menus(QObject):
         self.cell_types = CellEntries(cells, self)
         cells.addSeparator()
         self._add(cells, "Import cells…", self.import_cells_requested)
+        self.cell_work = CellMenu(cells, self.actions_by_text, self)
         analysis = bar.addMenu("&Analysis")
         self._add(analysis, "Analyse the slide…", self.analyze_requested)
         self._add(analysis, "Train a sparse autoencoder…", self.train_requested)

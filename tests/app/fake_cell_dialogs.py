@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from PySide6.QtCore import QTimer
 
@@ -31,6 +32,8 @@ class FakeCellDialogs:
     detect: DetectSpec | None = None
     accepts_types: bool = True
     scores: ModelScores | None = None
+    names: ClassMap | None = None
+    named: dict[str, int] = field(default_factory=dict)
 
     def cell_import(self) -> CellImportDialog:
         return CellImportDialog() if self.looks_at_imports else AgreeingImport()
@@ -41,3 +44,7 @@ class FakeCellDialogs:
     def accept_types(self, scores: ModelScores) -> bool:
         self.scores = scores
         return self.accepts_types
+
+    def type_names(self, counts: Mapping[str, int], class_map: ClassMap) -> ClassMap | None:
+        self.named = dict(counts)
+        return self.names
