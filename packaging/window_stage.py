@@ -95,8 +95,9 @@ class Stage:
         """Wait until no job is open; the end of one may begin another."""
         tasks: WorkerTasks = self.context.tasks
         QTest.qWait(SETTLE_MS)
-        while tasks.open_jobs:
-            self.until(lambda: not tasks.open_jobs, "the worker's jobs")
+        jobs = self.controller.jobs
+        while tasks.open_jobs or jobs.is_preparing:
+            self.until(lambda: not (tasks.open_jobs or jobs.is_preparing), "the worker's jobs")
             QTest.qWait(SETTLE_MS)
 
     def quiet(self) -> None:

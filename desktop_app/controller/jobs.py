@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from psygnal import Signal
 
@@ -11,6 +11,8 @@ from desktop_app import correlation_jobs, jobs
 from desktop_app.correlation_offer import offer_of
 from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.run_state import options_of
+from desktop_app.store import Store
+from desktop_app.tasks import LatestRead
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from desktop_app.controller.features import FeatureActions
     from desktop_app.controller.projects import ProjectActions
     from desktop_app.correlation_options import CorrelateOptions
-    from desktop_app.store import AnalysisRecord, SaeRecord, Store
-    from sae_backend.messages import Request
+    from desktop_app.store import AnalysisRecord, SaeRecord
+    from sae_backend.errors import SparsescopeError
+    from sae_backend.messages import CorrelateRequest, Request
 
 Answer = Callable[[dict[str, Any]], None]
+
+_COUNTING: Final = "Counting the cells in the tiles …"
 
 
 class JobActions:
@@ -46,6 +51,10 @@ class JobActions:
         context.session.analysis_changed.connect(self._make_pictures)
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
+        self._preparing = LatestRead()
+        self._preparing.answered.connect(self._prepared)
+        self._preparing.failed.connect(self._refused)
+        self.is_preparing = False
         window, tasks = context.window, context.tasks
         window.menus.analyze_requested.connect(self.ask_analyze)
         window.menus.train_requested.connect(self.ask_train)
@@ -152,8 +161,22 @@ class JobActions:
         if store is None:
             self._context.window.say("Correlations need a project with an analysed slide and cells.")
             return
-        request = self._context.attempt(lambda: correlation_jobs.correlate_request(store, options))
-        if request is None:
+        folder, author = store.folder, store.author
+
+        def prepare() -> tuple[Store, CorrelateRequest, CorrelateOptions | None]:
+            # Counting the cells of many slides takes seconds, and a store belongs to the thread that opened it.
+            with Store.open(folder, author) as own:
+                return store, correlation_jobs.correlate_request(own, options), options
+
+        self._context.window.say(_COUNTING)
+        self.is_preparing = True
+        self._preparing.ask(prepare)
+
+    def _prepared(self, found: tuple[Store, CorrelateRequest, CorrelateOptions | None]) -> None:
+        """Hand a prepared correlation to the worker, if its project is still open."""
+        store, request, options = found
+        self.is_preparing = False
+        if store is not self._context.session.store:
             return
 
         def keep(result: dict[str, Any]) -> None:
@@ -164,7 +187,18 @@ class JobActions:
             self._features.fill_table()
             self._context.window.show_panel("Correlations")
 
-        self.submit(store, "Correlate features with cells", request, keep)
+        if self._context.window.notice.text == _COUNTING:
+            self._context.window.say("")
+        # What was said since is about something else.
+        self.submit(store, "Correlate features with cells", request, keep, quiet=True)
+
+    def _refused(self, error: SparsescopeError) -> None:
+        self.is_preparing = False
+        self._context.show_error(error)
+
+    def close(self) -> None:
+        """Let a preparation that is under way end."""
+        self._preparing.close()
 
     def encode(
         self, store: Store, analysis: AnalysisRecord, device: str = "auto", sae: SaeRecord | None = None

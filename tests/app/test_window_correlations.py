@@ -128,6 +128,7 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
     panel = _open(parts, world, qtbot)
     assert panel.header.mark.text() == "stale: cells of 2 slides changed since"
     panel.header.again_button.click()
+    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
     request = parts.backend.requests[1]
     assert isinstance(request, CorrelateRequest)
     assert to_line(Submit(1, request)), "it can be sent to the worker"
@@ -138,6 +139,7 @@ def test_options_are_asked_for_with_what_the_project_has(parts: Parts, world: Pa
     panel = _open(parts, world, qtbot)
     parts.dialogs.correlate = CorrelateOptions(covariates=("site",), baselines=False)
     panel.header.options_button.click()
+    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
     request = parts.backend.requests[1]
     assert isinstance(request, CorrelateRequest)
     assert parts.dialogs.asked[-1] == "correlate" and "site" in parts.dialogs.offer.covariates

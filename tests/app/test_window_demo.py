@@ -49,7 +49,10 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     )
     for _ in range(6):
         tasks.poll()
-    assert kinds(desktop) == ["DrawRequest", "AnalyzeRequest", "ThumbnailsRequest", "CorrelateRequest"]
+    expected = ["DrawRequest", "AnalyzeRequest", "ThumbnailsRequest", "CorrelateRequest"]
+    qtbot.waitUntil(lambda: kinds(desktop) == expected, timeout=20_000)
+    for _ in range(3):
+        tasks.poll()
     followers = scoreboard_followers()
     assert session.feature == followers["lymphocyte"].feature
     layers = [layer.name for layer in window.viewer.layers]
