@@ -193,14 +193,11 @@ def _autoencoder(now: Situation) -> _Found:
 
 
 def _cells(now: Situation) -> _Found:
-    imports = (
-        now.store.cell_imports(now.slide_record.id)
-        if now.store is not None and now.slide_record is not None
-        else []
-    )
-    if not imports:
+    last = None
+    if now.store is not None and now.slide_record is not None:
+        last = now.store.current_cells(now.slide_record.id)
+    if last is None:
         return _Found(False, "none yet")
-    last = imports[-1]
     types = "1 type" if len(last.type_counts) == 1 else f"{len(last.type_counts)} types"
     kinds = ", ".join(f"{count:,} {name}" for name, count in last.type_counts.items())
     return _Found(True, f"{last.n_cells:,} cells of {types}", f"From {last.source_name}: {kinds}")
@@ -214,9 +211,12 @@ def _correlations(now: Situation) -> _Found:
         return _Found(False, "not measured yet")
     if now.analysis.id not in newest.analysis_ids:
         return _Found(False, "without this slide", "The newest correlations leave this slide out.")
-    imports = now.store.cell_imports(now.slide_record.id)
-    if imports and imports[-1].imported_at > newest.created_at:
-        return _Found(False, "out of date", "The cells of this slide were imported after they were measured.")
+    seen = newest.cells.get(now.slide_record.fingerprint)
+    cells = now.store.current_cells(now.slide_record.id)
+    # Runs of older versions do not say which cells they saw.
+    later = cells is not None and seen is None and cells.imported_at > newest.created_at
+    if later or (seen is not None and seen != now.store.cells_version(now.slide_record.id)):
+        return _Found(False, "out of date", "The cells of this slide have changed since they were measured.")
     meta = newest.meta
     slides = "1 slide" if meta["n_slides"] == 1 else f"{meta['n_slides']:,} slides"
     units = slides if meta["unit"] == "slide" else f"{meta['n_clusters']:,} units ({meta['unit']})"
