@@ -22,7 +22,9 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet", ".xlsx", ".json")
 SHEET_ROWS: Final = 1_048_575
 """Rows of a sheet of a workbook, without its header."""
 
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula; the last four are the same signs in full width."""
+
 _FIELDS: Final = (
     "value", "ci_low", "ci_high", "bca_low", "bca_high", "percentile_low", "percentile_high",
     "p", "p_single", "q", "same_sign", "choose",
@@ -124,8 +126,8 @@ def long_table(
 
 
 def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
+    """Text that no spreadsheet takes for a formula, also after blanks, which some drop."""
+    return "'" + text if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
 def _nullable(found: npt.NDArray[Any] | None, n: int) -> pa.Array:

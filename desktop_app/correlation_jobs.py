@@ -137,9 +137,14 @@ def record_correlation(
             split_id=None if split is None else split.id,
         )
     )
+    discard_request(request)
+    return record
+
+
+def discard_request(request: CorrelateRequest) -> None:
+    """Remove the temporary files of a request, whatever became of it."""
     for path in [request.out_file, *(part["targets_file"] for part in request.parts)]:
         Path(path).unlink(missing_ok=True)
-    return record
 
 
 def patient_of(values: dict[str, str]) -> str:
@@ -156,7 +161,7 @@ def _sources(store: Store, options: CorrelateOptions) -> list[_Source]:
     current = require_current(store)
     known = store.slide_values()
     found: list[_Source] = []
-    taken: dict[str, int] = {}
+    labels = _labels(store)
     for record in _same_features(store, current):
         # Outlines take a second to read where there are many cells, and only HIFs need what they tell.
         table = store.cells(record.slide_id, details=HIFS in options.targets)
@@ -164,17 +169,35 @@ def _sources(store: Store, options: CorrelateOptions) -> list[_Source]:
         wanted = (table is not None and {CELLS, HIFS} & set(options.targets)) or values is not None
         if not wanted:
             continue
-        name = store.slide(record.slide_id).name
-        taken[name] = taken.get(name, 0) + 1
-        label = name if taken[name] == 1 else f"{name} ({taken[name]})"
         facts = known.get(record.slide_id, {})
         features = features_of(store, record)
+        label = labels[record.slide_id]
         found.append(_Source(record, features, label, patient_of(facts), facts, table, values))
-    if not found:
+    if found:
+        return found
+    if {CELLS, HIFS} & set(options.targets):
         raise CellsError(
             "No analysed slide of this project has cells.",
             "Import them: Cells > Import cells in the window, or sparsescope cells import SLIDE FILE --project DIR.",
         )
+    raise CellsError(
+        "No analysed slide of this project has values of its tiles.",
+        "Import a table of them for an analysed slide, or correlate with its cells.",
+    )
+
+
+def _labels(store: Store) -> dict[int, str]:
+    """Name of every slide of the project; of two files of one name the later one has a number.
+
+    All slides count, not only those that take part, so that a slide keeps its name and with it its half.
+    """
+    found: dict[int, str] = {}
+    for slide in sorted(store.slides(), key=lambda slide: slide.id):
+        label, n = slide.name, 1
+        while label in found.values():
+            n += 1
+            label = f"{slide.name} ({n})"
+        found[slide.id] = label
     return found
 
 
@@ -188,9 +211,14 @@ def _target_names(
         kinds |= dict.fromkeys(sorted({n for t in tables if t is not None for n in t.type_names}), CELLS)
     if HIFS in options.targets:
         kinds |= {name: HIFS for name in (*hif_names(tables), *STAINS) if name not in kinds}
-    for source in sources:
-        if source.values is not None:
-            kinds |= {name: TILE_VALUES for name in source.values.names if name not in kinds}
+    own = dict.fromkeys(n for s in sources if s.values is not None for n in s.values.names)
+    twice = [name for name in own if name in kinds]
+    if twice:
+        raise CellsError(
+            f"{twice[0]!r} is a column of your tile values and also a cell type or measure of this run.",
+            "Rename the column and import it again, or correlate with one kind of targets at a time.",
+        )
+    kinds |= dict.fromkeys(own, TILE_VALUES)
     names = tuple(kinds)
     if not names:
         raise CellsError(
@@ -236,7 +264,7 @@ def _as_written(sources: list[_Source], covariates: tuple[str, ...]) -> list[str
 
 def _split(store: Store, sources: list[_Source], options: CorrelateOptions) -> SplitRecord | None:
     """Give the split in force for these slides, drawn or extended where needed; None where too little is there."""
-    kept = store.current_split()
+    kept = _kept_split(store, sources)
     wish = options.new_split_seed
     seed = wish if wish is not None else (options.seed if kept is None else kept.seed)
     known = None
@@ -250,6 +278,21 @@ def _split(store: Store, sources: list[_Source], options: CorrelateOptions) -> S
         return store.extend_split(kept.id, new) if new else kept
     n = len(store.splits()) + 1
     return store.add_split(f"Split {n}", halves.unit, halves.seed, dict(halves.assignments))
+
+
+def _kept_split(store: Store, sources: list[_Source]) -> SplitRecord | None:
+    """The split in force; where these slides are divided by another unit, the newest of that unit.
+
+    Otherwise a run on few slides, which are cut in two, would make a later one on all draw the patients anew.
+    """
+    current = store.current_split()
+    if current is None:
+        return None
+    halves = draw_halves(sources, 0)
+    alike = [split for split in store.splits() if halves is None or split.unit == halves.unit]
+    if current.unit in {split.unit for split in alike} or not alike:
+        return current
+    return store.choose_split(alike[-1].id)
 
 
 def _same_features(store: Store, current: AnalysisRecord) -> list[AnalysisRecord]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from desktop_app.store import CorrelationRecord
+from sae_backend.blocks import MIN_CLUSTERS
 from sae_backend.representations import SAE
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -19,7 +20,7 @@ def strongest_text(record: CorrelationRecord, arrays: Arrays, n_top: int = 3) ->
     meta = record.meta
     return "\n".join(
         [
-            facts_text(meta),
+            facts_text(meta, _statistic(meta)),
             *_types(meta, arrays, n_top),
             *(f"Note: {note}" for note in meta["notes"]),
             f"Method: {meta['method']}.",
@@ -27,20 +28,45 @@ def strongest_text(record: CorrelationRecord, arrays: Arrays, n_top: int = 3) ->
     )
 
 
-def facts_text(meta: Mapping[str, Any]) -> str:
-    """What the values stand on, in one sentence."""
-    slides = count_text(meta["n_slides"], "slide")
-    n = f"{meta['n_tiles']:,} tiles of {slides}; resampled: {meta['n_clusters']} x {meta['unit']}"
-    split = meta.get("split")
+_TITLES: Final = {
+    "pearson": "Pearson's r",
+    "spearman": "Spearman's rho",
+    "log_pearson": "Pearson's r with log(1 + count)",
+    "within": "Pearson's r pooled within slides",
+    "partial": "Partial r",
+}
+
+
+def facts_text(meta: Mapping[str, Any], statistic: str = "pearson") -> str:
+    """What the values stand on, in one sentence or two."""
+    n = f"{meta['n_tiles']:,} tiles of {count_text(meta['n_slides'], 'slide')}"
+    units = units_text(meta)
+    drawn = f"; intervals and p from {units}" if is_judged(meta) else f"; {units}, so no interval and no p"
+    start, split = f"{_TITLES[statistic]} over {n}", meta.get("split")
     if not meta.get("held_out") or not split:
-        return f"Pearson r over {n}. Features were chosen and reported on the same tiles."
+        return f"{start}{drawn}. Features were chosen and reported on the same tiles."
     if split["unit"] == "half slide":
-        return f"Pearson r over {n}: one half of each slide, held out from the choice of features."
-    total = split["n_choose"] + split["n_report"]
+        return f"{start}{drawn}. This is one half of each slide; the other half chose the features."
+    whole = split["n_choose"] + split["n_report"]
     return (
-        f"Pearson r over {n}: {split['n_report']} of {total} {split['unit']}s, held out from the choice of "
-        f"features (seed {split['seed']})."
+        f"{start}{drawn}. The half that reports ({split['n_report']} of {whole} {split['unit']}s) took no part in the "
+        f"choice of features (seed {split['seed']})."
     )
+
+
+def units_text(meta: Mapping[str, Any]) -> str:
+    """How many patients, slides or blocks stand behind the numbers."""
+    n, (head, _, rest) = meta["n_clusters"], str(meta["unit"]).partition(" ")
+    return f"{count_text(n, head)}{' ' + rest if rest else ''}"
+
+
+def is_judged(meta: Mapping[str, Any]) -> bool:
+    """Whether a run has intervals and p."""
+    return bool(meta.get("judged", meta["n_clusters"] >= MIN_CLUSTERS))
+
+
+def _statistic(meta: Mapping[str, Any]) -> str:
+    return "pearson" if "pearson" in meta["statistics"] else str(meta["statistics"][0])
 
 
 def count_text(n: int, noun: str) -> str:
@@ -58,7 +84,7 @@ def value_text(value: float, low: float, high: float) -> str:
 
 
 def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]:
-    statistic = "pearson" if "pearson" in meta["statistics"] else meta["statistics"][0]
+    statistic = _statistic(meta)
     pairs = {key: arrays[f"{statistic}/{key}"] for key in ("value", "ci_low", "ci_high", "p", "q")}
     chosen = arrays.get(f"{statistic}/choose", pairs["value"])
     for c, name in enumerate(meta["type_names"]):
@@ -68,7 +94,11 @@ def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]
         for f in best:
             text = value_text(*(float(pairs[key][f, c]) for key in ("value", "ci_low", "ci_high")))
             p = float(pairs["p"][f, c])
-            text += f", family-wise p {p:.3g}" if np.isfinite(p) else ", p not defined"
+            if np.isfinite(p):
+                text += f", family-wise p {p:.3g}"
+            elif not np.isfinite(pairs["value"][f, c]):
+                codes = arrays.get(f"{statistic}/reason", arrays.get("reason"))
+                text += "" if codes is None else f": {meta['reasons'][int(codes[f, c])]}"
             if meta.get("held_out"):
                 text += f"; where chosen {chosen[f, c]:+.2f}"
             yield f"  feature {f:>6}  {text}"
@@ -85,6 +115,6 @@ def _beside(meta: Mapping[str, Any], arrays: Arrays, statistic: str, c: int) -> 
             words.append(f"best of {meta['baseline_titles'][name]} {value:+.2f}")
     band = float(arrays[f"{statistic}/band"][c])
     if np.isfinite(band):
-        words.append(f"chance alone reaches {band:.2f} in 5 of 100 draws")
+        words.append(f"by chance alone the best of all features exceeds {band:.2f} in 5 of 100 draws")
     if words:
         yield f"  beside    {'; '.join(words)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from desktop_app.correlation_words import count_text
+from desktop_app.correlation_words import count_text, is_judged, units_text
 from desktop_app.provenance import provenance
 from desktop_app.store import CorrelationRecord, Store
 
@@ -21,6 +21,7 @@ _INTERVALS = {
     "percentile": "percentile bootstrap intervals",
 }
 _UNITS = {"patient": "patients", "slide": "slides", "block": "spatial blocks"}
+_TRAINING = "The split concerns the choice of features alone, not the training of the autoencoder, which saw no counts."
 
 
 def methods_text(store: Store, run: CorrelationRecord) -> str:
@@ -56,7 +57,8 @@ def _sentences(run: CorrelationRecord, facts: dict[str, Any]) -> Iterator[str]:
     if meta.get("baselines", []) and len(meta["baselines"]) > 1:
         others = [meta["baseline_titles"][name] for name in meta["baselines"] if name != "sae"]
         yield (
-            f"For comparison the best of {', of the '.join(others)} was chosen and reported on the same tiles."
+            f"For comparison, the best of the {', of the '.join(others)} was chosen and reported in the same way on the "
+            "same tiles."
         )
     versions = facts["versions"]
     yield (
@@ -77,14 +79,15 @@ def _halves(meta: dict[str, Any]) -> Iterator[str]:
         )
     elif split["unit"] == "half slide":
         yield (
-            "Each slide was cut across its longer side: one half served to choose features, and all values are "
-            f"those of the other ({meta['n_tiles']:,} tiles of {count_text(meta['n_slides'], 'slide')})."
+            f"Each slide was cut across its longer side: one half served to choose features, and all values are "
+            f"those of the other ({meta['n_tiles']:,} tiles of {count_text(meta['n_slides'], 'slide')}; split seed "
+            f"{split['seed']}). {_TRAINING}"
         )
     else:
         yield (
             f"Half of the {split['unit']}s ({split['n_choose']}) served to choose features, and all values are "
             f"those of the other {split['n_report']} ({meta['n_tiles']:,} tiles of "
-            f"{count_text(meta['n_slides'], 'slide')}; split seed {split['seed']})."
+            f"{count_text(meta['n_slides'], 'slide')}; split seed {split['seed']}). {_TRAINING}"
         )
 
 
@@ -94,18 +97,40 @@ def _statistics(meta: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
         words.append(f"partial correlation given {', '.join(meta.get('covariates', []))}")
     yield f"Every feature was correlated with every column by {', '.join(words)}."
     units = _UNITS.get(meta.get("kind", ""), "units")
-    if meta["n_clusters"] < 5:
-        yield f"With {meta['n_clusters']} {units} neither intervals nor p were computed."
+    if not is_judged(meta):
+        yield f"With {units_text(meta)} neither intervals nor p were computed."
         return
     size = f" ({meta['unit']})" if meta.get("kind") == "block" else ""
-    kind = _INTERVALS.get(spec.get("interval", "percentile"), "")
-    yield f"95 % {kind} resample whole {units}{size} ({meta['n_clusters']} of them, {spec['n_bootstrap']} draws)."
+    kind = _INTERVALS.get(spec.get("interval", "percentile"), "bootstrap intervals")
+    partial = ""
+    if "partial" in meta["statistics"] and spec.get("interval") == "studentised":
+        partial = "; those of partial correlations are BCa"
+    yield (
+        f"95 % {kind} resample whole {units}{size} ({meta['n_clusters']} of them, {spec['n_bootstrap']} draws; ranks are "
+        f"held fixed{partial})."
+    )
+    yield from _nulls(meta, spec, units)
+
+
+def _nulls(meta: dict[str, Any], spec: dict[str, Any], units: str) -> Iterator[str]:
+    times = meta.get("n_arrangements", dict.fromkeys(meta["statistics"], spec["n_permutations"]))
+    if not times:
+        yield "No p was computed, as the maps could be arranged in too few ways."
+        return
     if meta.get("kind") == "block":
         how = "the map of the counts of each slide was shifted over its features without wrapping"
     else:
-        how = f"the counts of whole {units} were exchanged"
+        how = f"the maps of the counts of whole {units} were exchanged, tile by tile in place"
+    lacking = [name for name in meta["statistics"] if name not in times]
     yield (
-        f"For p, {how} ({spec['n_permutations']} times), and each |r| was compared with the largest of all "
-        "features and columns (family-wise); q is the false discovery rate of Benjamini and Hochberg over all "
-        "pairs, with p from the pool of all pairs under the same null."
+        f"For p, {how} ({max(times.values())} times), and each |r| was compared with the largest of all features and "
+        "columns (family-wise, for each statistic by itself); q is the false discovery rate of Benjamini and Hochberg "
+        "over all pairs, with p from the pool of all pairs under the same null."
     )
+    if "partial" in lacking:
+        yield "Partial correlations have no p, as too few units agree in the covariates."
+    elif "partial" in times and meta.get("kind") != "block":
+        yield (
+            "For partial correlations residuals were exchanged, only between units that agree in covariates of whole "
+            "slides, and freed of the covariates again."
+        )

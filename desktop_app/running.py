@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from desktop_app.correlation_jobs import correlate_request, record_correlation
+from desktop_app.correlation_jobs import correlate_request, discard_request, record_correlation
 from desktop_app.correlation_options import CorrelateOptions
 from desktop_app.jobs import (
     AnalyzeOptions,
@@ -74,8 +74,11 @@ def correlate_project(
     """Correlate the current SAE's features with the cells of all slides that have both."""
     options = options or CorrelateOptions()
     request = correlate_request(store, options)
-    answer = wait_for(backend, backend.submit(request), report)
-    return record_correlation(store, request, answer, options.name)
+    try:
+        answer = wait_for(backend, backend.submit(request), report)
+        return record_correlation(store, request, answer, options.name)
+    finally:
+        discard_request(request)
 
 
 class ProgressPrinter:

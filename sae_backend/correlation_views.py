@@ -81,8 +81,8 @@ class TargetGroup:
             self._arrange([np.random.default_rng(seed) for seed in seeds[1:]])
         control = self._fits.values[:, columns.size :] if self._fits is not None else self._centred[:, :0]
         sizes = clusters.segment_sizes
-        self._plain_targets = Targets(np.concatenate([self._logs, self._centred, control], axis=1), sizes)
-        self._rank_targets = Targets(np.concatenate([self._ranks, _centred(self._present)], axis=1), sizes)
+        self._plain_targets = Targets(_beside(self._logs, self._centred, control), sizes)
+        self._rank_targets = Targets(_beside(self._ranks, _centred(self._present)), sizes)
         self._start_nulls()
 
     def _fitted(self, controls: Design) -> ControlFits:
@@ -238,13 +238,21 @@ def _prepare(piece: Callable[[], None], advance: Callable[[], None]) -> None:
     piece()
 
 
-def _centred(values: npt.NDArray[np.floating]) -> Floats:
-    array = np.asarray(values, np.float64)
-    return array - array.mean(axis=0) if len(array) else array
+def _centred(values: npt.NDArray[np.floating] | npt.NDArray[np.bool_]) -> Floats:
+    return np.asarray(values - values.mean(axis=0), np.float64) if len(values) else np.zeros(values.shape)
 
 
-def _present(counts: Floats, is_count: npt.NDArray[np.bool_]) -> Floats:
+def _beside(*columns: Floats) -> Floats:
+    """All columns side by side, without a copy where only one of them has any."""
+    filled = [each for each in columns if each.shape[1]]
+    return filled[0] if len(filled) == 1 else np.concatenate(columns, axis=1)
+
+
+def _present(counts: Floats, is_count: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which tiles have a type at all; for other numbers, more than the median."""
     if not len(counts):
-        return np.zeros(counts.shape)
-    return (counts > np.where(is_count, 0.0, np.median(counts, axis=0))).astype(np.float64)
+        return np.zeros(counts.shape, np.bool_)
+    limit = np.zeros(counts.shape[1])
+    if not is_count.all():
+        limit[~is_count] = np.median(counts[:, ~is_count], axis=0)
+    return np.asarray(counts > limit, np.bool_)

@@ -114,59 +114,79 @@ def take_in(r: Any, observed: Any, tie: float, largest: Any, reached: Any, histo
             histogram[min(n_bins, int((value + tie) * n_bins))] += 1
 
 
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _weighted(weights: Any, values: Any) -> Any:
+    """Sum of products of two rows, whose order is free so that several are taken at once."""
+    total = 0.0
+    for k in range(weights.size):
+        total += weights[k] * values[k]
+    return total
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _influence(weights: Any, by_unit: Any, factors: Any) -> Any:
+    """Sum over units of the squared sum of six numbers (6, K) times their factors."""
+    xy, xx, yy, x, y, n = by_unit
+    of_xy, of_xx, of_yy, of_x, of_y, of_n = factors
+    squares = 0.0
+    for k in range(weights.size):
+        influence = of_xy * xy[k] + of_xx * xx[k] + of_yy * yy[k] + of_x * x[k] + of_y * y[k] + of_n * n[k]
+        squares += weights[k] * influence * influence
+    return squares
+
+
 @numba.njit(nogil=True, cache=True)
-def drawn_z(n: Any, x: Any, xx: Any, y: Any, yy: Any, xy: Any, weights: Any, z: Any, error: Any) -> None:
+def drawn_z(by_unit: Any, weights: Any, drawn_sums: Any, z: Any, error: Any) -> None:
     """Fisher's z of one feature with C types in each draw, and its standard error, into (C, B) each.
 
-    `n`, `x`, `xx` (K,), `y`, `yy`, `xy` (C, K) are sums by unit; `weights` (B, K). What is not defined
-    stays as it was.
+    `by_unit` are the sums n, x, xx (K,), y, yy, xy (C, K), `weights` (B, K), and `drawn_sums` the sums of
+    y, yy and xy (C, B) with these weights. What is not defined stays as it was.
     """
-    n_types, n_units = xy.shape
-    all_xx = xx.sum()
+    n, x, xx, y, yy, xy = by_unit
+    sum_y, sum_yy, sum_xy = drawn_sums
+    all_xx = max(xx.sum(), 0.0)
+    all_yy = np.empty(len(yy))
+    for c in range(len(yy)):
+        all_yy[c] = max(yy[c].sum(), 0.0)
     for b in range(weights.shape[0]):
-        total = sx = sxx = 0.0
-        n_drawn = 0.0
-        for k in range(n_units):
-            w = weights[b, k]
-            if w > 0:
-                total += w * n[k]
-                sx += w * x[k]
-                sxx += w * xx[k]
-                n_drawn += w
-        mx = sx / total
-        vx = sxx / total - mx * mx
-        if vx * total <= 1e-12 * max(all_xx, 0.0):
+        drawn = weights[b]
+        total, n_drawn = _weighted(drawn, n), drawn.sum()
+        mx = _weighted(drawn, x) / total
+        vx = _weighted(drawn, xx) / total - mx * mx
+        if vx * total <= 1e-12 * all_xx:
             continue
-        for c in range(n_types):
-            sy = syy = sxy = all_yy = 0.0
-            for k in range(n_units):
-                w = weights[b, k]
-                all_yy += yy[c, k]
-                sy += w * y[c, k]
-                syy += w * yy[c, k]
-                sxy += w * xy[c, k]
-            my = sy / total
-            vy = syy / total - my * my
-            if vy * total <= 1e-12 * max(all_yy, 0.0):
+        for c in range(len(yy)):
+            my = sum_y[c, b] / total
+            vy = sum_yy[c, b] / total - my * my
+            if vy * total <= 1e-12 * all_yy[c]:
                 continue
             scale = 1 / np.sqrt(vx * vy)
-            r = (sxy / total - mx * my) * scale
+            r = (sum_xy[c, b] / total - mx * my) * scale
             r = min(max(r, -1 + 1e-9), 1 - 1e-9)
             half_x, half_y = r / (2 * vx), r / (2 * vy)
-            of_x = 2 * mx * half_x - my * scale
-            of_y = 2 * my * half_y - mx * scale
             of_n = mx * my * scale - half_x * mx * mx - half_y * my * my
-            squares = 0.0
-            for k in range(n_units):
-                influence = (
-                    scale * xy[c, k]
-                    - half_x * xx[k]
-                    - half_y * yy[c, k]
-                    + of_x * x[k]
-                    + of_y * y[c, k]
-                    + of_n * n[k]
-                )
-                squares += weights[b, k] * influence * influence
+            factors = (
+                scale,
+                -half_x,
+                -half_y,
+                2 * mx * half_x - my * scale,
+                2 * my * half_y - mx * scale,
+                of_n,
+            )
+            squares = _influence(drawn, (xy[c], xx, yy[c], x, y[c], n), factors)
             if squares > 0:
                 z[c, b] = np.arctanh(r)
                 error[c, b] = np.sqrt(squares * n_drawn / (n_drawn - 1)) / total / (1 - r * r)
+
+
+@numba.njit(nogil=True, cache=True)
+def standardise(products: Any, x: Any, mean_y: Any, scale_x: Any, scale_y: Any) -> None:
+    """Turn sums of products (F, C, B) into r in place, all at once, as they are too many to pass through often.
+
+    `x`, `scale_x` are (F, B), `mean_y`, `scale_y` (C, B).
+    """
+    for f in range(products.shape[0]):
+        for c in range(products.shape[1]):
+            for b in range(products.shape[2]):
+                centred = products[f, c, b] - x[f, b] * mean_y[c, b]
+                products[f, c, b] = centred * scale_x[f, b] * scale_y[c, b]

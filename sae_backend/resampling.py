@@ -20,6 +20,7 @@ _WORK_VALUES: Final = 150_000
 """Values in one temporary array (1.2 MB in float64, so that it stays in the processor's cache)."""
 
 _MIN_DEFINED_SHARE: Final = 0.9
+_TIE: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,12 @@ def _ends(draws: Floats, value: Floats, without: Floats, level: float) -> tuple[
     plain = [_quantile(draws, np.full(value.shape, share), n_defined) for share in shares]
     known = value[..., None]
     # Draws that equal the value count half.
-    below = ((draws < known - 1e-12).sum(axis=-1) + (draws <= known + 1e-12).sum(axis=-1)) / 2
+    n_below = (draws < known - _TIE).sum(axis=-1)
+    at = np.minimum(n_below, draws.shape[-1] - 1)[..., None]
+    is_tied = np.take_along_axis(draws, at, axis=-1)[..., 0] <= value + _TIE
+    below = n_below.astype(np.float64)
+    if is_tied.any():
+        below[is_tied] = (n_below[is_tied] + (draws[is_tied] <= known[is_tied] + _TIE).sum(axis=-1)) / 2
     share_below = np.clip(below / np.maximum(n_defined, 1), 0.5 / draws.shape[-1], 1 - 0.5 / draws.shape[-1])
     bias = special.ndtri(share_below)
     # A unit without which the statistic is not defined says nothing of the acceleration.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.moments import Moments
+from sae_backend.null import kernels
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,9 +47,9 @@ class PlainCorrelation:
         y, yy = (weights @ m.y).T, (weights @ m.yy).T
         x, xx = m.x[span] @ weights.T, m.xx[span] @ weights.T
         r = np.matmul(m.xy[span].transpose(0, 2, 1), weights.T)
-        r -= x[:, None] * (y / n)
-        r *= (1 / spread(xx - x**2 / n, self._xx_all[span, None]))[:, None]
-        r *= 1 / spread(yy - y**2 / n, self._yy_all[:, None])
+        scale_x = 1 / spread(xx - x**2 / n, self._xx_all[span, None])
+        scale_y = 1 / spread(yy - y**2 / n, self._yy_all[:, None])
+        kernels().standardise(r, x, y / n, scale_x, scale_y)
         return r
 
 

@@ -7,7 +7,7 @@ draw is measured in its own standard error, which comes from the influence of ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -43,15 +43,14 @@ def studentised_intervals(
     low, high = np.full((2, n_features, n_types), np.nan)
     every = np.ones((1, n_units))
     y, yy = np.ascontiguousarray(moments.y.T), np.ascontiguousarray(moments.yy.T)
+    whole, drawn = ((each, y @ each.T, yy @ each.T) for each in (every, weights))
     for f in range(n_features):
         if alive is not None:
             alive()
         xy = np.ascontiguousarray(moments.xy[f].T)
-        given: tuple[Any, ...] = (moments.n, moments.x[f], moments.xx[f], y, yy, xy)
-        z, error = np.full((2, n_types, 1), np.nan)
-        kernels().drawn_z(*given, every, z, error)
-        drawn_z, drawn_error = np.full((2, n_types, len(weights)), np.nan)
-        kernels().drawn_z(*given, weights, drawn_z, drawn_error)
+        by_unit = moments.n, moments.x[f], moments.xx[f], y, yy, xy
+        z, error = _z_and_error(by_unit, *whole)
+        drawn_z, drawn_error = _z_and_error(by_unit, *drawn)
         t = (drawn_z - z) / drawn_error
         t.sort(axis=-1)  # NaN go to the end
         n_defined = np.isfinite(t).sum(axis=-1)
@@ -66,3 +65,12 @@ def studentised_intervals(
             ends.append(z[:, 0] - (left + (place - below) * (right - left)) * error[:, 0])
         low[f], high[f] = (np.where(enough, np.tanh(end), np.nan) for end in ends)
     return low, high
+
+
+def _z_and_error(
+    by_unit: tuple[Floats, ...], weights: Floats, sum_y: Floats, sum_yy: Floats
+) -> tuple[Floats, Floats]:
+    """Fisher's z of a feature and its standard error, (C, B) each, NaN where not defined."""
+    z, error = np.full((2, *sum_y.shape), np.nan)
+    kernels().drawn_z(by_unit, weights, (sum_y, sum_yy, by_unit[-1] @ weights.T), z, error)
+    return z, error

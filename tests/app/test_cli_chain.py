@@ -104,7 +104,7 @@ def test_correlations_are_written_with_method_unit_n_and_digests(
             assert -1 <= row["ci_low"] <= row["ci_high"] <= 1
     assert any(row["value"] is not None and row["ci_low"] is not None for row in rows)
     text = run(*words, "--out", tmp_path / "c.csv")
-    assert "Pearson r over" in text.out and "x block of" in text.out and "same tiles" in text.out
+    assert "Pearson's r over" in text.out and "blocks of" in text.out and "same tiles" in text.out
     with (tmp_path / "c.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows)
 
