@@ -207,7 +207,7 @@ class Menus(QObject):
             ("Looking at a feature", "features", ""),
             ("Writing about features", "annotating", ""),
             ("Moving about the slide", "viewer", ""),
-            ("Cells", "cells", ""),
+            ("Working with cells", "cells", ""),
             ("Features and cells", "correlations", ""),
             ("What the numbers mean", "what_numbers_mean", ""),
             ("Scoreboard: is it true?", "scoreboard", ""),

@@ -64,7 +64,7 @@ def test_a_point_belongs_to_the_outline_that_holds_it() -> None:
 def test_rings_are_closed_lines_of_their_colour_cut_at_the_edge() -> None:
     picture = np.zeros((60, 80, 4), np.uint8)
     ring = np.array([[10, 10], [10, 30], [40, 30], [40, 10]], np.float64)
-    beside = ring + [0, 60]
+    beside = ring + np.array([0, 60])
     colours = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
     draw_rings(picture, Rings(np.array([0, 4, 8]), np.concatenate([ring, beside]), colours), 1)
     red = (picture == (255, 0, 0, 255)).all(axis=2)
