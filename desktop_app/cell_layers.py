@@ -72,7 +72,8 @@ class CellLayers(OwnedLayers):
         types = table.type_index[::step].astype(int)
         colours = _RGBA[types % len(CELL_COLOURS)]
         layer = self.layer(CELLS)
-        if layer is None or not len(points):
+        if layer is None or len(layer.data) != len(points):
+            # napari keeps the numbers of the points in view, which must not be those of more points.
             self.remove(CELLS)
             layer = self._viewer.add_points(
                 points,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from desktop_app.cell_layers import CELL_COLOURS
+from desktop_app.cell_layers import CELL_COLOURS, FAR_UM_PER_PX
 from desktop_app.outline_picture import Rings, draw_rings
 from desktop_app.owned_layers import OUTLINES, UNITS, OwnedLayers
 from sae_backend.cell_table import Outlines
@@ -22,14 +22,21 @@ NEAR_PX: Final = 12.0
 """Outlines are drawn where a typical cell is at least this wide on the screen."""
 
 MOST_OUTLINES: Final = 8000
-"""With more cells than this about the view, points are drawn."""
+"""With more cells than this about the view, points or dots are drawn."""
+
+MANY_CELLS: Final = 50_000
+"""Of more cells than this only those about the view are drawn, as dots: points of all of them pan slowly."""
+
+MOST_DOTS: Final = 40_000
+"""With more cells than this about the view, points of an even sample are drawn."""
 
 MARK_COLOUR: Final = "#ffffff"
 _MARGIN: Final = 0.25
 _ZOOM_STEP: Final = 1.15
 _CIRCLE_UM: Final = 3.0
 _MARK_UM: Final = 5.0
-_LINE_PX, _MARK_PX = 2, 4
+_LINE_PX, _MARK_PX, _DOT_PX = 2, 4, 3
+_DOT_UM: Final = 1.5
 _LARGEST_PX: Final = 4000
 
 Box = tuple[float, float, float, float]
@@ -86,40 +93,56 @@ class OutlineLayer(OwnedLayers):
         Returns whether the outlines stand in for the points.
         """
         cells = self._cells
-        if cells is None or not self._wanted or not (self.is_near(um_per_px) or self._marks):
-            self.remove(OUTLINES)
+        kind = self._kind(field_um, um_per_px)
+        if cells is None or not self._wanted or not (kind or self._marks):
+            layer = self.layer(OUTLINES)
+            if layer is not None and layer.visible:
+                # Hidden and not taken away, for which napari takes half a second.
+                layer.visible = False
             self.forget()
             self.n_drawn = 0
             return False
-        near = self.is_near(um_per_px) and self._count(field_um) <= MOST_OUTLINES
         scale = um_per_px / self._painted_um_per_px if self._painted_um_per_px else 0.0
         inside = all(
             a >= b if i < 2 else a <= b for i, (a, b) in enumerate(zip(field_um, self._box, strict=True))
         )
         if not (inside and 1 / _ZOOM_STEP < scale < _ZOOM_STEP and self.layer(OUTLINES) is not None):
-            self._paint(cells, field_um, um_per_px, near=near)
-        return near
+            self._paint(cells, field_um, um_per_px, kind)
+        return bool(kind)
 
-    def _count(self, field_um: Box) -> int:
-        return len(self._in_box(_wider(field_um)))
+    def _kind(self, field_um: Box, um_per_px: float) -> str:
+        """What is drawn of all cells in view: outlines, dots where points would be slow, or nothing."""
+        cells = self._cells
+        if cells is None or not self._wanted:
+            return ""
+        near, many = self.is_near(um_per_px), cells.table.n_cells > MANY_CELLS
+        if not near and not (many and um_per_px <= FAR_UM_PER_PX):
+            return ""
+        n = len(self._in_box(_wider(field_um)))
+        if near and n <= MOST_OUTLINES:
+            return "outlines"
+        return "dots" if many and n <= MOST_DOTS else ""
 
     def _in_box(self, box_um: Box) -> npt.NDArray[np.int64]:
         assert self._cells is not None
         y0, x0, y1, x1 = (value / self._mpp + 0.5 for value in box_um)
         return self._cells.places.within(y0, x0, y1, x1)
 
-    def _paint(self, cells: ShownCells, field_um: Box, um_per_px: float, *, near: bool) -> None:
+    def _paint(self, cells: ShownCells, field_um: Box, um_per_px: float, kind: str) -> None:
         self._box = box = _wider(field_um)
         px_um = max(um_per_px, max(box[2] - box[0], box[3] - box[1]) / _LARGEST_PX)
         shape = (max(1, round((box[2] - box[0]) / px_um)), max(1, round((box[3] - box[1]) / px_um)))
         picture = np.zeros((*shape, 4), np.uint8)
         self.n_drawn = 0
-        if near:
+        if kind:
             found = self._in_box(box)
             found = found[cells.hidden_mask(self._hidden)[cells.table.type_index[found].astype(int)]]
             colours = _rgb(CELL_COLOURS)[cells.table.type_index[found] % len(CELL_COLOURS)]
             self.n_drawn = len(found)
-            draw_rings(picture, self._rings(cells, found, colours, px_um, _CIRCLE_UM), _LINE_PX)
+            if kind == "outlines":
+                draw_rings(picture, self._rings(cells, found, colours, px_um, _CIRCLE_UM), _LINE_PX)
+            else:
+                draw_rings(picture, self._dots(cells, found, colours, px_um), _DOT_PX)
         marked = {cells.place_of(number): colour for number, colour in self._marks.items()}
         marked.pop(-1, None)
         if marked:
@@ -157,6 +180,17 @@ class OutlineLayer(OwnedLayers):
         yx = ((yx_l0 - 0.5) * self._mpp - np.array(self._box[:2])) / px_um
         return Rings(starts, yx, np.concatenate([colours[has], colours[~has]]))
 
+    def _dots(
+        self, cells: ShownCells, places: npt.NDArray[np.int64], colours: npt.NDArray[np.uint8], px_um: float
+    ) -> Rings:
+        """Rings so small that their lines fill them."""
+        angle = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+        circle = min(_DOT_PX / 2, _DOT_UM / px_um) * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+        centres_l0 = np.stack([cells.table.y_l0[places], cells.table.x_l0[places]], axis=1)
+        centres = ((centres_l0 - 0.5) * self._mpp - np.array(self._box[:2])) / px_um
+        yx = (centres[:, None, :] + circle).reshape(-1, 2)
+        return Rings(6 * np.arange(len(places) + 1), yx, colours)
+
     def _show(self, picture: npt.NDArray[np.uint8], px_um: float) -> None:
         layer = self.layer(OUTLINES)
         # The middle of the first px.
@@ -174,6 +208,7 @@ class OutlineLayer(OwnedLayers):
             )
             self._place(layer)
             return
+        layer.visible = True
         layer.data = picture
         layer.scale = (px_um, px_um)
         layer.translate = corner

@@ -98,14 +98,28 @@ def test_outlines_are_drawn_from_near_where_the_cells_are() -> None:
     layer.hide_types(frozenset({"b"}))
     layer.follow_field((0, 0, 200, 300), 0.25)
     assert layer.n_drawn == 7
-    assert not layer.follow_field((0, 0, 2000, 3000), 2.0) and OUTLINES not in viewer.layers
+    assert not layer.follow_field((0, 0, 2000, 3000), 2.0) and not viewer.layers[OUTLINES].visible
     # A mark is seen from far too, but stands in for no points.
     layer.mark({3: "#ffffff", 77: "#ffffff"})
-    assert not layer.follow_field((0, 0, 2000, 3000), 2.0) and OUTLINES in viewer.layers
+    assert not layer.follow_field((0, 0, 2000, 3000), 2.0) and viewer.layers[OUTLINES].visible
     layer.set_wanted(False)
-    assert not layer.follow_field((0, 0, 200, 300), 0.25) and OUTLINES not in viewer.layers
+    assert not layer.follow_field((0, 0, 200, 300), 0.25) and not viewer.layers[OUTLINES].visible
     layer.show_cells(None)
     assert not layer.follow_field((0, 0, 200, 300), 0.25)
+
+
+def test_very_many_cells_are_dots_where_they_are_in_view() -> None:
+    viewer = ViewerModel()
+    layer = OutlineLayer(viewer)
+    rng = np.random.default_rng(0)
+    y, x = rng.uniform(0, 4000, (2, 60_000))
+    table = CellTable(y, x, np.zeros(60_000, np.uint16), ("a",))
+    layer.show_cells(ShownCells(1, 60_000, table, np.arange(60_000), 1.0))
+    assert layer.follow_field((1000, 1000, 1400, 1600), 1.0)
+    inside = (y >= 900.5) & (y <= 1500.5) & (x >= 850.5) & (x <= 1750.5)
+    assert layer.n_drawn == int(inside.sum()) and viewer.layers[OUTLINES].data[..., 3].any()
+    # From farther, and with too many in view, the points and the density say more.
+    assert not layer.follow_field((0, 0, 4000, 4000), 1.0) and not layer.follow_field((0, 0, 400, 600), 2.5)
 
 
 def test_the_class_map_is_changed_by_rows_and_by_words() -> None:

@@ -126,11 +126,11 @@ def test_nuclei_are_detected_outlined_and_told_under_the_pointer(desk: Desk) -> 
     assert desk.window.status.value.text().startswith("Nucleus, area ")
     assert "eccentricity" in desk.window.status.value.toolTip()
     desk.window.menus.cells.setChecked(False)
-    assert OUTLINES not in viewer.layers
+    assert not viewer.layers[OUTLINES].visible
     desk.window.menus.cells.setChecked(True)
     desk.window.zoom_to(3.0)
     desk.cells.follow()
-    assert OUTLINES not in viewer.layers
+    assert not viewer.layers[OUTLINES].visible
     # The same again keeps nothing twice.
     desk.window.say("")
     desk.detect()
