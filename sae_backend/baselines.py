@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from sae_backend.moments import Targets, dense_moments
 from sae_backend.representations import Representation
 from sae_backend.resampling import bootstrap_weights, intervals
 from sae_backend.reweighted import PlainCorrelation
-from sae_backend.slide_parts import AssembledTiles
+from sae_backend.slide_parts import AssembledTiles, SlidePart
 from sae_backend.sparse_probes import KS, sparse_probe
 from sae_backend.studentised import studentised_intervals
 
@@ -46,9 +46,11 @@ class Best:
         return {f"baseline/{name}/{key}": value for key, value in vars(self).items()}
 
 
-def n_steps(representation: Representation, n_types: int) -> int:
-    """Steps that :func:`best_columns` takes: one a column, and one a type."""
-    return representation.width + n_types
+def n_steps(parts: Sequence[SlidePart], n_types: int) -> int:
+    """Steps of all representations together, at most: one a column, and one a type."""
+    n_features = parts[0].n_features
+    widths = [part.vectors.shape[1] for part in parts if part.vectors is not None]
+    return n_features + n_types + (2 * widths[0] + n_features + 3 * n_types if widths else 0)
 
 
 def best_columns(
@@ -73,7 +75,7 @@ def best_columns(
     spec
         How to draw, and the least number of active tiles.
     step
-        Called between pieces of work with the steps done in all, of :func:`n_steps`; may raise to end it.
+        Called between pieces of work with the steps done, one a column and one a type; may raise to end it.
     chosen_r
         r of every column on the choosing tiles (W, C), NaN for columns not to be chosen; None to
         have it computed.
@@ -95,6 +97,7 @@ def best_columns(
             continue
         value[c], low[c], high[c] = _reported(representation, reporting, (int(top[c]), c), spec, weights)
         probes[:, :, c] = sparse_probe(representation, (choosing, reporting), strength[:, c], c, weights)
+    step(width + n_types)
     return Best(
         column=np.where(fine, top, -1),
         choose=np.array([chosen_r[j, c] if fine[c] else np.nan for c, j in enumerate(top)]),

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial as bind
 
 import numpy as np
 import numpy.typing as npt
 
 from sae_backend.correlation_notes import cautions, method_text
 from sae_backend.correlation_result import STATISTICS, CorrelationResult, CorrelationSpec, PairStatistics
-from sae_backend.correlation_views import TargetGroup
+from sae_backend.correlation_views import TargetGroup, n_steps
 from sae_backend.covariates import CELLULARITY
+from sae_backend.errors import UserInputError
 from sae_backend.null import family_p, pooled_p
 from sae_backend.slide_parts import SlidePart, assemble
 from sae_backend.span_work import Progress, SpanWork
@@ -60,11 +62,15 @@ def correlate(
         If there are no parts, or a covariate is not there.
     """
     counted = np.ones(len(type_names), np.bool_) if is_count is None else is_count
-    groups = _groups(parts, len(type_names), spec, counted, judge=not values_only)
+    if not parts:
+        raise UserInputError("There is no slide to correlate.", "Analyse a slide and import its cells first.")
+    n_features = parts[0].n_features
+    work = SpanWork(n_steps(n_features * len(type_names), spec, judge=not values_only), progress)
+    groups: list[TargetGroup] = []
+    # In a thread, so that progress can end this, too.
+    work.run([bind(_form_groups, groups, parts, spec, counted, work, not values_only)])
     groups.sort(key=lambda group: -group.tiles.n_rows)
     first = groups[0]
-    n_features = first.tiles.columns.n_features
-    work = SpanWork(sum(group.n_steps for group in groups), progress)
     pairs = {name: PairStatistics.empty(n_features, len(type_names)) for name in spec.statistics}
     auroc = np.full((n_features, len(type_names)), np.nan)
     for group in groups:
@@ -96,15 +102,14 @@ def correlate(
     )
 
 
-def _groups(
+def _form_groups(
+    into: list[TargetGroup],
     parts: Sequence[SlidePart],
-    n_types: int,
     spec: CorrelationSpec,
     counted: npt.NDArray[np.bool_],
-    *,
+    work: SpanWork,
     judge: bool,
-) -> list[TargetGroup]:
-    groups = []
+) -> None:
     if CELLULARITY in spec.covariates:
         # A group may hold no count at all, and yet its tiles have cells.
         parts = [
@@ -113,10 +118,11 @@ def _groups(
             )
             for part in parts
         ]
-    for chosen, some in group_types(parts, n_types, counted):
+    for chosen, some in group_types(parts, counted.size, counted):
+        work.advance(0)
         tiles = assemble(some, chosen.size, spec.block_um, spec.cluster)
-        groups.append(TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge))
-    return groups
+        alive = bind(work.advance, 0)
+        into.append(TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge, alive=alive))
 
 
 def group_types(

@@ -18,7 +18,7 @@ from sae_backend.correlate import correlate, group_types
 from sae_backend.correlation_result import REASONS, CorrelationResult, CorrelationSpec
 from sae_backend.errors import UserInputError
 from sae_backend.halves import BLOCK, CHOOSE, REPORT, Halves, half_of
-from sae_backend.representations import SAE, TITLES, Representation, representations
+from sae_backend.representations import SAE, TITLES, representations
 from sae_backend.selectivity import selectivity
 from sae_backend.slide_parts import AssembledTiles, SlidePart, assemble
 from sae_backend.sparse_probes import KS
@@ -135,28 +135,46 @@ def _baselines(
     progress: Progress,
 ) -> dict[str, Best]:
     n_types = len(given.type_names)
-    work: list[tuple[npt.NDArray[np.int64], _Halves, dict[str, Representation]]] = []
     # The patterns of missing numbers are those of all tiles, so that both halves are grouped alike.
-    for columns, _ in group_types(given.parts, n_types, given.is_count):
+    groups = [columns for columns, _ in group_types(given.parts, n_types, given.is_count)]
+    steps = _Steps(progress, sum(n_steps(given.parts, columns.size) for columns in groups))
+    judged: list[tuple[npt.NDArray[np.int64], dict[str, Best]]] = []
+    for columns in groups:
+        steps(0)
         choosing, reporting = (_assembled(parts, columns, spec) for parts in halves)
-        work.append((columns, (choosing, reporting), representations(choosing, spec.seed, reporting)))
-    # What not all groups of types can be compared with, as embeddings are missing, would stand there half empty.
-    names = [name for name in TITLES if all(name in known for *_, known in work)]
-    total = sum(n_steps(known[name], columns.size) for columns, _, known in work for name in names)
-    joined: dict[str, Best] = {}
-    before = 0
-    for columns, tiles, known in work:
-        for name in names:
+        known = representations(choosing, spec.seed, reporting, bind(steps, 0))
+        found: dict[str, Best] = {}
+        for name, representation in known.items():
             own = chosen_r[:, columns] if name == SAE and chosen_r is not None else None
-            best = best_columns(known[name], *tiles, spec, bind(_step, progress, before, total), own)
-            before += n_steps(known[name], columns.size)
-            joined[name] = _placed(best, columns, n_types, joined.get(name))
-    progress("baselines", total, total)
+            found[name] = best_columns(representation, choosing, reporting, spec, steps, own)
+            steps.end_part()
+        judged.append((columns, found))
+    joined: dict[str, Best] = {}
+    for columns, found in judged:
+        for name in TITLES:
+            # What not all groups can be compared with, as embeddings are missing, would stand there half empty.
+            if all(name in each for _, each in judged):
+                joined[name] = _placed(found[name], columns, n_types, joined.get(name))
+    steps.end()
     return joined
 
 
-def _step(progress: Progress, before: int, total: int, done: int) -> None:
-    progress("baselines", before + done, total)
+class _Steps:
+    """Progress of several parts that each count from 0."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._before = self._done = 0
+
+    def __call__(self, done: int) -> None:
+        self._done = min(max(self._done, self._before + done), self._total)
+        self._progress("baselines", self._done, self._total)
+
+    def end_part(self) -> None:
+        self._before = self._done
+
+    def end(self) -> None:
+        self._progress("baselines", self._total, self._total)
 
 
 def _assembled(

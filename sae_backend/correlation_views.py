@@ -42,9 +42,16 @@ _PREPARATION: Final = 0.1
 """Share of the work of an arrangement that its preparation is taken to be."""
 
 
+def n_steps(n_pairs: int, spec: CorrelationSpec, *, judge: bool) -> int:
+    """Work in all, in pairs times arrangements; less is done where there are fewer arrangements."""
+    one = n_pairs * len(spec.statistics)
+    return one + (round(one * spec.n_permutations * (1 + _PREPARATION)) if judge else 0)
+
+
 class TargetGroup:
     """The types `columns` (C,) on the tiles that have them all.
 
+    With `judge` off there are values alone; `alive` is called between steps, and may raise to end the work.
     `nulls` holds the null of each statistic once :meth:`run` has ended.
     """
 
@@ -56,6 +63,7 @@ class TargetGroup:
         is_count: npt.NDArray[np.bool_],
         *,
         judge: bool = True,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.tiles, self.columns, self._spec, self._is_count = tiles, columns, spec, is_count
         self.nulls: dict[str, Null] = {}
@@ -69,6 +77,7 @@ class TargetGroup:
         self._weights = bootstrap_weights(clusters, spec.n_bootstrap, np.random.default_rng(seeds[0]))
         self._centred = _centred(counts)
         self._logs = _centred(np.log1p(np.maximum(counts, 0))) if LOG in spec.statistics else counts[:, :0]
+        alive()
         self._ranks = _centred(midranks(counts)) if SPEARMAN in spec.statistics else counts[:, :0]
         self._present = _present(counts, is_count)
         self._fits: ControlFits | None = None
@@ -77,12 +86,16 @@ class TargetGroup:
             controls = design(tiles, spec.covariates, is_count)
             self.notes, self.control_names = controls.notes, controls.names
             self._fits, self.held_fixed = self._fitted(controls), controls.categories
+        alive()
         if self.judged:
             self._arrange([np.random.default_rng(seed) for seed in seeds[1:]])
         control = self._fits.values[:, columns.size :] if self._fits is not None else self._centred[:, :0]
         sizes = clusters.segment_sizes
+        alive()
         self._plain_targets = Targets(_beside(self._logs, self._centred, control), sizes)
+        alive()
         self._rank_targets = Targets(_beside(self._ranks, _centred(self._present)), sizes)
+        alive()
         self._start_nulls()
 
     def _fitted(self, controls: Design) -> ControlFits:
@@ -144,13 +157,6 @@ class TargetGroup:
         n = np.bincount(place)
         means = [np.bincount(place, column) / n for column in self._centred.T]
         return self._centred - np.stack(means, axis=1)[place] if means else self._centred
-
-    @property
-    def n_steps(self) -> int:
-        """Work in all, in pairs times arrangements."""
-        pairs = self.tiles.columns.n_features * self.columns.size
-        n_arranged = sum(arrangement.n for arrangement in self.arrangements.values())
-        return pairs * len(self._spec.statistics) + round(pairs * n_arranged * (1 + _PREPARATION))
 
     def run(self, work: SpanWork, pairs: dict[str, PairStatistics], auroc: Floats) -> None:
         """Fill in this group's columns of all statistics, but for p and q."""

@@ -20,6 +20,9 @@ _PREPARED_ROWS: Final = 8_192
 _TABLE_VALUES: Final = 8_000_000
 """Largest table of products of pairs of units (64 MB a thread)."""
 
+_SPAN_VALUES: Final = 4_000_000
+"""Values of the tables of the features that are gone through together (32 MB a thread)."""
+
 
 class ExchangeNull(Null):
     """Whole units change places.
@@ -57,11 +60,13 @@ class ExchangeNull(Null):
         rows = np.arange(first, last, dtype=np.int32)
         layout = self._arrangement.layout.arrays()
         weights = [np.ones(rows.size), np.ones(rows.size), *(part[first:last] for part in self._controls)]
+        pointers = np.array([0, rows.size])
         for at, weight in enumerate(weights):
-            found = np.zeros(self._tables.shape[1:])
-            kernels().exchanged_products(rows, weight, self._squares if at == 1 else self._y, layout, found)
+            found = np.zeros((1, *self._tables.shape[1:]))
+            y = self._squares if at == 1 else self._y
+            kernels().exchanged_products(pointers, rows, weight, y, layout, found)
             with self._lock:
-                self._tables[at] += found
+                self._tables[at] += found[0]
 
     def prepared(self) -> None:
         """Turn the tables into one number an arrangement and type."""
@@ -137,11 +142,18 @@ class ExchangeNull(Null):
 
     def _by_pairs(self, span: Span, seen: Seen, advance: Callable[[int], None]) -> None:
         layout, (n, n_types) = self._arrangement.layout.arrays(), self.largest.shape
-        for f in np.flatnonzero(span.scale.any(axis=1)).tolist():
-            table = self._tables[0] * -span.means[f][:, None, None]
-            kernels().exchanged_products(*span.column(f), self._y, layout, table)
-            self._scaled(span, f, self._gathered(table), (0, n), seen)
-            advance(n * n_types)
+        alone, x = self._tables[0], span.columns
+        wanted = np.flatnonzero(span.scale.any(axis=1))
+        step = max(1, _SPAN_VALUES // max(1, alone.size))
+        for first in range(0, wanted.size, step):
+            some = wanted[first : first + step]
+            part = x[:, some]
+            table = -span.means[some][:, :, None, None] * alone
+            advance(0)
+            kernels().exchanged_products(part.indptr, part.indices, part.data, self._y, layout, table)
+            for f, products in zip(some.tolist(), table, strict=True):
+                self._scaled(span, f, self._gathered(products), (0, n), seen)
+                advance(n * n_types)
 
     def _scaled(self, span: Span, f: int, out: Floats, chunk: tuple[int, int], seen: Seen) -> None:
         part = slice(*chunk)

@@ -14,8 +14,6 @@ Floats = npt.NDArray[np.float64]
 @numba.njit(nogil=True, cache=True)
 def _mirrored(place: Any, size: Any) -> Any:
     """Place within 0 to size - 1 that a place beyond the edges is the mirror image of."""
-    if 0 <= place < size:
-        return place
     place %= 2 * size
     return place if place < size else 2 * size - 1 - place
 
@@ -23,30 +21,53 @@ def _mirrored(place: Any, size: Any) -> Any:
 @numba.njit(nogil=True, cache=True)
 def _source(i: Any, other: Any, layout: Any) -> Any:
     """Row of the unit `other` that comes to lie on row i; see :class:`UnitLayout` for the layout."""
-    segment, row, col, ordinal, first_segment, n_segments, heights, widths, starts, nearest = layout
+    segment, row, col, partner, down, right, heights, widths, starts, nearest = layout
     s = segment[i]
-    t = first_segment[other] + ordinal[s] % n_segments[other]
+    t = partner[s, other]
     height, width = heights[t], widths[t]
-    y = _mirrored(row[i] + (height - heights[s]) // 2, height)
-    x = _mirrored(col[i] + (width - widths[s]) // 2, width)
+    y, x = row[i] + down[s, other], col[i] + right[s, other]
+    if y < 0 or y >= height:
+        y = _mirrored(y, height)
+    if x < 0 or x >= width:
+        x = _mirrored(x, width)
     return nearest[starts[t] + y * width + x]
 
 
 @numba.njit(nogil=True, cache=True)
-def exchanged_products(rows: Any, values: Any, y: Any, layout: Any, table: Any) -> None:
-    """Add to `table[s, l]` (S, K, C) the products of one column with unit l laid on segment s.
+def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layout: Any, table: Any) -> None:
+    """Add to `table[f, s, l]` (F, S, K, C) the products of column f with unit l laid on segment s.
 
-    `rows`, `values` are the column's stored values, `y` is (N, C).
+    Columns are stored as in a sparse matrix, rows ascending: those of f are `pointers[f]` to
+    `pointers[f + 1]`. `counts` are (N, C). Units are gone through outermost, as the counts of one stay in the processor's cache.
     """
-    n_units, n_types = table.shape[1], y.shape[1]
-    segment = layout[0]
-    for i in range(rows.size):
-        row, value = rows[i], values[i]
-        s = segment[row]
-        for other in range(n_units):
-            source = _source(row, other, layout)
-            for c in range(n_types):
-                table[s, other, c] += value * y[source, c]
+    n_features, _, n_units, n_types = table.shape
+    segment, row_of, col_of, partner, down, right, heights, widths, starts, nearest = layout
+    total = np.zeros(n_types)
+    for other in range(n_units):
+        for f in range(n_features):
+            # Rows ascend, so those of a segment follow each other, and what depends on it is looked up once.
+            s = -1
+            dy = dx = height = width = start = 0
+            for i in range(pointers[f], pointers[f + 1]):
+                row, value = rows[i], values[i]
+                if segment[row] != s:
+                    if s >= 0:
+                        table[f, s, other] += total
+                    total[:] = 0.0
+                    s = segment[row]
+                    t = partner[s, other]
+                    dy, dx, start = down[s, other], right[s, other], starts[t]
+                    height, width = heights[t], widths[t]
+                y, x = row_of[row] + dy, col_of[row] + dx
+                if y < 0 or y >= height:
+                    y = _mirrored(y, height)
+                if x < 0 or x >= width:
+                    x = _mirrored(x, width)
+                source = nearest[start + y * width + x]
+                for c in range(n_types):
+                    total[c] += value * counts[source, c]
+            if s >= 0:
+                table[f, s, other] += total
 
 
 @numba.njit(nogil=True, cache=True)

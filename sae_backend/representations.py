@@ -84,7 +84,14 @@ class RandomSaeColumns:
     Mean and spread of the dimensions, and the thresholds, are those of the tiles that choose.
     """
 
-    def __init__(self, choosing: AssembledTiles, n_features: int, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        choosing: AssembledTiles,
+        n_features: int,
+        rate: float,
+        seed: int,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         vectors = _sample(choosing)
         mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
         rng = np.random.default_rng([seed, 0x5AE])
@@ -96,10 +103,10 @@ class RandomSaeColumns:
         self.width = n_features
         share = float(np.clip(1 - rate, 0.0, 1 - 1 / max(len(vectors), 2)))
         centred = vectors - mean
-        found = [
-            np.quantile(centred @ self._directions[:, a : a + 256], share, axis=0)
-            for a in range(0, n_features, 256)
-        ]
+        found = []
+        for a in range(0, n_features, 256):
+            alive()
+            found.append(np.quantile(centred @ self._directions[:, a : a + 256], share, axis=0))
         self._thresholds = np.concatenate([np.empty(0), *found]).astype(np.float32)
 
     def columns(self, tiles: AssembledTiles, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
@@ -110,11 +117,14 @@ class RandomSaeColumns:
 
 
 def representations(
-    choosing: AssembledTiles, seed: int, reporting: AssembledTiles | None = None
+    choosing: AssembledTiles,
+    seed: int,
+    reporting: AssembledTiles | None = None,
+    alive: Callable[[], None] = lambda: None,
 ) -> dict[str, Representation]:
     """All of them by name; only the features where tiles of a half have no finite vectors.
 
-    Nothing is taken from the tiles that report.
+    Nothing is taken from the tiles that report. `alive` is called now and then, and may raise to end it.
     """
     found: dict[str, Representation] = {SAE: SaeColumns(choosing)}
     halves = (choosing,) if reporting is None else (choosing, reporting)
@@ -123,9 +133,11 @@ def representations(
     n_features = choosing.columns.n_features
     n_active, _ = choosing.columns.activity()
     rate = float(n_active.mean() / choosing.n_rows) if n_features else 0.0
+    alive()
     found[RAW] = RawColumns(choosing)
     found[PCA] = PcaColumns(choosing)
-    found[RANDOM] = RandomSaeColumns(choosing, n_features, rate, seed)
+    alive()
+    found[RANDOM] = RandomSaeColumns(choosing, n_features, rate, seed, alive)
     return found
 
 

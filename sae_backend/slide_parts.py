@@ -59,6 +59,11 @@ class SlidePart:
     vectors: npt.NDArray[Any] | None = None
 
     @property
+    def n_features(self) -> int:
+        """Number of features, F."""
+        return int(self.features.shape[1])
+
+    @property
     def n_tiles(self) -> int:
         """Number of tiles, N, usable or not."""
         return int(self.features.shape[0])

@@ -25,7 +25,8 @@ def tile_stains(
     """Mean optical densities of haematoxylin and eosin, float32 (N, 2); NaN where a tile cannot be read.
 
     Stains are unmixed with fixed vectors (Ruifrok and Johnston 2001) from pictures of 112 px. The
-    pictures are made first where they are not there; `step` is called with (done, total).
+    pictures are made first where they are not there; `step` is called with (done, total), in all two steps
+    a tile: its picture, and its stains.
 
     Raises
     ------
@@ -39,13 +40,15 @@ def tile_stains(
                 return found
         except (OSError, ValueError):
             kept.unlink(missing_ok=True)
-    pictures = write_thumbnails(slide, grid, cache_dir, step)
+    n, total = grid.n_tiles, 2 * grid.n_tiles
+    pictures = write_thumbnails(slide, grid, cache_dir, lambda done, _: step(done, total))
     stains = np.full((grid.n_tiles, 2), np.nan, np.float32)
     for first in range(0, grid.n_tiles, _STEP):
-        step(first, grid.n_tiles)
+        step(n + first, total)
         for tile in range(first, min(first + _STEP, grid.n_tiles)):
             if pictures.jpeg(tile):
                 stains[tile] = colour_statistics(pictures.rgb(tile)[None])[0, _COLUMNS]
+    step(total, total)
     with disk_errors(kept):
         temporary = kept.with_name(kept.name + ".tmp.npy")
         np.save(temporary, stains)

@@ -31,10 +31,10 @@ class UnitLayout:
         Segment (N,) of each row.
     row, col
         Place (N,) of each row in the box of its segment.
-    ordinal
-        Number (S,) of each segment within its unit.
-    first_segment, n_segments
-        Segments (K,) of each unit.
+    partner
+        The segment (S, K) of each unit that is laid on a segment.
+    down, right
+        How far (S, K) its box is moved for the middles to meet.
     heights, widths
         Boxes (S,) in tiles.
     starts, nearest
@@ -44,9 +44,9 @@ class UnitLayout:
     segment: Small
     row: Small
     col: Small
-    ordinal: Small
-    first_segment: Small
-    n_segments: Small
+    partner: Small
+    down: Small
+    right: Small
     heights: Small
     widths: Small
     starts: Ints
@@ -55,7 +55,7 @@ class UnitLayout:
     @property
     def n_units(self) -> int:
         """Number of units, K."""
-        return int(self.n_segments.size)
+        return int(self.partner.shape[1])
 
     def arrays(self) -> tuple[Any, ...]:
         """All of it in the order in which the compiled loops take it."""
@@ -73,15 +73,19 @@ def unit_layout(clusters: Clusters, rows: Ints, cols: Ints) -> UnitLayout:
         row[a:b], col[a:b] = rows[a:b] - rows[a:b].min(), cols[a:b] - cols[a:b].min()
         boxes.append(_nearest(row[a:b], col[a:b], int(a)))
     sizes = [box.size for box in boxes]
+    heights, widths = _side(boxes, 0), _side(boxes, 1)
+    # The slides of a unit take turns where it has fewer than the other.
+    ordinal = np.arange(len(boxes)) - first[clusters.segment_cluster]
+    partner = first + ordinal[:, None] % np.maximum(n_segments, 1)
     return UnitLayout(
         segment=np.repeat(np.arange(len(boxes), dtype=np.int32), clusters.segment_sizes),
         row=row,
         col=col,
-        ordinal=(np.arange(len(boxes)) - first[clusters.segment_cluster]).astype(np.int32),
-        first_segment=first.astype(np.int32),
-        n_segments=n_segments.astype(np.int32),
-        heights=_side(boxes, 0),
-        widths=_side(boxes, 1),
+        partner=partner.astype(np.int32),
+        down=((heights[partner] - heights[:, None]) // 2).astype(np.int32),
+        right=((widths[partner] - widths[:, None]) // 2).astype(np.int32),
+        heights=heights,
+        widths=widths,
         starts=np.cumsum([0, *sizes[:-1]]).astype(np.int64),
         nearest=np.concatenate([np.empty(0, np.int32), *(box.ravel() for box in boxes)]),
     )

@@ -49,7 +49,7 @@ def test_slides_of_a_patient_are_laid_on_slides():
             made = part(rng.random((9, 2)), rng.poisson(2, (9, 2)), f"slide {patient} {s}")
             parts.append(replace(made, patient=f"patient {patient}"))
     tiles, layout = laid_out(parts)
-    assert layout.n_segments.tolist() == [1, 2, 1, 2, 1]
+    assert layout.partner[:, 1].tolist() == [1, 1, 2, 1, 1, 2, 1]
     order = np.array([1, 0, 3, 2, 4])
     found = replace(exchange(tiles.clusters, layout, 1, rng), orders=order[None]).sources(0, 1)[0]
     # Rows 0 to 8 are the one slide of the first patient, 9 to 26 the two of the second.
