@@ -5,16 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
-from desktop_app.jobs import features_of, require_current
-from desktop_app.store import Store
+from desktop_app import tile_export
+from desktop_app.anndata_export import write_anndata
+from desktop_app.correlation_export import guarded, write_correlations
+from desktop_app.jobs import features_of, open_slide, require_current
+from desktop_app.store import SlideRecord, Store
 from sae_backend.cells import count_cells
+from sae_backend.errors import CacheError
 from tests.app.chain import N_FEATURES, N_TILES, Made
 from tests.app.command_line import Commands, assert_refused
 
@@ -27,9 +36,7 @@ def named(chain: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("exports") / "project"
     shutil.copytree(chain.project, folder)
     with Store.open(folder) as store:
-        store.annotate(
-            store.latest_correlation(require_current(store).sae_digest).sae_digest, 3, name="=1+1"
-        )
+        store.annotate(store.latest_correlation(require_current(store).sae_digest).sae_digest, 3, name="=1+1")
     return Made(chain.slide, folder, chain.sae, chain.cells)
 
 
@@ -164,6 +171,86 @@ def test_tiles_open_in_place_in_qupath(run: Commands, named: Made, tmp_path: Pat
         counted = count_cells(store.cells(1), features.grid)
     assert total == counted.counts[:, counted.type_names.index("Tumour")].sum() > 0
     assert len(write(run, named, "tiles", tmp_path / "b.geojson", named.slide)["features"]) <= 2
+
+
+def test_corners_count_from_where_qupath_starts(
+    run: Commands, named: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write(run, named, "tiles", tmp_path / "a.geojson", named.slide, "--features", "3")
+    plain = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+
+    @contextmanager
+    def with_bounds(slide: SlideRecord) -> Iterator[SimpleNamespace]:
+        with open_slide(slide) as opened:
+            yield SimpleNamespace(info=replace(opened.info, bounds_l0=(40, 24, 500, 700)))
+
+    monkeypatch.setattr(tile_export, "open_slide", with_bounds)
+    assert write(run, named, "tiles", tmp_path / "b.geojson", named.slide, "--features", "3") == {
+        **whole, "out": str(tmp_path / "b.geojson"),
+    }  # fmt: skip
+    moved = json.loads((tmp_path / "b.geojson").read_text(encoding="utf-8"))["features"]
+    for before, after in zip(plain, moved, strict=True):
+        ring = np.array(before["geometry"]["coordinates"][0])
+        np.testing.assert_allclose(after["geometry"]["coordinates"][0], ring - (24, 40))
+        assert before["properties"] == after["properties"]
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1+1", "\uff1d1"]
+)
+def test_no_text_is_taken_for_a_formula(text: str) -> None:
+    assert guarded(text) == "'" + text
+    assert guarded("tumour = 1") == "tumour = 1" and guarded("") == ""
+
+
+@pytest.mark.parametrize("kind", ["correlations", "anndata", "tiles"])
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_an_export_that_fails_leaves_the_older_file_whole(
+    kind: str, named: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / {"correlations": "c.parquet", "anndata": "c.h5ad", "tiles": "c.geojson"}[kind]
+    path.write_bytes(b"older")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr("desktop_app.whole_files.os.fsync", fail)
+    with Store.open(named.project) as store:
+        record = store.latest_correlation(require_current(store).sae_digest)
+        writers = {
+            "correlations": lambda: write_correlations(store, record, path),
+            "anndata": lambda: write_anndata(store, record, path),
+            "tiles": lambda: tile_export.write_tiles(store, store.slide(1), [3], path),
+        }
+        with pytest.raises(CacheError):
+            writers[kind]()
+    assert path.read_bytes() == b"older" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_nothing_of_a_slide_table_is_in_any_file(run: Commands, chain: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(chain.project, folder)
+    with Store.open(folder) as store:
+        store.set_slide_values({1: {"Patient ID": "Jane Doe", "site": "Clinic Seven"}})
+    words = ("--permutations", 19, "--bootstraps", 19, "--no-baselines", "--method", "pearson")
+    said = run("correlate", "--project", folder, *words, "--covariates", "site,cellularity")
+    assert said.code == 0, said.err
+    made = Made(chain.slide, folder, chain.sae, chain.cells)
+    for kind, name in (
+        ("correlations", "c.json"), ("correlations", "c.csv"), ("correlations", "c.parquet"), ("methods", "m.txt"),
+        ("anndata", "c.h5ad"), ("correlations", "c.xlsx"),
+    ):  # fmt: skip
+        write(run, made, kind, tmp_path / name)
+    write(run, made, "tiles", tmp_path / "t.geojson", chain.slide, "--features", "3")
+    texts = [path.read_bytes() for path in tmp_path.iterdir() if path.is_file()]
+    with zipfile.ZipFile(tmp_path / "c.xlsx") as book:
+        texts += [book.read(name) for name in book.namelist()]
+    assert len(texts) > 10
+    assert (
+        not any(secret in text for text in texts for secret in (b"Jane", b"Clinic"))
+        and "Jane" not in said.out
+    )
 
 
 def test_the_paragraph_on_methods_says_what_was_run(run: Commands, named: Made, tmp_path: Path) -> None:
