@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from desktop_app.store import CorrelationRecord
 from sae_backend.blocks import MIN_CLUSTERS
+from sae_backend.correlation_result import PARTIAL
 from sae_backend.representations import SAE
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -79,12 +80,20 @@ def value_text(value: float, low: float, high: float) -> str:
     if not np.isfinite(value):
         return "not defined"
     if not (np.isfinite(low) and np.isfinite(high)):
-        return f"{value:+.2f} (no interval)"
-    return f"{value:+.2f} (95 % interval {low:+.2f} to {high:+.2f})"
+        return f"{_signed(value)} (no interval)"
+    return f"{_signed(value)} (95 % interval {_signed(low)} to {_signed(high)})"
+
+
+def _signed(value: float) -> str:
+    """Two digits with a sign; what rounds to nothing has none."""
+    text = f"{value:+.2f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]:
     statistic = _statistic(meta)
+    partial = None if statistic == PARTIAL else arrays.get(f"{PARTIAL}/value")
+    fixed = " and ".join(map(str, meta.get("covariates", ())))
     pairs = {key: arrays[f"{statistic}/{key}"] for key in ("value", "ci_low", "ci_high", "p", "q")}
     chosen = arrays.get(f"{statistic}/choose", pairs["value"])
     for c, name in enumerate(meta["type_names"]):
@@ -100,7 +109,11 @@ def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]
                 codes = arrays.get(f"{statistic}/reason", arrays.get("reason"))
                 text += "" if codes is None else f": {meta['reasons'][int(codes[f, c])]}"
             if meta.get("held_out"):
-                text += f"; where chosen {chosen[f, c]:+.2f}"
+                text += f"; where chosen {_signed(float(chosen[f, c]))}"
+            if partial is not None and np.isfinite(partial[f, c]):
+                p = float(arrays[f"{PARTIAL}/p"][f, c])
+                text += f"; with {fixed} held fixed {_signed(float(partial[f, c]))}"
+                text += f" (p {p:.3g})" if np.isfinite(p) else ""
             yield f"  feature {f:>6}  {text}"
         if best:
             yield from _beside(meta, arrays, statistic, c)

@@ -25,6 +25,11 @@ class RunComparison:
     changed: npt.NDArray[np.bool_]
 
     @property
+    def n_common(self) -> int:
+        """Number of pairs that both runs have a value for."""
+        return int(np.isfinite(self.difference).sum())
+
+    @property
     def n_changed(self) -> int:
         """Number of pairs that have changed."""
         return int(self.changed.sum())

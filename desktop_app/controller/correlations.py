@@ -86,6 +86,14 @@ class CorrelationActions:
         return self._pair[0], frame.type_names[self._pair[1]]
 
     @property
+    def is_measure(self) -> bool:
+        """Whether the pair's target is a measure of the tiles and not a number of cells."""
+        frame = self._context.window.correlations.frame
+        if self._pair is None or frame is None or self._pair[1] >= frame.shape[1]:
+            return False
+        return not (frame.meta.get("is_count") or [True] * frame.shape[1])[self._pair[1]]
+
+    @property
     def is_current_sae(self) -> bool:
         """Whether the run's features are those of the analysis that is shown."""
         features = self._context.session.features

@@ -116,7 +116,13 @@ class PairMapActions:
             return
         density = cells.density(kind)
         if density is None:
-            self._context.window.say(f"This slide has no cells of the type {kind}, so they cannot be mapped.")
+            # What is no type of cell is not counted on the tiles here.
+            why = (
+                "is not counted in cells"
+                if self._correlations.is_measure
+                else "is no type of this slide's cells"
+            )
+            self._context.window.say(f"“{kind}” {why}, so it has no map here.")
             return
         if self.mode == TWO_HUES:
             self._draw_hues(kind, density)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
@@ -102,12 +103,14 @@ class CorrelationCharts(QWidget):
         chosen = self.slide.currentData()
         self._points, self._labels, self._band = points, labels, band
         self.slide.clear()
-        self.slide.addItem(f"all {len(points.slides)} slides", _EVERY)
-        for place, (_, name) in enumerate(points.slides):
-            self.slide.addItem(name, place)
+        # Slides that only chose the features have no points.
+        places = np.unique(points.slide).tolist()
+        self.slide.addItem(f"all {len(places)} slides", _EVERY)
+        for place in places:
+            self.slide.addItem(points.slides[place][1], place)
         found = self.slide.findData(chosen)
         self.slide.setCurrentIndex(max(found, 0))
-        self.slide.setVisible(self.tabs.currentIndex() == TILES and len(points.slides) > 1)
+        self.slide.setVisible(self.tabs.currentIndex() == TILES and len(places) > 1)
         self._draw_points()
 
     def _draw_points(self) -> None:
@@ -121,5 +124,5 @@ class CorrelationCharts(QWidget):
 
     def _show_chart(self, index: int) -> None:
         self.stack.setCurrentIndex(index)
-        self.slide.setVisible(index == TILES and len(self._points.slides) > 1)
+        self.slide.setVisible(index == TILES and np.unique(self._points.slide).size > 1)
         self.measure.setVisible(index == ALL_PAIRS)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QFont, QPainter, QPen
+from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QStyle,
@@ -31,8 +31,9 @@ _TIPS: Final = (
     "What it was called",
     "Largest |r| less the second largest: how much one type stands out",
 )
-_WIDTHS: Final = (62, 96, 58)
+_WIDTHS: Final = (62, 96, 72)
 _TYPE_PX: Final = (56, 110)
+_MOST_LINES, _ARROW_PX = 4, 22
 _FIRST_ORDER: Final = (BY_GAP, True)
 _NUMBERS: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -252,7 +253,18 @@ class CorrelationMatrix(QTableView):
             widest = max((header.fontMetrics().horizontalAdvance(word) for word in words), default=0)
             header.resizeSection(column, min(max(_TYPE_PX[0], round(1.1 * widest) + 24), _TYPE_PX[1]))
         self.setColumnHidden(NAME, not self.matrix.names.by_feature)
-        header.setFixedHeight(2 * self.fontMetrics().height() + 8)
+        lines = max(map(self._header_lines, range(self.matrix.columnCount())), default=2)
+        header.setFixedHeight(min(max(lines, 2), _MOST_LINES) * header.fontMetrics().height() + 8)
+
+    def _header_lines(self, column: int) -> int:
+        """Lines that a title takes in bold, as that of the chosen pair is, beside the arrow that sorts."""
+        header = self.horizontalHeader()
+        font = header.font()
+        font.setBold(True)
+        words = str(self.matrix.headerData(column, Qt.Orientation.Horizontal))
+        room = QRect(0, 0, max(header.sectionSize(column) - _ARROW_PX, 1), 1000)
+        box = QFontMetrics(font).boundingRect(room, Qt.TextFlag.TextWordWrap.value, words)
+        return -(-box.height() // header.fontMetrics().height())
 
     def _sort(self, column: int) -> None:
         """Turn the order on a second click; what is strong comes first at the first."""

@@ -163,7 +163,8 @@ class CorrelationsPanel(QWidget):
             words = f"{self.table.pairs.rowCount():,} pairs"
             comparison = self.table.pairs.comparison
             if comparison is not None:
-                words += f", {comparison.n_changed:,} changed"
+                common = f"{comparison.n_changed:,} of {comparison.n_common:,} changed"
+                words += f", {common if comparison.n_common else f'none of them in {comparison.name}'}"
         self.filter.count.setText(words)
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -11,12 +11,14 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintE
 from PySide6.QtWidgets import QWidget
 
 from desktop_app.heat_look import PLAIN, HeatLook, strip, value_at
+from desktop_app.widgets.corners import MARGIN_PX
 from desktop_app.widgets.texts import number
 
 WIDTH_PX: Final = 268
 ROOM_PX: Final = (420, 480)
 """On a canvas less high or less wide than this many types of cell are not listed."""
 
+_LEAST_WIDTH_PX: Final = 160
 _MOST_ROWS_SHORT: Final = 3
 _CELLS_ELSEWHERE: Final = "Colours of the cells: Cells menu"
 _PAD: Final = 8
@@ -58,7 +60,7 @@ class Legend(QWidget):
         self.cells: tuple[tuple[str, str, int], ...] = ()
         self.note = ""
         self._map_shown = self._cells_shown = self._wanted = True
-        self._short = False
+        self._short, self._width = False, WIDTH_PX
         self._canvas: QWidget | None = None
         self.hide()
 
@@ -155,11 +157,12 @@ class Legend(QWidget):
         super().changeEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Be short where there is little room."""
+        """Be short, and narrow, where there is little room."""
         if watched is self._canvas and event.type() == QEvent.Type.Resize:
             short = self._canvas.height() < ROOM_PX[0] or self._canvas.width() < ROOM_PX[1]
-            if short != self._short:
-                self._short = short
+            width = min(WIDTH_PX, max(_LEAST_WIDTH_PX, self._canvas.width() - 2 * MARGIN_PX))
+            if (short, width) != (self._short, self._width):
+                self._short, self._width = short, width
                 self.resize(self.sizeHint())
                 self.update()
         return False
@@ -184,7 +187,7 @@ class Legend(QWidget):
             height += (-(-len(self.cells) // self._cell_columns()) + bool(self.note)) * line + 4
         elif self._cells_shown and self.cells:
             height += line
-        return QSize(WIDTH_PX, height + 2 * _PAD)
+        return QSize(self._width, height + 2 * _PAD)
 
     @property
     def _cells_listed(self) -> bool:
@@ -195,7 +198,7 @@ class Legend(QWidget):
         return not (self._short and rows > _MOST_ROWS_SHORT)
 
     def _cell_columns(self) -> int:
-        room = WIDTH_PX / 2 - _PAD - 18
+        room = self._width / 2 - _PAD - 18
         widths = (self.fontMetrics().horizontalAdvance(f"{name} {count:,}") for name, _, count in self.cells)
         return 2 if all(width <= room for width in widths) else 1
 
@@ -206,7 +209,7 @@ class Legend(QWidget):
 
     def _title_lines(self, title: str) -> list[str]:
         """Break a title that is too long for a line into two; the second is cut where it must be."""
-        metrics, room = QFontMetrics(self._bold()), WIDTH_PX - 2 * _PAD
+        metrics, room = QFontMetrics(self._bold()), self._width - 2 * _PAD
         if metrics.horizontalAdvance(title) <= room:
             return [title]
         words = title.split(" ")
@@ -255,10 +258,10 @@ class Legend(QWidget):
             top += self._line_px()
         colours = strip(legend.look, signed=legend.signed)
         image = QImage(colours.tobytes(), len(colours), 1, 3 * len(colours), QImage.Format.Format_RGB888)
-        bar = QRectF(_PAD, top, WIDTH_PX - 2 * _PAD, _BAR_PX)
+        bar = QRectF(_PAD, top, self._width - 2 * _PAD, _BAR_PX)
         painter.drawImage(bar, image)
         top += _BAR_PX + 3
-        below = QRectF(_PAD, top, WIDTH_PX - 2 * _PAD, self._line_px())
+        below = QRectF(_PAD, top, self._width - 2 * _PAD, self._line_px())
         painter.setPen(_INK)
         painter.setFont(self.font())
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(legend.limits[0]))
@@ -274,7 +277,7 @@ class Legend(QWidget):
     def _paint_swatches(
         self, painter: QPainter, top: float, entries: Sequence[tuple[str, str]], columns: int
     ) -> float:
-        width = (WIDTH_PX - 2 * _PAD) / columns
+        width = (self._width - 2 * _PAD) / columns
         for place, (words, colour) in enumerate(entries):
             y = top + (place // columns) * self._line_px()
             x = _PAD + (place % columns) * width
@@ -286,8 +289,9 @@ class Legend(QWidget):
 
     def _write(
         self, painter: QPainter, top: float, text: str, font: QFont | None = None, left: float = _PAD,
-        width: float = WIDTH_PX - 2 * _PAD,
+        width: float | None = None,
     ) -> None:  # fmt: skip
+        width = self._width - _PAD - left if width is None else width
         painter.setFont(font or self.font())
         painter.setPen(_INK)
         cut = QFontMetrics(font or self.font()).elidedText(text, Qt.TextElideMode.ElideRight, int(width))

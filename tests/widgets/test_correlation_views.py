@@ -15,6 +15,7 @@ from desktop_app.pair_points import PairPoints, SlideR
 from desktop_app.run_comparison import compare
 from desktop_app.widgets.baseline_chart import BaselineChart
 from desktop_app.widgets.chart_axes import ticks
+from desktop_app.widgets.correlation_charts import CorrelationCharts
 from desktop_app.widgets.correlation_colours import colours, round_limit, shade_of
 from desktop_app.widgets.correlation_filter import MATRIX, TABLE
 from desktop_app.widgets.correlation_matrix import FIRST_TYPE, NAME, CorrelationMatrix
@@ -52,6 +53,16 @@ def test_the_matrix_sorts_by_a_type_and_tells_all_of_a_pair(qtbot: QtBot) -> Non
     assert asked == [(3, 1)], "a mark asks for nothing"
     view.set_query(PairQuery("lymph", SMALL_P))
     assert (model.rowCount(), model.columnCount()) == (2, FIRST_TYPE + 1)
+
+
+def test_titles_of_many_words_have_the_lines_that_they_need(qtbot: QtBot) -> None:
+    heights = []
+    for kind in ("stroma", "density of plasma cell (per mm2 tissue)"):
+        view = CorrelationMatrix()
+        qtbot.addWidget(view)
+        view.show_frame(frame_of({"type_names": ["lymphocyte", "tumour", kind]}), NAMES)
+        heights.append(view.horizontalHeader().height() // view.fontMetrics().height())
+    assert heights == [2, 4]
 
 
 def test_colours_are_symmetrical_about_zero() -> None:
@@ -215,6 +226,32 @@ def test_the_panel_follows_one_pair_in_all_views(qtbot: QtBot) -> None:
         panel.charts.tabs.setCurrentIndex(chart)
         shown = panel.charts.stack.currentWidget()
         assert shown is not None and shown.geometry().right() <= panel.width()
+
+
+def test_a_run_of_other_targets_has_nothing_to_compare(qtbot: QtBot) -> None:
+    panel = CorrelationsPanel()
+    qtbot.addWidget(panel)
+    frame = frame_of()
+    panel.show_frame(frame, NAMES)
+    panel.filter.views.setCurrentIndex(TABLE)
+    panel.show_comparison(compare(frame, frame_of(name="Same")))
+    assert panel.filter.count.text().endswith("pairs, 0 of 8 changed")
+    panel.show_comparison(compare(frame, frame_of({"type_names": ["a", "b", "c"]}, name="Measures")))
+    assert panel.filter.count.text().endswith("pairs, none of them in Measures")
+
+
+def test_only_slides_with_tiles_are_offered_above_the_chart(qtbot: QtBot) -> None:
+    charts = CorrelationCharts()
+    qtbot.addWidget(charts)
+    places = np.array([0, 0, 2, 2])
+    slides = ((4, "reports"), (5, "only chose"), (6, "reports too"))
+    points = PairPoints(np.arange(4.0), np.arange(4.0), np.arange(4), places, slides)
+    charts.show_points(points, ("cells", "activation"), 0.2)
+    words = [charts.slide.itemText(place) for place in range(charts.slide.count())]
+    assert words == ["all 2 slides", "reports", "reports too"]
+    charts.slide.setCurrentIndex(2)
+    charts.slide.activated.emit(2)
+    assert charts.scatter.points.tile.tolist() == [2, 3]
 
 
 def test_the_options_offer_what_there_is_and_refuse_what_makes_no_sense(qtbot: QtBot) -> None:
