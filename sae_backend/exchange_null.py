@@ -16,6 +16,9 @@ from sae_backend.rearrangements import Exchange
 Floats = npt.NDArray[np.float64]
 
 _CHUNK: Final = 64
+_SOURCES: Final = 16_000_000
+"""Row numbers of the arrangements that are gone through together (64 MB a thread)."""
+
 _PREPARED_ROWS: Final = 8_192
 _TABLE_VALUES: Final = 8_000_000
 """Largest table of products of pairs of units (64 MB a thread)."""
@@ -36,7 +39,7 @@ class ExchangeNull(Null):
         super().__init__(arrangement.n, n_features, n_types)
         self._view, self._arrangement = view, arrangement
         self._y = np.ascontiguousarray(view.y)
-        self._squares = self._y**2
+        self._squares = self._y[:0]
         n_segments, n_units = view.segment_sizes.size, arrangement.layout.n_units
         controls = np.zeros((len(self._y), 0)) if view.controls is None else view.controls
         self._controls = np.ascontiguousarray(controls.T)
@@ -50,6 +53,7 @@ class ExchangeNull(Null):
     def preparation(self) -> Iterator[Callable[[], None]]:
         """Sums of the counts alone, as they come to lie in each segment."""
         if self._by_table:
+            self._squares = self._y**2
             for first in range(0, len(self._y), _PREPARED_ROWS):
                 yield bind(self._tabulate, first, min(first + _PREPARED_ROWS, len(self._y)))
         else:
@@ -72,6 +76,7 @@ class ExchangeNull(Null):
         """Turn the tables into one number an arrangement and type."""
         if not self._by_table:
             return
+        self._squares = self._y[:0]
         view, size = self._view, self._view.segment_sizes[:, None, None]
         alone, squares, *controls = self._tables
         if view.centred_within:
@@ -130,8 +135,9 @@ class ExchangeNull(Null):
         if self._by_table:
             self._by_pairs(span, seen, advance)
             return
-        for first in range(0, n, _CHUNK):
-            last = min(first + _CHUNK, n)
+        chunk = max(1, min(_CHUNK, _SOURCES // max(1, len(self._y))))
+        for first in range(0, n, chunk):
+            last = min(first + chunk, n)
             sources = self._arrangement.sources(first, last)
             for f in np.flatnonzero(span.scale.any(axis=1)).tolist():
                 out = np.zeros((last - first, n_types))

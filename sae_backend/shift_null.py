@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 _CHUNK: Final = 64
 _PREPARED: Final = 8
+_SOURCES: Final = 16_000_000
+"""Row numbers of the arrangements that are gone through together (64 MB a thread)."""
 
 
 class ShiftNull(Null):
@@ -64,8 +66,9 @@ class ShiftNull(Null):
 
     def _go_through(self, span: Span, seen: Seen, advance: Callable[[int], None]) -> None:
         n, n_types = self.largest.shape
-        for first in range(0, n, _CHUNK):
-            last = min(first + _CHUNK, n)
+        chunk = max(1, min(_CHUNK, _SOURCES // max(1, len(self._y))))
+        for first in range(0, n, chunk):
+            last = min(first + chunk, n)
             sources, part = self._arrangement.sources(first, last), slice(first, last)
             factor = self._y_scale / np.sqrt(self._share[part])[:, None]
             for f in np.flatnonzero(span.scale.any(axis=1)).tolist():
