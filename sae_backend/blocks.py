@@ -23,7 +23,7 @@ MIN_CLUSTERS: Final = 5
 MAX_SHARE: Final = 0.8
 """Where one unit holds more of the tiles there is neither an interval nor a p: all rests on one unit.
 
-With 97 % in one of 10 slides, exchanging slides claimed 18 % at a level of 5 %; with up to 70 % it held.
+With 97 % in one of 10 slides, exchanging slides claimed 18 % at a level of 5 %; with 70 % it claimed 4 to 8 %.
 """
 
 KINDS: Final = ("auto", "patient", "slide", "block")

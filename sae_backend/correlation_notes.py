@@ -124,7 +124,7 @@ def _of_units(group: TargetGroup, spec: CorrelationSpec) -> Iterator[str]:
     if clusters.largest_share > _LARGE_SHARE:
         yield (
             f"One of the {clusters.n_clusters} units holds {clusters.largest_share:.0%} of the tiles: the values are "
-            "mostly its own, and the intervals may be too narrow."
+            "mostly its own, the intervals may be too narrow and p too small."
         )
     if not group.arrangements and clusters.kind == "block":
         yield (
