@@ -28,7 +28,7 @@ MANY_CELLS: Final = 50_000
 """Of more cells than this only those about the view are drawn, as dots: points of all of them pan slowly."""
 
 MOST_DOTS: Final = 40_000
-"""With more cells than this about the view, points of an even sample are drawn."""
+"""Of more cells than this about the view an even sample is drawn."""
 
 MARK_COLOUR: Final = "#ffffff"
 _MARGIN: Final = 0.25
@@ -121,7 +121,7 @@ class OutlineLayer(OwnedLayers):
         n = len(self._in_box(_wider(field_um)))
         if near and n <= MOST_OUTLINES:
             return "outlines"
-        return "dots" if many and n <= MOST_DOTS else ""
+        return "dots" if many else ""
 
     def _in_box(self, box_um: Box) -> npt.NDArray[np.int64]:
         assert self._cells is not None
@@ -137,6 +137,8 @@ class OutlineLayer(OwnedLayers):
         if kind:
             found = self._in_box(box)
             found = found[cells.hidden_mask(self._hidden)[cells.table.type_index[found].astype(int)]]
+            if kind == "dots":
+                found = found[:: max(1, -(-len(found) // MOST_DOTS))]
             colours = _rgb(CELL_COLOURS)[cells.table.type_index[found] % len(CELL_COLOURS)]
             self.n_drawn = len(found)
             if kind == "outlines":

@@ -12,7 +12,7 @@ from desktop_app.layers import world_to_l0
 from desktop_app.outline_layer import MARK_COLOUR, NEAR_PX
 from desktop_app.proposed_types import can_be_typed, labels_of, missing_words
 from desktop_app.shown_cells import REACH_UM
-from desktop_app.widgets.cell_bar import MOST_KEYS, CellBar
+from desktop_app.widgets.cell_bar import MOST_KEYS
 from sae_backend.cell_edits import CellEdit
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from desktop_app.store import CellEditRecord
 
 _HINTS: Final = {
-    "type": "Click on a nucleus to give it the type; keys 1 to 9 choose another.",
-    "edit": "A click selects (Shift: more) or, beside all cells, adds one; 1 to 9 give types.",
+    "type": "Click on nuclei to give them the type.",
+    "edit": "A click selects (Shift: more) or adds a cell.",
 }
 
 
@@ -49,9 +49,7 @@ class CellEditingActions:
         window, menu = context.window, context.window.menus.cell_work
         self.clicks = CanvasClicks(window.viewer, window.turned)
         self.clicks.clicked.connect(self.click)
-        self.bar = CellBar(window.qt_window)
-        window.qt_window.addToolBar(self.bar)
-        self.bar.hide()
+        self.bar = window.cell_bar
         self.bar.type_chosen.connect(self.choose_type)
         self.bar.new_type_requested.connect(self.ask_type)
         self.bar.delete_requested.connect(self.delete_selected)
@@ -84,6 +82,8 @@ class CellEditingActions:
         window.regions.tool_requested.emit("")
         window.menus.cells.setChecked(True)
         self.mode, self.selected = mode, frozenset()
+        # The strip takes its room: what was said before is over.
+        window.say("")
         self.clicks.start()
         self._lend_keys()
         menu.show_mode(mode)

@@ -198,7 +198,7 @@ class CellActions:
         if n_hidden:
             notes.append(f"{n_hidden} type{'s' if n_hidden > 1 else ''} hidden.")
         if self._drawn < shown.table.n_cells:
-            notes.append(f"An even sample of {self._drawn:,} is drawn.")
+            notes.append(f"From afar {self._drawn:,} of them are drawn.")
         legend.show_cells(kinds, " ".join(notes))
 
     @staticmethod

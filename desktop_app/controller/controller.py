@@ -90,6 +90,7 @@ class Controller:
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(context, self.regions)
         self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
+        self.features.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
         self.looks = LookActions(context)

@@ -193,10 +193,22 @@ class SecondViewActions:
         wanted = has_map and self._context.window.menus.cells.isChecked()
         if wanted and layers.layer(CELLS) is None and session.store is not None:
             record = session.slide_record
-            table = session.store.cells(record.id) if record is not None else None
+            table = session.store.cells(record.id, details=False) if record is not None else None
             if table is not None:
                 layers.show_cells(table)
         layers.set_visible(CELLS, wanted)
+
+    def redraw_cells(self) -> None:
+        """Draw the cells of the open slide as they are now, where they are drawn here."""
+        session, layers = self._context.session, self._layers
+        if layers is None or self._slide is None or layers.layer(CELLS) is None:
+            return
+        record = session.slide_record
+        table = session.store.cells(record.id, details=False) if session.store and record else None
+        if table is None:
+            layers.remove_cells()
+        else:
+            layers.show_cells(table)
 
     def _hide_types(self, names: frozenset[str]) -> None:
         if self._layers is not None:

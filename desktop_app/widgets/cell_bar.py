@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QColor, QIcon, QPixmap
-from PySide6.QtWidgets import QLabel, QSizePolicy, QToolBar, QToolButton, QWidget
+from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from desktop_app.widgets.flow_layout import FlowLayout
 from desktop_app.widgets.short_label import ShortLabel
 
 TITLES: Final = {"type": "Type nuclei", "edit": "Edit cells"}
 MOST_KEYS: Final = 9
 _MOST_TYPES: Final = 12
 _STYLE: Final = (
-    "QToolButton { padding: 3px 7px; margin: 2px; border: 1px solid rgba(128, 128, 128, 130); border-radius: 3px; }"
+    "QToolButton { padding: 2px 5px; border: 1px solid rgba(128, 128, 128, 130); border-radius: 3px; }"
     "QToolButton:checked { background: #3d63c4; color: #ffffff; }"
 )
 _SWATCH_PX: Final = 12
@@ -31,7 +32,7 @@ class BarType:
     n_cells: int
 
 
-class CellBar(QToolBar):
+class CellBar(QWidget):
     """Buttons for types, deleting, training and the end; decides nothing."""
 
     type_chosen = Signal(int)
@@ -41,35 +42,34 @@ class CellBar(QToolBar):
     ended = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Cells", parent)
-        self.setObjectName("Cells by hand")
-        self.setMovable(False)
+        super().__init__(parent)
         self.setStyleSheet(_STYLE)
-        self.toggleViewAction().setVisible(False)
         self.title = QLabel()
-        self.title.setStyleSheet("font-weight: bold; margin: 0 8px;")
-        self.addWidget(self.title)
-        self.types: list[QToolButton] = []
-        self.new_type = self._button(
-            "New type…", "Another type, under a name of yours", self.new_type_requested
-        )
-        self._before = self.addWidget(self.new_type)
-        self.delete = self._button("Delete", "Delete the selected cells (Del)", self.delete_requested)
-        self.addWidget(self.delete)
-        self.train = self._button("Train", "", self.train_requested)
-        self._train_action = self.addWidget(self.train)
+        self.title.setStyleSheet("font-weight: bold;")
         self.hint = ShortLabel()
-        self.hint.setContentsMargins(8, 0, 8, 0)
         self.hint.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.addWidget(self.hint)
-        self.addWidget(self._button("Done", "Leave the cells as they are now (Esc)", self.ended))
-        self._type_actions: list[QAction] = []
+        self.delete = _button("Delete", "Delete the selected cells (Del)", self.delete_requested)
+        self.train = _button("Train", "", self.train_requested)
+        self.done = _button("Done", "Leave the cells as they are now (Esc)", self.ended)
+        self.new_type = _button("New type…", "Another type, under a name of yours", self.new_type_requested)
+        self.types: list[QToolButton] = []
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 0, 0)
+        for part in (self.title, self.hint, self.delete, self.train, self.done):
+            top.addWidget(part)
+        self._flow = FlowLayout()
+        self._flow.addWidget(self.new_type)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 3, 8, 4)
+        column.setSpacing(3)
+        column.addLayout(top)
+        column.addLayout(self._flow)
         self.hide()
 
     def show_mode(self, mode: str) -> None:
         """Show the strip for a mode, or hide it."""
         self.title.setText(TITLES.get(mode, ""))
-        self._train_action.setVisible(mode == "type")
+        self.train.setVisible(mode == "type")
         self.setVisible(bool(mode))
 
     def show_types(self, types: Sequence[BarType], active: int) -> None:
@@ -98,25 +98,28 @@ class CellBar(QToolBar):
         self.train.setToolTip(train_words)
 
     def _make_buttons(self, n: int) -> None:
-        for action in self._type_actions:
-            self.removeAction(action)
-            action.deleteLater()
-        self.types, self._type_actions = [], []
+        for button in self.types:
+            self._flow.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self._flow.removeWidget(self.new_type)
+        self.types = []
         for number in range(n):
-            button = self._button("", "", None)
+            button = _button("", "", None)
             button.setCheckable(True)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.clicked.connect(lambda _=False, chosen=number: self.type_chosen.emit(chosen))
             self.types.append(button)
-            self._type_actions.append(self.insertWidget(self._before, button))
+            self._flow.addWidget(button)
+        self._flow.addWidget(self.new_type)
 
-    @staticmethod
-    def _button(text: str, tip: str, signal: object) -> QToolButton:
-        button = QToolButton()
-        button.setText(text)
-        button.setToolTip(tip)
-        # The keys belong to the slide.
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        if signal is not None:
-            button.clicked.connect(lambda _=False: signal.emit())  # type: ignore[attr-defined]
-        return button
+
+def _button(text: str, tip: str, signal: object) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    # The keys belong to the slide.
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    if signal is not None:
+        button.clicked.connect(lambda _=False: signal.emit())  # type: ignore[attr-defined]
+    return button

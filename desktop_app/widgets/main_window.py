@@ -21,6 +21,7 @@ from desktop_app.turn import TurnedView
 from desktop_app.widgets.annotation import AnnotationPanel
 from desktop_app.widgets.banners import CONTROL_TEXT, Banner
 from desktop_app.widgets.canvas_mouse import CanvasMouse
+from desktop_app.widgets.cell_bar import CellBar
 from desktop_app.widgets.corners import Corners
 from desktop_app.widgets.correlations import CorrelationsPanel
 from desktop_app.widgets.drop_area import DropArea
@@ -96,6 +97,7 @@ class MainWindow(QObject):
         self.status = StatusLine()
         self.control = Banner("#f2c21a", "#141414", closable=False)
         self.notice = Banner(*INFO_COLOURS)
+        self.cell_bar = CellBar()
         self._build_centre()
         self._build_docks()
         self.menus = Menus(self.qt_window.menuBar(), self)
@@ -151,6 +153,7 @@ class MainWindow(QObject):
         column.setSpacing(0)
         column.addWidget(self.control)
         column.addWidget(self.notice)
+        column.addWidget(self.cell_bar)
         column.addWidget(self.stack, 1)
         self.qt_window.setCentralWidget(centre)
 
