@@ -18,6 +18,7 @@ from desktop_app.store import Store
 from desktop_app.words import analysis_text
 from sae_backend.blocks import KINDS
 from sae_backend.correlation_result import INTERVALS, PARTIAL, STATISTICS
+from sae_backend.errors import UserInputError
 
 _DEFAULTS = CorrelateOptions()
 
@@ -79,8 +80,8 @@ def _how(command: ArgumentParser) -> None:
         help="half of the patients choose the features, the other half report (default: yes)",
     )  # fmt: skip
     command.add_argument("--split-seed", type=arguments.natural, metavar="N",
-                         help="draw new halves with this seed; the old ones are kept beside them "
-                         "(default: the project's)")  # fmt: skip
+                         help="draw new halves with this seed, for this run and later ones; the old are "
+                         "kept beside them (default: the project's)")  # fmt: skip
     arguments.seed(command)
 
 
@@ -93,6 +94,11 @@ def correlate(options: Namespace) -> Answer:
     if options.out is not None:
         check_name(options.out)
         export.check_can_write(options.out.with_suffix(".csv"))
+    if PARTIAL in options.method and not options.covariates:
+        raise UserInputError(
+            "The partial correlation needs something to hold fixed.",
+            "Add it, such as --covariates cellularity.",
+        )
     chosen = CorrelateOptions(
         statistics=options.method,
         covariates=options.covariates,

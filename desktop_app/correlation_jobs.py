@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -115,7 +116,6 @@ def record_correlation(
     """Keep what the worker did for a `CorrelateRequest` and remove its temporary files."""
     with np.load(request.out_file, allow_pickle=False) as kept:
         arrays = {key: kept[key] for key in kept.files}
-    split = store.current_split() if request.halves else None
     totals = {
         key: sum(part[key] for part in request.parts) for key in ("n_cells_in_tiles", "n_cells_elsewhere")
     }
@@ -134,11 +134,26 @@ def record_correlation(
             arrays=arrays,
             name=name,
             cells={part["fingerprint"]: part["cells_version"] for part in request.parts},
-            split_id=None if split is None else split.id,
+            split_id=_split_used(store, request.halves),
         )
     )
     discard_request(request)
     return record
+
+
+def _split_used(store: Store, halves: Mapping[str, Any]) -> int | None:
+    """The split that a request was made with; another may have come into force since."""
+    if not halves:
+        return None
+    return next(
+        (
+            split.id
+            for split in reversed(store.splits())
+            if (split.unit, split.seed) == (halves["unit"], halves["seed"])
+            and halves["assignments"].items() <= split.assignments.items()
+        ),
+        None,
+    )
 
 
 def discard_request(request: CorrelateRequest) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from desktop_app.correlation_jobs import _kept_split, _labels, _target_names
+from desktop_app.correlation_jobs import _kept_split, _labels, _split_used, _target_names
 from desktop_app.correlation_options import CELLS, TILE_VALUES, CorrelateOptions
 from desktop_app.store import Store
 from sae_backend.errors import CellsError
@@ -51,6 +51,18 @@ def test_a_run_on_few_slides_does_not_make_the_next_draw_patients_anew(tmp_path:
         assert _kept_split(store, sources(12, patients=False)).id == whole.id
 
 
+def test_a_run_has_the_split_that_it_was_made_with(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "p") as store:
+        sides = {"P1": "choose", "P2": "report"}
+        first = store.add_split("", "patient", 3, sides)
+        halves = {"unit": "patient", "seed": 3, "assignments": dict(sides)}
+        store.add_split("", "patient", 4, {"P1": "report", "P2": "choose"})
+        store.extend_split(first.id, {"P3": "choose"})
+        assert _split_used(store, halves) == first.id, "another came into force while it ran"
+        assert _split_used(store, {**halves, "seed": 5}) is None
+        assert _split_used(store, {}) is None
+
+
 def test_a_column_that_is_called_like_a_cell_type_is_refused() -> None:
     source: Any = SimpleNamespace(
         table=SimpleNamespace(type_names=("Tumour",), measures={}), values=SimpleNamespace(names=("Tumour",))
@@ -74,3 +86,5 @@ def test_a_run_that_fails_leaves_no_files(
         assert list((store.cache_dir / "correlations").iterdir()) == []
     refused = run("correlate", "--project", tmp_path / "project", "--targets", "tile values")
     assert_refused(refused, "values of its tiles", "Import a table")
+    refused = run("correlate", "--project", tmp_path / "project", "--method", "partial")
+    assert_refused(refused, "needs something to hold fixed", "--covariates cellularity")
