@@ -76,6 +76,8 @@ def facts(meta: Mapping[str, Any]) -> str:
         tiles = f"nothing held out; {tiles}"
     if is_few(meta):
         return f"{tiles}; only {unit_words(meta)}: no intervals and no p"
+    if not meta.get("judged", True):
+        return f"{tiles}; no intervals and no p, see the notes"
     return f"{tiles}; 95 % intervals and p from {unit_words(meta)}"
 
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from desktop_app.store import CorrelationRecord, Store
 
 OTHER_SAE: Final = "other autoencoder"
-_NOT_WISHED: Final = "as was asked for"
-"""In the note of a run of which nothing was to be held out."""
 
 _SPEC: Final = (
     "statistics",
@@ -104,7 +102,7 @@ def options_of(store: Store, record: CorrelationRecord) -> CorrelateOptions:
     return CorrelateOptions(
         **given,
         # Where too little was there to hold out, more may be there now.
-        hold_out=not any(_NOT_WISHED in str(note) for note in meta.get("notes") or ()),
+        hold_out=bool(meta.get("hold_out", True)),
         baselines=bool(meta.get("baselines", True)),
         targets=_targets(store, record),
     )

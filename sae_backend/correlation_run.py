@@ -235,6 +235,7 @@ def _meta(
         "is_count": [bool(value) for value in given.is_count],
         "statistics": list(result.statistics),
         "reasons": list(REASONS),
+        "hold_out": given.hold_out,
         "held_out": given.halves is not None,
         "split": split,
         "baselines": baselines,

@@ -13,6 +13,7 @@ from desktop_app.jobs import AnalyzeOptions, TrainOptions
 from desktop_app.run_state import options_of
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
+from sae_backend.messages import CorrelateRequest
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from desktop_app.correlation_options import CorrelateOptions
     from desktop_app.store import AnalysisRecord, SaeRecord
     from sae_backend.errors import SparsescopeError
-    from sae_backend.messages import CorrelateRequest, Request
+    from sae_backend.messages import Request
 
 Answer = Callable[[dict[str, Any]], None]
 
@@ -51,6 +52,7 @@ class JobActions:
         context.session.analysis_changed.connect(self._make_pictures)
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
+        self._correlating: dict[int, CorrelateRequest] = {}
         self._preparing = LatestRead()
         self._preparing.answered.connect(self._prepared)
         self._preparing.failed.connect(self._refused)
@@ -250,6 +252,8 @@ class JobActions:
         job = self._context.attempt(lambda: self._context.tasks.submit(title, request))
         if job is not None:
             self._answers[job] = (store, keep)
+            if isinstance(request, CorrelateRequest):
+                self._correlating[job] = request
             self.submitted.emit(job, request)
             if not quiet:
                 # What was said of an earlier job is over.
@@ -258,6 +262,7 @@ class JobActions:
     def _done(self, job: int, result: object) -> None:
         self._context.window.jobs.end_job(job, "Done")
         store, keep = self._answers.pop(job, (None, None))
+        self._correlating.pop(job, None)
         if keep is None:
             return
         if store is not self._context.session.store:
@@ -269,14 +274,21 @@ class JobActions:
         answer = keep
         self._context.attempt(lambda: answer(cast("dict[str, Any]", result)))
 
-    def _failed(self, job: int, sentence: str, hint: str) -> None:
+    def _forget(self, job: int) -> None:
+        """Drop what a job that came to nothing was to lead to, and its temporary files."""
         self._answers.pop(job, None)
+        request = self._correlating.pop(job, None)
+        if request is not None:
+            correlation_jobs.discard_request(request)
+
+    def _failed(self, job: int, sentence: str, hint: str) -> None:
+        self._forget(job)
         text = f"{sentence} {hint}".strip()
         self._context.window.jobs.end_job(job, text)
         self._context.window.say(text, error=True)
 
     def _cancelled(self, job: int) -> None:
-        self._answers.pop(job, None)
+        self._forget(job)
         self._context.window.jobs.end_job(job, "Cancelled; what was finished is kept")
 
     def _crashed(self, sentence: str, hint: str) -> None:

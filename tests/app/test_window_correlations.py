@@ -20,7 +20,7 @@ from desktop_app.widgets.correlation_filter import MATRIX, TABLE
 from desktop_app.widgets.correlation_header import OFF, SIDE_BY_SIDE, TWO_HUES
 from desktop_app.widgets.correlations import CorrelationsPanel
 from sae_backend.cell_table import CellImport
-from sae_backend.messages import CorrelateRequest, Submit, to_line
+from sae_backend.messages import Cancelled, CorrelateRequest, Submit, to_line
 from tests.app.conftest import Parts
 from tests.app.vector_project import WorldChoice, make_project
 
@@ -133,6 +133,17 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
     assert isinstance(request, CorrelateRequest)
     assert to_line(Submit(1, request)), "it can be sent to the worker"
     assert tuple(request.spec["statistics"]) == ("pearson", "spearman") and len(request.parts) == 12
+
+
+def test_a_cancelled_run_leaves_no_files(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    panel = _open(parts, world, qtbot)
+    panel.header.run_button.click()
+    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
+    kept = world / "cache" / "correlations"
+    assert list(kept.glob("*.npy"))
+    parts.backend.events.append(Cancelled(1))
+    parts.controller._context.tasks.poll()
+    assert list(kept.iterdir()) == []
 
 
 def test_options_are_asked_for_with_what_the_project_has(parts: Parts, world: Path, qtbot: QtBot) -> None:
