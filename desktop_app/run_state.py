@@ -32,6 +32,12 @@ def cells_state(store: Store, record: CorrelationRecord) -> dict[str, str]:
     }
 
 
+def n_cells_changed(store: Store, record: CorrelationRecord) -> int:
+    """Number of a run's slides whose cells are others now."""
+    now = cells_state(store, record)
+    return sum(now.get(key, known) != known for key, known in record.cells.items())
+
+
 def stale_words(store: Store, record: CorrelationRecord, sae_digest: str | None) -> str:
     """What has changed since a run was made, in a few words; empty where it still holds.
 
@@ -47,8 +53,7 @@ def stale_words(store: Store, record: CorrelationRecord, sae_digest: str | None)
     if sae_digest is not None and record.sae_digest != sae_digest:
         return OTHER_SAE
     reasons = []
-    now = cells_state(store, record)
-    n_changed = sum(now.get(key, known) != known for key, known in record.cells.items())
+    n_changed = n_cells_changed(store, record)
     if n_changed:
         reasons.append(f"cells of {n_changed} slide{'s' * (n_changed != 1)} changed since")
     n_anew = _analysed_anew(store, record)

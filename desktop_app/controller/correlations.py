@@ -14,7 +14,7 @@ from desktop_app.correlation_reading import read_frame
 from desktop_app.correlation_sentences import by_strength, facts, few_words, is_few
 from desktop_app.pair_view import PairView, view_pair
 from desktop_app.run_comparison import compare
-from desktop_app.run_state import OTHER_SAE, cells_state, stale_words
+from desktop_app.run_state import OTHER_SAE, cells_state, n_cells_changed, stale_words
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.correlation_header import RunEntry
 from desktop_app.widgets.forest import ForestRow
@@ -265,6 +265,12 @@ class CorrelationActions:
             return
         counts = run.meta.get("is_count") or [True] * frame.shape[1]
         what = f"{kind}, cells in the tile" if counts[column] else kind
+        store = self._context.session.store
+        if store is not None and n_cells_changed(store, run):
+            if not found.points.x.any():
+                panel.charts.say_pair(f"The slides have no “{kind}” now; the run saw other cells.")
+                return
+            what += ", as they are now"
         panel.charts.show_points(found.points, (what, f"feature {feature}, activation"), pair.band)
         n = int(run.meta["n_tiles"])
         rows = [ForestRow("This run", n, pair.value, pair.ci_low, pair.ci_high)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,27 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
     assert isinstance(request, CorrelateRequest)
     assert to_line(Submit(1, request)), "it can be sent to the worker"
     assert tuple(request.spec["statistics"]) == ("pearson", "spearman") and len(request.parts) == 12
+
+
+def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
+    parts: Parts, world: Path, qtbot: QtBot
+) -> None:
+    with Store.open(world) as store:
+        tables = {slide.id: store.cells(slide.id) for slide in store.slides()}
+        others = replace(tables[1], type_names=tuple(f"new {name}" for name in tables[1].type_names))
+        store.add_cells(1, CellImport(others, "new.csv", "cd" * 32, "tester", ()))
+    panel = _open(parts, world, qtbot)
+    panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
+    scatter = panel.charts.scatter
+    qtbot.waitUntil(lambda: scatter.points.x.size > 0)
+    assert f"against {PLASMA}, cells in the tile, as they are now" in scatter.accessibleName()
+    with Store.open(world) as store:
+        for slide, table in tables.items():
+            others = replace(table, type_names=tuple(f"new {name}" for name in table.type_names))
+            store.add_cells(slide, CellImport(others, "newer.csv", "ce" * 32, "tester", ()))
+    panel.header.runs.activated.emit(panel.header.runs.currentIndex())
+    panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
+    qtbot.waitUntil(lambda: "the run saw other cells" in scatter.sentence)
 
 
 def test_a_cancelled_run_leaves_no_files(parts: Parts, world: Path, qtbot: QtBot) -> None:
