@@ -114,6 +114,9 @@ class CellEditingActions:
             return
         y_l0, x_l0 = world_to_l0((y_um, x_um), slide.info)
         place = shown.at(y_l0, x_l0)
+        if place >= 0 and shown.type_of(place) in self._context.window.menus.cell_types.hidden:
+            # What is not seen must not be changed.
+            return
         number = int(shown.numbers[place]) if place >= 0 else -1
         if self.mode == "type":
             if number >= 0:

@@ -234,6 +234,10 @@ def test_shift_selects_more_and_a_tool_of_the_regions_ends_the_mode(desk: Desk) 
     assert desk.editing.selected == {0, 1} and "2 cells selected" in desk.editing.bar.hint.toolTip()
     desk.editing.click(*desk.place_um(0), True)
     assert desk.editing.selected == {1}
+    desk.window.menus.cell_types.hide(frozenset({"Nucleus"}))
+    desk.editing.click(*desk.place_um(2))
+    assert desk.editing.selected == {1} and not desk.store.cell_edits(desk.record.id)
+    desk.window.menus.cell_types.hide(frozenset())
     callbacks = desk.window.viewer.mouse_drag_callbacks
     desk.window.menus.tool_requested.emit("polygon")
     assert desk.editing.mode == "" and desk.controller.drawing.tools.kind == "polygon"
