@@ -12,7 +12,9 @@ from scipy import sparse
 
 from desktop_app.jobs import features_of
 from desktop_app.provenance import analyses_of, provenance
+from desktop_app.run_state import cells_state
 from desktop_app.store import CorrelationRecord, Store
+from desktop_app.tile_halves import tile_halves
 from desktop_app.whole_files import written_whole
 from sae_backend.cells import count_cells
 from sae_backend.errors import UserInputError
@@ -23,9 +25,10 @@ _FIELDS: Final = ("value", "ci_low", "ci_high", "p", "q")
 def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int, int]:
     """Write the usable tiles of a run's slides; returns numbers of tiles and features.
 
-    `X` holds activations (sparse), `obs` slide, place (level-0 px) and tissue share, `obsm["counts"]` the
-    cells as they are now, `obsm["spatial"]` x and y in um as other tools expect it, `var` names and scores
-    of the features, `varm` the statistics by type, `uns["sparsescope"]` where all this comes from, as JSON.
+    `X` holds activations (sparse), `obs` slide, half (who chose and who reports), place (level-0 px) and tissue
+    share, `obsm["counts"]` the cells as they are now, in the order of `uns["count_names"]`, `obsm["spatial"]` x
+    and y in um as other tools expect it, `var` names and scores of the features, `varm` the statistics in the
+    order of `uns["type_names"]`, `uns["sparsescope"]` where all this comes from, as JSON.
 
     Raises
     ------
@@ -41,9 +44,10 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
     import pandas as pd
     from anndata import AnnData
 
-    names = list(run.meta["type_names"])
+    analyses = analyses_of(store, run)
+    names = _cell_types(store, [analysis.slide_id for analysis in analyses])
     matrices, places, counts = [], [], []
-    for analysis in analyses_of(store, run):
+    for analysis in analyses:
         features = features_of(store, analysis)
         grid, kept = features.grid, features.valid
         matrices.append(sparse.csr_matrix(features.csc()[kept]))
@@ -53,6 +57,7 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
             pd.DataFrame(
                 {
                     "slide": store.slide(analysis.slide_id).name,
+                    "half": tile_halves(store, run, analysis.slide_id, features)[kept],
                     "row": grid.rows[kept],
                     "col": grid.cols[kept],
                     "y_l0": corners[:, 0],
@@ -78,13 +83,15 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
     spatial = obs[["x_um", "y_um"]].to_numpy(np.float64)
     made = AnnData(
         X=matrix,
-        obs=obs.drop(columns=["x_um", "y_um"]).astype({"slide": "category"}),
+        obs=obs.drop(columns=["x_um", "y_um"]).astype({"slide": "category", "half": "category"}),
         var=var,
         obsm={"counts": np.concatenate(counts), "spatial": spatial},
         varm=varm,
         uns={
             "sparsescope": json.dumps(provenance(store, run)),
-            "type_names": np.array(names, dtype=object),
+            "type_names": np.array(run.meta["type_names"], dtype=object),
+            "count_names": np.array(names, dtype=object),
+            "cells_changed_since_the_run": bool(cells_state(store, run) != run.cells),
             "reasons": np.array(run.meta["reasons"], dtype=object),
         },
     )
@@ -93,15 +100,21 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
     return int(matrix.shape[0]), int(matrix.shape[1])
 
 
+def _cell_types(store: Store, slide_ids: list[int]) -> list[str]:
+    """Types of cell of all these slides, as they are called now."""
+    tables = [store.cells(slide_id, details=False) for slide_id in slide_ids]
+    return sorted({name for table in tables if table is not None for name in table.type_names})
+
+
 def _counts(store: Store, slide_id: int, grid: Any, names: list[str]) -> npt.NDArray[np.float64]:
-    """Cells of each tile and type (N, C); NaN for columns that are no cell types of this slide's table."""
+    """Cells of each tile and type (N, C); 0 for a type that a slide lacks, NaN where it has no cells at all."""
     table = store.cells(slide_id, details=False)
-    found = np.full((grid.n_tiles, len(names)), np.nan)
-    if table is not None:
-        counted = count_cells(table, grid)
-        for index, name in enumerate(counted.type_names):
-            if name in names:
-                found[:, names.index(name)] = counted.counts[:, index]
+    if table is None:
+        return np.full((grid.n_tiles, len(names)), np.nan)
+    found = np.zeros((grid.n_tiles, len(names)))
+    counted = count_cells(table, grid)
+    for index, name in enumerate(counted.type_names):
+        found[:, names.index(name)] = counted.counts[:, index]
     return found
 
 

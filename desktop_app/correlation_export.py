@@ -30,8 +30,8 @@ _FIELDS: Final = (
     "p", "p_single", "q", "same_sign", "choose",
 )  # fmt: skip
 _SHARED: Final = (
-    "n_tiles", "n_slides", "n_clusters", "unit", "held_out", "method", "run", "date", "encoder",
-    "encoder_is_control", "encoder_licence", "sae_sha",
+    "n_tiles", "n_slides", "n_clusters", "unit", "held_out", "halves", "interval", "covariates", "method", "run",
+    "date", "encoder", "encoder_digest", "encoder_is_control", "encoder_licence", "sae_sha",
 )  # fmt: skip
 
 
@@ -113,11 +113,17 @@ def long_table(
             found = arrays.get(f"{statistic}/{field}")
             values = np.full(feature.size, np.nan) if found is None else found.ravel().astype(np.float64)
             columns[field] = pa.array(values, from_pandas=True)
+        band = arrays.get(f"{statistic}/band")
+        columns["chance"] = _nullable(None if band is None else np.tile(band, n_features), feature.size)
         columns["auroc"] = _nullable(arrays.get("auroc"), feature.size)
+        for key in ("entropy", "gap"):
+            found = arrays.get(f"selectivity/{key}")
+            columns[key] = _nullable(None if found is None else found[feature], feature.size)
         codes = arrays.get(f"{statistic}/reason", arrays.get("reason"))
         columns["reason"] = pa.array(reasons[codes.ravel()] if codes is not None else [""] * feature.size)
         for key in _SHARED:
             columns[key] = pa.repeat(pa.scalar(facts[key]), feature.size)
+        columns["slide_fingerprint"] = pa.repeat(_joined(facts, "slide_fingerprint"), feature.size)
         columns["embedding_sha"] = pa.repeat(_joined(facts, "embedding_sha"), feature.size)
         columns["cells_sha256"] = pa.repeat(_joined(facts, "cells_sha256"), feature.size)
         columns["version"] = pa.repeat(str(facts["versions"].get("sparsescope", "")), feature.size)

@@ -176,7 +176,7 @@ def _sources(store: Store, options: CorrelateOptions) -> list[_Source]:
     current = require_current(store)
     known = store.slide_values()
     found: list[_Source] = []
-    labels = _labels(store)
+    labels = slide_labels(store)
     for record in _same_features(store, current):
         # Outlines take a second to read where there are many cells, and only HIFs need what they tell.
         table = store.cells(record.slide_id, details=HIFS in options.targets)
@@ -201,7 +201,7 @@ def _sources(store: Store, options: CorrelateOptions) -> list[_Source]:
     )
 
 
-def _labels(store: Store) -> dict[int, str]:
+def slide_labels(store: Store) -> dict[int, str]:
     """Name of every slide of the project; of two files of one name the later one has a number.
 
     All slides count, not only those that take part, so that a slide keeps its name and with it its half.

@@ -89,6 +89,9 @@ def provenance(store: Store, run: CorrelationRecord) -> dict[str, Any]:
         "n_slides": meta["n_slides"],
         "n_clusters": meta["n_clusters"],
         "held_out": bool(meta.get("held_out")),
+        "halves": halves_text(meta.get("split")),
+        "covariates": ", ".join(meta.get("covariates", [])),
+        "interval": meta.get("interval", ""),
         "split": meta.get("split"),
         "notes": list(meta["notes"]),
         "spec": run.spec,
@@ -103,6 +106,13 @@ def provenance(store: Store, run: CorrelationRecord) -> dict[str, Any]:
         "slides": slides,
         "versions": meta.get("versions", {}),
     }
+
+
+def halves_text(split: dict[str, Any] | None) -> str:
+    """Who chose and who reports, in a few words; empty where nothing was held out."""
+    if not split:
+        return ""
+    return f"{split['unit']}: {split['n_choose']} choose, {split['n_report']} report, seed {split['seed']}"
 
 
 def _licence(store: Store, analysis: AnalysisRecord | None) -> str:

@@ -25,7 +25,7 @@ def write_workbook(
     facts: Mapping[str, Any],
     methods: str,
 ) -> None:
-    """Write sheets About, Best, Baselines and Correlations.
+    """Write sheets About, Best, Features, Baselines and Correlations.
 
     Texts are stored as texts, never as formulas.
 
@@ -48,6 +48,8 @@ def write_workbook(
     with xlsxwriter.Workbook(str(path), options) as book:
         _about(book, run, facts, methods)
         _best(book, arrays, run)
+        if "selectivity/entropy" in arrays:
+            _features(book, arrays, run)
         if len(run.meta.get("baselines", [])) > 1:
             _baselines(book, arrays, run)
         sheet = book.add_worksheet("Correlations")
@@ -66,13 +68,17 @@ def _about(book: Any, run: CorrelationRecord, facts: Mapping[str, Any], methods:
     sheet.set_column(1, 1, 110)
     rows: list[tuple[str, Any]] = [
         (key, facts[key]) for key in (
-            "run", "date", "n_tiles", "n_slides", "n_clusters", "unit", "held_out", "encoder", "encoder_licence",
+            "run", "date", "n_tiles", "n_slides", "n_clusters", "unit", "held_out", "halves", "interval", "covariates", "encoder", "encoder_licence",
             "encoder_digest", "sae_sha", "method",
         )
     ]  # fmt: skip
     rows += [("note", note) for note in run.meta["notes"]]
     rows += [
-        ("slide", f"{slide['slide']}; cells {slide['cells_sha256'][:16] or 'none'} ({slide['cells_tool']})")
+        (
+            "slide",
+            f"{slide['slide']}; fingerprint {slide['slide_fingerprint']}; embeddings {slide['embedding_sha']}; "
+            f"cells {slide['cells_sha256'] or 'none'} ({slide['cells_tool']})",
+        )
         for slide in facts["slides"]
     ]
     rows += [(f"version of {name}", version) for name, version in facts["versions"].items()]
@@ -85,7 +91,19 @@ def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRec
     """The ten strongest features of each type, by the half that chooses where there is one."""
     sheet = book.add_worksheet("Best")
     sheet.freeze_panes(1, 0)
-    header = ("cell_type", "rank", "feature", "statistic", "value", "ci_low", "ci_high", "p", "q", "choose")
+    header = (
+        "cell_type",
+        "rank",
+        "feature",
+        "statistic",
+        "value",
+        "ci_low",
+        "ci_high",
+        "p",
+        "q",
+        "choose",
+        "chance",
+    )
     _row(sheet, 0, header)
     statistic = run.meta["statistics"][0]
     chosen = arrays.get(f"{statistic}/choose", arrays[f"{statistic}/value"])
@@ -97,8 +115,21 @@ def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRec
                 break
             numbers = [arrays[f"{statistic}/{key}"][f, c] for key in ("value", "ci_low", "ci_high", "p", "q")]
             last = chosen[f, c] if f"{statistic}/choose" in arrays else np.nan
-            _row(sheet, at, (name, rank + 1, int(f), statistic, *map(float, numbers), float(last)))
+            chance = float(arrays[f"{statistic}/band"][c]) if f"{statistic}/band" in arrays else np.nan
+            _row(sheet, at, (name, rank + 1, int(f), statistic, *map(float, numbers), float(last), chance))
             at += 1
+
+
+def _features(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
+    """How selective each feature is."""
+    sheet = book.add_worksheet("Features")
+    sheet.freeze_panes(1, 0)
+    _row(sheet, 0, ("feature", "best_type", "beats_null", "entropy", "gap"))
+    names = run.meta["type_names"]
+    columns = [arrays[f"selectivity/{key}"] for key in ("best_type", "beats_null", "entropy", "gap")]
+    for f, (best, beats, entropy, gap) in enumerate(zip(*columns, strict=True)):
+        name = names[int(best)] if best >= 0 else ""
+        _row(sheet, f + 1, (f, name, bool(beats), float(entropy), float(gap)))
 
 
 def _baselines(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:

@@ -28,6 +28,7 @@ With 97 % in one of 10 slides, exchanging slides claimed 18 % at a level of 5 %;
 
 KINDS: Final = ("auto", "patient", "slide", "block")
 
+_MAX_ALONE: Final = 0.1
 _WANTED_BLOCKS: Final = 8
 
 
@@ -93,9 +94,17 @@ class Clusters:
         return float(self.sizes.max(initial=0) / max(self.sizes.sum(), 1))
 
     @property
+    def alone_share(self) -> float:
+        """Share of the tiles in units that are the only one of their stratum, which no draw can replace."""
+        n_of_stratum = np.bincount(self.stratum, minlength=1)
+        alone = n_of_stratum[self.stratum] == 1
+        return float(self.sizes[alone].sum() / max(self.sizes.sum(), 1))
+
+    @property
     def can_judge(self) -> bool:
-        """Whether there are enough units for an interval and p, and none holds nearly all tiles."""
-        return self.n_clusters >= MIN_CLUSTERS and self.largest_share <= MAX_SHARE
+        """Whether there are enough units for an interval and p, none holds nearly all tiles, and draws vary."""
+        enough = self.n_clusters >= MIN_CLUSTERS and self.largest_share <= MAX_SHARE
+        return enough and self.alone_share <= _MAX_ALONE
 
 
 def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "auto") -> Clusters:

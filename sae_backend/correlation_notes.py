@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sae_backend.blocks import MIN_CLUSTERS
+from sae_backend.blocks import MAX_SHARE, MIN_CLUSTERS
 from sae_backend.correlation_result import (
     BCA,
     PARTIAL,
@@ -36,6 +36,8 @@ _KINDS: Final = {
 }
 _NAMED: Final = 3
 _LARGE_SHARE: Final = 0.5
+_FEW_DRAWS: Final = 200
+_FEW_ARRANGEMENTS: Final = 99
 
 
 def method_text(group: TargetGroup, spec: CorrelationSpec, pairs: Mapping[str, PairStatistics]) -> str:
@@ -90,6 +92,11 @@ def cautions(
             f"least {MIN_CLUSTERS} are needed): the values describe these tiles, and whether they hold elsewhere "
             "cannot be concluded."
         )
+    elif not clusters.can_judge and clusters.alone_share > 0 and clusters.largest_share <= MAX_SHARE:
+        yield (
+            f"{clusters.alone_share:.0%} of the tiles are in slides that are one block each, which no draw within slides can "
+            "vary, so neither an interval nor a p is given. Use patients or slides as the unit, or smaller blocks."
+        )
     elif not clusters.can_judge:
         yield (
             f"One of the {clusters.n_clusters} units holds {clusters.largest_share:.0%} of the tiles, so neither an "
@@ -125,6 +132,11 @@ def _of_units(group: TargetGroup, spec: CorrelationSpec) -> Iterator[str]:
         yield (
             f"One of the {clusters.n_clusters} units holds {clusters.largest_share:.0%} of the tiles: the values are "
             "mostly its own, the intervals may be too narrow and p too small."
+        )
+    if spec.n_bootstrap < _FEW_DRAWS or spec.n_permutations < _FEW_ARRANGEMENTS:
+        yield (
+            f"{spec.n_bootstrap} draws and {spec.n_permutations} arrangements are few: below {_FEW_DRAWS} and "
+            f"{_FEW_ARRANGEMENTS} the intervals, p and what chance reaches are rough."
         )
     if not group.arrangements and clusters.kind == "block":
         yield (

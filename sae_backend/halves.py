@@ -124,11 +124,18 @@ def half_of(parts: Sequence[SlidePart], halves: Halves, half: HalfSide) -> list[
     return [part for part, name in zip(parts, names, strict=True) if halves.assignments.get(name) == half]
 
 
-def _side(part: SlidePart, low_end: HalfSide, half: HalfSide) -> npt.NDArray[np.bool_]:
-    """Tiles (N,) of one end of a slide, cut at the middle tile of its longer side."""
-    rows, cols = part.rows[part.valid], part.cols[part.valid]
-    if rows.size == 0:
+def _side(part: SlidePart, low: HalfSide, half: HalfSide) -> npt.NDArray[np.bool_]:
+    """Tiles (N,) of a slide that belong to a half, where its low end has the half `low`."""
+    if not part.valid.any():
         return part.valid
-    along = part.rows if np.ptp(rows) >= np.ptp(cols) else part.cols
-    is_low = along < np.median(along[part.valid])
-    return np.asarray(is_low == (low_end == half), np.bool_)
+    return np.asarray(low_end(part.rows, part.cols, part.valid) == (low == half), np.bool_)
+
+
+def low_end(
+    rows: npt.NDArray[np.int32], cols: npt.NDArray[np.int32], valid: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Tiles (N,) of the low end of a slide that is cut at the middle of its valid tiles, across its longer side."""
+    if not valid.any():
+        return np.zeros(valid.shape, np.bool_)
+    along = rows if np.ptp(rows[valid]) >= np.ptp(cols[valid]) else cols
+    return np.asarray(along < np.median(along[valid]), np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numba
@@ -11,14 +12,27 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-@numba.njit(nogil=True, cache=True)
+def _compiled(function: Any, **options: Any) -> Any:
+    """Compile when first called, without Python's lock; the result is kept on disk where there is a place."""
+    try:
+        return numba.njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError:
+        # Neither the program's folder nor the user's can be written: compile anew in each process.
+        return numba.njit(nogil=True, **options)(function)
+
+
+_reordered = partial(_compiled, fastmath={"reassoc", "contract"})
+"""For sums whose order does not matter beyond rounding."""
+
+
+@_compiled
 def _mirrored(place: Any, size: Any) -> Any:
     """Place within 0 to size - 1 that a place beyond the edges is the mirror image of."""
     place %= 2 * size
     return place if place < size else 2 * size - 1 - place
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _source(i: Any, other: Any, layout: Any) -> Any:
     """Row of the unit `other` that comes to lie on row i; see :class:`UnitLayout` for the layout."""
     segment, row, col, partner, down, right, heights, widths, starts, nearest = layout
@@ -33,7 +47,7 @@ def _source(i: Any, other: Any, layout: Any) -> Any:
     return nearest[starts[t] + y * width + x]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layout: Any, table: Any) -> None:
     """Add to `table[f, s, l]` (F, S, K, C) the products of column f with unit l laid on segment s.
 
@@ -70,7 +84,7 @@ def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layou
                 table[f, s, other] += total
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> None:
     """Fill in `out` (P, N): the row that comes to lie on each row under each order (P, K)."""
     segment = layout[0]
@@ -79,7 +93,7 @@ def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> 
             out[p, i] = _source(i, orders[p, unit_of_segment[segment[i]]], layout)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def gather_exchanged(table: Any, orders: Any, unit_of_segment: Any, out: Any) -> None:
     """Add up `table` (S, K, C) for each order (P, K) into `out` (P, C)."""
     n_types = out.shape[1]
@@ -90,7 +104,7 @@ def gather_exchanged(table: Any, orders: Any, unit_of_segment: Any, out: Any) ->
                 out[p, c] += table[s, other, c]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def rearranged_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> None:
     """Add to `out` (P, C) the products of one column with `y` (N, C) under `sources` (P, N)."""
     n_types = y.shape[1]
@@ -102,7 +116,7 @@ def rearranged_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) 
                 out[p, c] += value * y[source, c]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def shifted_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> None:
     """Do as :func:`rearranged_products`, where a source of -1 adds nothing."""
     n_types = y.shape[1]
@@ -115,7 +129,7 @@ def shifted_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> 
                     out[p, c] += value * y[source, c]
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def take_in(r: Any, observed: Any, tie: float, largest: Any, reached: Any, histogram: Any) -> None:
     """Compare r (P, C) of one feature with what was observed (C,), infinite where that is not defined.
 
@@ -135,7 +149,7 @@ def take_in(r: Any, observed: Any, tie: float, largest: Any, reached: Any, histo
             histogram[min(n_bins, int((value + tie) * n_bins))] += 1
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@_reordered
 def _weighted(weights: Any, values: Any) -> Any:
     """Sum of products of two rows, whose order is free so that several are taken at once."""
     total = 0.0
@@ -144,7 +158,7 @@ def _weighted(weights: Any, values: Any) -> Any:
     return total
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@_reordered
 def _influence(weights: Any, by_unit: Any, factors: Any) -> Any:
     """Sum over units of the squared sum of six numbers (6, K) times their factors."""
     xy, xx, yy, x, y, n = by_unit
@@ -156,7 +170,7 @@ def _influence(weights: Any, by_unit: Any, factors: Any) -> Any:
     return squares
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def drawn_z(by_unit: Any, weights: Any, drawn_sums: Any, z: Any, error: Any) -> None:
     """Fisher's z of one feature with C types in each draw, and its standard error, into (C, B) each.
 
@@ -200,7 +214,7 @@ def drawn_z(by_unit: Any, weights: Any, drawn_sums: Any, z: Any, error: Any) -> 
                 error[c, b] = np.sqrt(squares * n_drawn / (n_drawn - 1)) / total / (1 - r * r)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def standardise(products: Any, x: Any, mean_y: Any, scale_x: Any, scale_y: Any) -> None:
     """Turn sums of products (F, C, B) into r in place, all at once, as they are too many to pass through often.
 

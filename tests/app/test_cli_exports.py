@@ -26,6 +26,7 @@ from sae_backend.cells import count_cells
 from sae_backend.errors import CacheError
 from tests.app.chain import N_FEATURES, N_TILES, Made
 from tests.app.command_line import Commands, assert_refused
+from tests.app.vector_project import WorldChoice, make_project
 
 STATISTICS = ("pearson", "spearman", "log_pearson", "within")
 
@@ -100,7 +101,7 @@ def test_a_workbook_holds_texts_and_no_formula(run: Commands, named: Made, tmp_p
     record, arrays = stored(named)
     write(run, named, "correlations", tmp_path / "c.xlsx")
     book = openpyxl.load_workbook(tmp_path / "c.xlsx", read_only=True)
-    assert book.sheetnames == ["About", "Best", "Baselines", "Correlations"]
+    assert book.sheetnames == ["About", "Best", "Features", "Baselines", "Correlations"]
     rows = book["Correlations"].iter_rows(values_only=True)
     header = list(next(rows))
     found = [dict(zip(header, row, strict=False)) for row in rows]
@@ -145,7 +146,7 @@ def test_anndata_reads_back_tile_by_tile(run: Commands, named: Made, tmp_path: P
     np.testing.assert_array_equal(back.varm["pearson_value"], arrays["pearson/value"])
     np.testing.assert_array_equal(back.obs["row"], features.grid.rows)
     assert back.obsm["counts"].sum() == record.meta["n_cells_in_tiles"] < table.n_cells
-    assert list(back.uns["type_names"]) == ["Stroma", "Tumour"] and back.var["name"].iloc[3] == "=1+1"
+    assert list(back.uns["count_names"]) == ["Stroma", "Tumour"] and back.var["name"].iloc[3] == "=1+1"
     assert json.loads(back.uns["sparsescope"])["slides"][0]["slide"] == "field.tiff"
     np.testing.assert_allclose(back.obsm["spatial"][0], [16.0, 16.0])
 
@@ -280,3 +281,25 @@ def test_runs_are_chosen_by_name_and_bad_names_are_refused(
                    f"no feature {N_FEATURES}")  # fmt: skip
     assert_refused(run("export", "tiles", "other.svs", *at, "--out", tmp_path / "t.json"), "field.tiff")
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_the_half_of_every_tile_stands_beside_it(tmp_path: Path) -> None:
+    import anndata
+
+    from desktop_app.anndata_export import write_anndata
+
+    run = make_project(tmp_path / "world", WorldChoice(n_draws=20, baselines=False))
+    with Store.open(tmp_path / "world") as store:
+        write_anndata(store, run, tmp_path / "t.h5ad")
+        counted = run.meta["n_tiles"]
+    back = anndata.read_h5ad(tmp_path / "t.h5ad")
+    halves = back.obs.groupby("slide", observed=True)["half"].nunique()
+    assert set(back.obs["half"]) == {"choose", "report"} and (halves == 1).all()
+    assert (back.obs["half"] == "report").sum() == counted
+    assert not back.uns["cells_changed_since_the_run"]
+    column = list(back.uns["count_names"]).index("plasma cell")
+    reporting = (back.obs["half"] == "report").to_numpy()
+    r = np.corrcoef(back.X[reporting][:, [8]].toarray()[:, 0], back.obsm["counts"][reporting, column])[0, 1]
+    place = list(back.uns["type_names"]).index("plasma cell")
+    assert r == pytest.approx(back.varm["pearson_value"][8, place], abs=1e-9)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from desktop_app.correlation_jobs import _kept_split, _labels, _split_used, _target_names
+from desktop_app.correlation_jobs import _kept_split, _split_used, _target_names, slide_labels
 from desktop_app.correlation_options import CELLS, TILE_VALUES, CorrelateOptions
 from desktop_app.store import Store
 from sae_backend.errors import CellsError
@@ -33,7 +33,7 @@ def sources(n: int, *, patients: bool = True) -> list[Any]:
 
 
 def test_two_files_of_one_name_are_told_apart_whatever_else_takes_part() -> None:
-    assert _labels(slides("a.svs", "b.svs", "a.svs", "a.svs (2)", "a.svs")) == {
+    assert slide_labels(slides("a.svs", "b.svs", "a.svs", "a.svs (2)", "a.svs")) == {
         1: "a.svs", 2: "b.svs", 3: "a.svs (2)", 4: "a.svs (2) (2)", 5: "a.svs (3)",
     }  # fmt: skip
 

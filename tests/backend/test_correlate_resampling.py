@@ -218,3 +218,21 @@ def test_partial_null_given_other_types_leaves_each_type_free_of_the_others():
         np.testing.assert_allclose(observed, np.abs(np.corrcoef(free(x).T, y_left)[:3, 3]), atol=1e-9)
         np.testing.assert_allclose(found.p_single[:, c], (1 + (null >= observed - 1e-10).sum(axis=0)) / 51)
         np.testing.assert_allclose(found.band[c], np.quantile(np.max(null, axis=1), 0.95), atol=1e-9)
+
+
+def test_slides_that_are_one_block_each_give_no_interval():
+    parts = slide_null(np.random.default_rng(12), n_slides=12)
+    found = correlate(
+        parts, TYPES, CorrelationSpec(n_bootstrap=50, n_permutations=49, cluster="block", block_um=1e6)
+    )
+    assert found.n_clusters == 12 and not found.judged
+    assert np.isnan(found.pearson.ci_low).all() and np.isnan(found.pearson.p_fwer).all()
+    assert any("one block each" in note for note in found.notes)
+
+
+def test_few_draws_are_said():
+    parts = slide_null(np.random.default_rng(13), n_slides=8)
+    few = correlate(parts, TYPES, CorrelationSpec(n_bootstrap=20, n_permutations=19))
+    assert any("are few" in note for note in few.notes)
+    enough = correlate(parts, TYPES, CorrelationSpec(n_bootstrap=200, n_permutations=99))
+    assert not any("are few" in note for note in enough.notes)
