@@ -90,7 +90,7 @@ def window(stage: Stage, folder: Path) -> Image.Image:
     stage.window.show_panel("Correlations")
     panel = stage.window.correlations
     stage.until(lambda: panel.frame is not None, "the correlations")
-    panel.table.selectRow(0)
+    panel.pair_requested.emit(feature, FIRST_TYPE)
     stage.until(lambda: panel.scatter.points.x.size > 0, "the tiles of the pair")
     stage.window.show_panel("Annotation")
     stage.window.annotation.remarks.setCurrentIndex(1)
