@@ -139,7 +139,7 @@ def _type_lines(rows: tuple[TypeRow, ...]) -> list[str]:
 
 def _suggestions(preview: CellPreview) -> list[str]:
     found = preview.fit.suggestions if preview.fit is not None else ()
-    return [f"{item.words} To say so, add: {options_text(item.options)}" for item in found]
+    return [f"{item.words} To say so: {options_text(item.options)}" for item in found]
 
 
 def _progress(path: Path) -> Progress:

@@ -116,7 +116,7 @@ def _columns_of(tiles: AssembledTiles, name: str, is_count: npt.NDArray[np.bool_
     if lacking:
         raise UserInputError(
             f"The covariate {name!r} is not known for {len(lacking)} of {len(texts)} slides, such as {lacking[0]}.",
-            f"There are: {', '.join(available(tiles.parts))}. A slide table brings more.",
+            f"There are: {', '.join(dict.fromkeys([*available(tiles.parts), STAIN]))}. A slide table brings more.",
         )
     kinds = sorted(set(texts))
     if len(kinds) > _MAX_CATEGORIES:

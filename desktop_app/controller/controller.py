@@ -39,6 +39,7 @@ from desktop_app.controller.slide_table import SlideTableActions
 from desktop_app.controller.start import StartActions
 from desktop_app.controller.status import StatusActions
 from desktop_app.controller.tile_grid import TileGridActions
+from desktop_app.controller.tile_value_import import TileValueActions
 from desktop_app.controller.together import TogetherActions
 from desktop_app.controller.turn import TurnActions
 from desktop_app.controller.undo import UndoActions
@@ -93,6 +94,7 @@ class Controller:
         self.features.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
+        self.tile_values = TileValueActions(context, self.projects)
         self.looks = LookActions(context)
         self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
         self.features.cells.changed.connect(lambda _slide: self.checklist.refresh())
@@ -134,6 +136,7 @@ class Controller:
         self.second_view.close()
         self.slide_info.close()
         self.exports.runs.close()
+        self.tile_values.close()
         self.inside.close()
         self._context.tasks.close()
         self.reading.close()

@@ -25,6 +25,7 @@ from sae_backend.formats.table_text import TableHead, Utf8File, read_head, text_
 __all__ = ["has_coordinates", "read_cell_table", "table_head", "text_columns"]
 
 FORMAT: Final = "table"
+NO_TYPE: Final = "No column names the type of the cells."
 PARQUET_START: Final = b"PAR1"
 _BATCH_ROWS: Final = 1 << 16
 _CSV_BLOCK_BYTES: Final = 4 << 20
@@ -75,7 +76,7 @@ def read_cell_table(reading: Reading, most_measures: int = MOST_MEASURES) -> Raw
     used = ", ".join(c for c in (columns.x, columns.y, columns.type) if c)
     notes = [f"Columns used: {used}; coordinates in {columns.unit}.", *kept.notes()]
     if not columns.type:
-        notes.append("No column names the type of the cells.")
+        notes.append(NO_TYPE)
     tool = "QuPath" if columns.from_qupath else "table"
     assumed = {"columns": {"x": columns.x, "y": columns.y, "type": columns.type, "unit": columns.unit}}
     return rows.finish(FORMAT, tool, placement, notes, **assumed)

@@ -12,6 +12,7 @@ from sae_backend.cell_reading import fit_of, open_cells, places_l0
 from sae_backend.errors import CellsError, UserInputError
 from sae_backend.formats import cell_table
 from sae_backend.formats.cell_source import Progress
+from sae_backend.formats.raw_cells import RawCells
 from sae_backend.slide import SlideInfo
 from sae_backend.tile_values import TileValues
 
@@ -53,7 +54,12 @@ def read_tile_values(
         )
     raw = cell_table.read_cell_table(opened.reading, MOST_COLUMNS)
     if not raw.measures:
-        raise CellsError(f"{path.name} has no column of numbers beside x and y.", "Add the columns to keep.")
+        others = [name for name in cell_table.table_head(opened.reading).names if name not in _places(raw)]
+        texts = f"; {', '.join(others[:5])} hold something else" if others else ""
+        raise CellsError(
+            f"{path.name} has no column of numbers beside x and y{texts}.",
+            "Every row of a column to keep needs a number, or nothing.",
+        )
     yx_l0 = places_l0(raw, raw.placement.require_scale(path.name))
     fit = fit_of(raw, opened, yx_l0)
     size = np.array([slide_info.height_px, slide_info.width_px], np.float64)
@@ -64,7 +70,7 @@ def read_tile_values(
             f"All {len(inside):,} places of {path.name} lie outside the slide.",
             " ".join(["The file may be in another pixel size, or belong to another slide.", *hints]),
         )
-    notes = [*raw.notes, *raw.placement.notes]
+    notes = [*(note for note in raw.notes if note != cell_table.NO_TYPE), *raw.placement.notes]
     if not inside.all():
         notes.append(
             f"{int((~inside).sum()):,} of {len(inside):,} places lie outside the slide and were left out."
@@ -78,3 +84,9 @@ def read_tile_values(
         opened.reading.source.sha256(),
         (*notes, *hints),
     )
+
+
+def _places(raw: RawCells) -> tuple[str, str]:
+    """Names of the columns that hold x and y."""
+    columns = raw.assumed["columns"]
+    return str(columns["x"]), str(columns["y"])

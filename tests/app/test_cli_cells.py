@@ -115,13 +115,14 @@ def test_values_of_places_are_read_with_the_same_words(run: Commands, made: Made
     path.write_text("x_um,y_um,EPCAM,CD3E,kind\n" + rows, encoding="utf-8")
     said = run("cells", "values", made.slide, path, *made.at, "--json").data
     assert said["names"] == ["EPCAM", "CD3E"] and said["n_rows"] == 6
+    assert not any("type of the cells" in note for note in said["notes"])
     with Store.open(made.project) as store:
         values = store.tile_values(1)
     np.testing.assert_allclose(values.x_l0, np.arange(6) * 100)
     assert np.isnan(values.values[2, 1]) and values.values[5, 0] == 5
     far = run("cells", "values", made.slide, path, *made.at, "--scale", 100, "--offset=9000,9000")
     assert_refused(far, "outside the slide")
-    assert_refused(run("cells", "values", made.slide, write_cells(path), *made.at), "no column of numbers")
+    assert_refused(run("cells", "values", made.slide, write_cells(path), *made.at), "no column of numbers", "type hold")
 
 
 def test_nuclei_are_found_once_and_kept_as_cells(run: Commands, tmp_path: Path) -> None:
