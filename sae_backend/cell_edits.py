@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,14 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cell_table import CellTable, Outlines
+from sae_backend.cell_table import CellImport, CellTable, Outlines
 from sae_backend.errors import MismatchError, UserInputError
 
 EditKind = Literal["add", "delete", "retype"]
 EDIT_KINDS: Final[tuple[EditKind, ...]] = ("add", "delete", "retype")
+
+BY_HAND: Final = "Sparsescope, by hand"
+"""Tool of an import whose cells were all added by hand."""
 
 
 @dataclass(frozen=True)
@@ -132,4 +136,13 @@ def _with_added(table: CellTable, added: Sequence[CellEdit]) -> CellTable:
         type_index=np.concatenate([table.type_index, np.zeros(len(added), np.uint16)]),
         measures={name: np.concatenate([values, unknown]) for name, values in table.measures.items()},
         outlines=outlines,
+    )
+
+
+def no_cells() -> CellImport:
+    """An import without any cell, to which cells are added by hand."""
+    nothing = np.zeros(0)
+    table = CellTable(nothing, nothing, np.zeros(0, np.uint16), ())
+    return CellImport(
+        table, "by hand", hashlib.sha256(b"").hexdigest(), BY_HAND, ("Every cell was added by hand.",)
     )

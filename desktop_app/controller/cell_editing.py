@@ -13,7 +13,7 @@ from desktop_app.outline_layer import MARK_COLOUR, NEAR_PX
 from desktop_app.proposed_types import can_be_typed, labels_of, missing_words
 from desktop_app.shown_cells import REACH_UM
 from desktop_app.widgets.cell_bar import MOST_KEYS
-from sae_backend.cell_edits import CellEdit
+from sae_backend.cell_edits import CellEdit, no_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,6 +71,8 @@ class CellEditingActions:
     def start(self, mode: str) -> None:
         """Begin a mode, where there are cells to work on; empty ends the one that is on."""
         window, menu = self._context.window, self._context.window.menus.cell_work
+        if mode == "edit" and self._cells.shown is None:
+            self._begin_by_hand()
         if not mode or self._cells.shown is None:
             self.stop()
             if mode:
@@ -92,6 +94,16 @@ class CellEditingActions:
         if window.um_per_px > self._near_um_per_px():
             window.say("Zoom in until single nuclei are seen, then click on them.")
         window.viewer.window._qt_viewer.canvas.native.setFocus()
+
+    def _begin_by_hand(self) -> None:
+        """Make an import without cells, so that some can be added to a slide that has none."""
+        if self._context.session.slide is None or not self._projects.ensure_project():
+            return
+        store, record = self._context.session.store, self._context.session.slide_record
+        if store is None or record is None:
+            return
+        if self._context.attempt(lambda: store.add_cells(record.id, no_cells())) is not None:
+            self._cells.tell_changed(record.id)
 
     def stop(self) -> None:
         """Leave the mode; nothing is lost by it."""

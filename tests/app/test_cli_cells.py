@@ -122,7 +122,9 @@ def test_values_of_places_are_read_with_the_same_words(run: Commands, made: Made
     assert np.isnan(values.values[2, 1]) and values.values[5, 0] == 5
     far = run("cells", "values", made.slide, path, *made.at, "--scale", 100, "--offset=9000,9000")
     assert_refused(far, "outside the slide")
-    assert_refused(run("cells", "values", made.slide, write_cells(path), *made.at), "no column of numbers", "type hold")
+    assert_refused(
+        run("cells", "values", made.slide, write_cells(path), *made.at), "no column of numbers", "type hold"
+    )
 
 
 def test_nuclei_are_found_once_and_kept_as_cells(run: Commands, tmp_path: Path) -> None:

@@ -16,12 +16,14 @@ from desktop_app.jobs import add_slide
 from desktop_app.layers import CELLS
 from desktop_app.owned_layers import OUTLINES
 from desktop_app.store import CellImportRecord, Store
+from sae_backend.cell_edits import BY_HAND
 from sae_backend.class_map import ClassMap
 from sae_backend.detected_nuclei import DETECTOR
 from sae_backend.nuclei import DetectSpec
 from tests.app.conftest import Parts
 from tests.app.fakes import FakeDialogs
 from tests.app.inline_backend import InlineBackend
+from tests.app.pointer import move_over
 from tests.backend.nucleus_fields import nuclei_slide
 
 pytestmark = pytest.mark.gl
@@ -92,7 +94,7 @@ class Desk(Parts):
 
     def click_middle(self, modifiers: Qt.KeyboardModifier = NONE) -> None:
         middle = QPoint(self.canvas.width() // 2, self.canvas.height() // 2)
-        QTest.mouseMove(self.canvas, middle)
+        move_over(self.canvas, middle)
         QTest.mouseClick(self.canvas, LEFT, modifiers, middle)
 
     def type_some(self, kind: str, places: list[int]) -> None:
@@ -113,7 +115,7 @@ def desk(tmp_path: Path, qtbot: QtBot) -> Iterator[Desk]:
 
 
 def test_nuclei_are_detected_outlined_and_told_under_the_pointer(desk: Desk) -> None:
-    desk.editing.start("edit")
+    desk.editing.start("type")
     assert desk.editing.mode == "" and "There are no cells yet" in desk.window.notice.text
     desk.detect()
     assert desk.record.tool == DETECTOR and desk.changed == [1]
@@ -135,6 +137,22 @@ def test_nuclei_are_detected_outlined_and_told_under_the_pointer(desk: Desk) -> 
     desk.window.say("")
     desk.detect()
     assert len(desk.store.cell_imports(1)) == 1
+
+
+def test_cells_can_be_added_to_a_slide_that_has_none(desk: Desk) -> None:
+    desk.window.zoom_to(0.2)
+    desk.editing.start("edit")
+    assert desk.editing.mode == "edit" and desk.record.n_cells == 0
+    desk.dialogs.words = "Mitosis"
+    for place in ((50.0, 60.0), (80.0, 90.0)):
+        desk.editing.select(())
+        desk.editing.click(*place)
+    table = desk.store.cells(1)
+    assert table.n_cells == 2 and table.type_names == ("Mitosis",)
+    np.testing.assert_allclose(table.y_l0 * 0.5, [50.25, 80.25], atol=0.3)
+    assert "Mitosis 2" in desk.window.legend.text and desk.record.tool == BY_HAND
+    desk.controller.undo.undo()
+    assert desk.store.cells(1).n_cells == 1
 
 
 def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) -> None:
