@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,9 +17,12 @@ from tests.app.command_line import Commands, assert_refused, in_child, write_fie
 from tests.app.inline_backend import InlineBackend
 
 
-@pytest.fixture
-def made(chain: Made) -> Made:
-    return chain
+@pytest.fixture(scope="module")
+def made(chain: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A copy, as the tests here change it."""
+    folder = tmp_path_factory.mktemp("copy") / "project"
+    shutil.copytree(chain.project, folder)
+    return Made(chain.slide, folder, chain.sae, chain.cells)
 
 
 @pytest.fixture

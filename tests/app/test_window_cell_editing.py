@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Desk(Parts):
         self.window.show()
         self.controller.start()
         open_start(self.desktop, WindowStart(project=folder / "project", slide=folder / "nuclei.tiff"))
+        gc.freeze()
         self.changed: list[int] = []
         self.cells.changed.connect(self.changed.append)
 
