@@ -25,20 +25,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     CacheError
         When the disk refuses.
     """
-    if path.is_dir():
-        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+    with _in_place_of(path, temporary), temporary.open("wb") as file:
+        yield file
 
 
 @contextmanager
@@ -52,13 +41,20 @@ def written_whole(path: Path) -> Iterator[Path]:
     CacheError
         When the disk refuses.
     """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with _in_place_of(path, temporary):
+        yield temporary
+
+
+@contextmanager
+def _in_place_of(path: Path, temporary: Path) -> Iterator[None]:
+    """Put a file that the block writes in the place of `path`, once it is on the disk; nothing of it stays otherwise."""
     if path.is_dir():
         raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield temporary
+            yield
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)

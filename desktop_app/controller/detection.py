@@ -50,17 +50,10 @@ class DetectionActions:
 
     def ask_detect(self) -> None:
         """Ask how to look for the nuclei of the open slide, and begin."""
-        session = self._context.session
-        if session.slide is None:
-            self._context.window.say("Open a slide first.")
+        slide = self._projects.measured_slide()
+        if slide is None:
             return
-        if session.slide.info.mpp is None:
-            self._projects.ask_pixel_size()
-            if session.slide is None or session.slide.info.mpp is None:
-                return
-        if not self._projects.ensure_project():
-            return
-        spec = self._context.dialogs.detect_options(session.slide.info.path.name)
+        spec = self._context.dialogs.detect_options(slide.info.path.name)
         if spec is not None:
             self.detect(spec)
 

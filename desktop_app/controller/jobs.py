@@ -79,15 +79,7 @@ class JobActions:
 
     def ask_analyze(self) -> None:
         """Ask how to analyse the open slide, and begin."""
-        session = self._context.session
-        if session.slide is None:
-            self._context.window.say("Open a slide first.")
-            return
-        if session.slide.info.mpp is None:
-            self._projects.ask_pixel_size()
-            if session.slide is None or session.slide.info.mpp is None:
-                return
-        if not self._projects.ensure_project():
+        if self._projects.measured_slide() is None:
             return
         options = self._context.dialogs.analyze_options()
         if options is not None:

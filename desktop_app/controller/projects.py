@@ -143,6 +143,18 @@ class ProjectActions:
         self._context.window.say(f"{what} need a project: choose a folder for it.")
         return self.ask_new_project()
 
+    def measured_slide(self) -> Slide | None:
+        """Give the open slide once its pixel size is known and there is a project; asks for either where it lacks."""
+        session = self._context.session
+        if session.slide is None:
+            self._context.window.say("Open a slide first.")
+            return None
+        if session.slide.info.mpp is None:
+            self.ask_pixel_size()
+            if session.slide is None or session.slide.info.mpp is None:
+                return None
+        return session.slide if self.ensure_project() else None
+
     def toggle_tissue(self, visible: bool) -> None:
         """Show or hide the outline of the tissue; it is found beside the window."""
         slide = self._context.session.slide
