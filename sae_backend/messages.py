@@ -178,6 +178,29 @@ class TypeNucleiRequest:
 
 
 @dataclass(frozen=True)
+class StudyRequest:
+    """Do a study of `kind` on several slides.
+
+    `slides` are dicts with `name`, `patient`, `facts`, `path`, `mpp` (what the user stated, else None), `fingerprint`
+    and `targets_file` (.npy, float64 (N, C) in the order of `type_names`, empty without cells). `sets` are dicts with
+    `title`, `model` (see FeatureSet), `tile_spec`, `feature_dirs` and `embedding_dirs` (one a slide). `spec` holds the
+    study's settings, `halves` the dict of Halves, empty where nothing is held out. SAEs and features that the study
+    makes go to `cache_dir`; what is finished of it to `work_dir`, from where it goes on. The result, `arrays.npz` and
+    `meta.json`, is written to `work_dir`.
+    """
+
+    kind: str
+    slides: tuple[dict[str, Any], ...]
+    sets: tuple[dict[str, Any], ...]
+    type_names: tuple[str, ...]
+    cache_dir: str
+    work_dir: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    halves: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
 class DrawRequest:
     """Draw a generated slide into a folder; `spec` is the dict of a SlideSpec."""
 
@@ -192,6 +215,7 @@ Request = (
     | CorrelateRequest
     | DetectRequest
     | TypeNucleiRequest
+    | StudyRequest
     | DrawRequest
     | TokenMapRequest
     | OcclusionRequest
@@ -277,7 +301,7 @@ _TYPES: Final[dict[str, type[Any]]] = {
     for cls in (
         Submit, Cancel, Ready, Progress, Done, Failed, Cancelled, Crashed,
         AnalyzeRequest, EncodeRequest, TrainRequest, CorrelateRequest, DrawRequest,
-        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest, DetectRequest, TypeNucleiRequest,
+        TokenMapRequest, OcclusionRequest, ThumbnailsRequest, MapRequest, DetectRequest, TypeNucleiRequest, StudyRequest,
     )
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ from sae_backend.messages import (
     MapRequest,
     OcclusionRequest,
     Request,
+    StudyRequest,
     ThumbnailsRequest,
     TokenMapRequest,
     TrainRequest,
@@ -86,6 +87,11 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return run_detection(request, step)
         case TypeNucleiRequest():
             return run_typing(request, step)
+        case StudyRequest():
+            # It builds on this module.
+            from sae_backend.compute.study_job import run_study_job
+
+            return run_study_job(request, watch)
 
 
 def draw(request: DrawRequest, watch: Watch) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""What a study gives, and how it goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.cache import disk_errors
+
+Progress = Callable[[str, int, int], None]
+"""Takes (stage, done, total); raises to cancel."""
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_ENDING: Final = ".npz"
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What was found, enough to draw every figure and to write every sentence again.
+
+    Attributes
+    ----------
+    arrays
+        Numbers by name.
+    meta
+        Plain JSON: names, numbers of slides, patients and tiles, settings that were used, warnings.
+    """
+
+    arrays: Arrays
+    meta: Mapping[str, Any]
+
+
+class Steps:
+    """Finished parts of a study in a folder, so that a second run does not make them again.
+
+    The folder belongs to one request: whoever names it puts a digest of the request into the name.
+
+    Parameters
+    ----------
+    folder
+        Where they are kept; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def get(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Give the arrays of a step, made now or by an earlier run."""
+        if self._folder is None:
+            return make()
+        file = self._folder / f"{name}{_ENDING}"
+        known = _read(file)
+        if known is not None:
+            return known
+        made = dict(make())
+        temporary = file.with_name(file.name + ".tmp")
+        with disk_errors(file):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **made)
+            temporary.replace(file)
+        return made
+
+
+def _read(file: Path) -> Arrays | None:
+    """Arrays of a file, None where it is not there or is not whole."""
+    if not file.is_file():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            return {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, BadZipFile):
+        return None

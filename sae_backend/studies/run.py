@@ -1,0 +1,53 @@
+"""Do a study: from what it is given to its result. Only the worker and library users come here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+from sae_backend.studies.given import StudyInput
+from sae_backend.studies.registry import study
+from sae_backend.studies.result import Progress, Steps, StudyResult
+
+
+class Run(Protocol):
+    """What the module of every study has under the name `run`."""
+
+    def __call__(
+        self, given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps
+    ) -> StudyResult:
+        """Do the study."""
+
+
+def run_study(
+    kind: str,
+    given: StudyInput,
+    spec: Mapping[str, Any],
+    progress: Progress,
+    steps: Steps | None = None,
+) -> StudyResult:
+    """Do a study.
+
+    Parameters
+    ----------
+    kind
+        Name of the study.
+    given
+        Slides and feature sets.
+    spec
+        Settings; what is not said has the study's default.
+    progress
+        Takes (stage, done, total) and may raise to cancel.
+    steps
+        Where finished parts are kept, None for nowhere.
+
+    Raises
+    ------
+    UserInputError
+        When there is no such study, or what it is given is not enough.
+    """
+    settings = {**study(kind).defaults, **spec}
+    module = import_module(f"sae_backend.studies.{kind}")
+    run: Run = module.run
+    return run(given, settings, progress, steps or Steps())
