@@ -27,6 +27,7 @@ from desktop_app.store.records import (
     SaeRecord,
     SlideRecord,
 )
+from desktop_app.store.study_records import ClusterNameRecord, NewStudy, StudyRecord
 
 __all__ = [
     "AnalysisRecord",
@@ -34,6 +35,7 @@ __all__ = [
     "AnnotationRecord",
     "CellEditRecord",
     "CellImportRecord",
+    "ClusterNameRecord",
     "CommentRecord",
     "CorrelationRecord",
     "CorrelationRow",
@@ -44,10 +46,12 @@ __all__ = [
     "ImportReport",
     "NewAnalysis",
     "NewCorrelation",
+    "NewStudy",
     "RegionRecord",
     "SaeRecord",
     "SlideRecord",
     "SplitRecord",
     "Store",
+    "StudyRecord",
     "TileValuesRecord",
 ]

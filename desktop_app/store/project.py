@@ -20,6 +20,7 @@ from desktop_app.store.remarks import RemarkRows
 from desktop_app.store.slide_values import SlideValueRows
 from desktop_app.store.slides import SlideRows
 from desktop_app.store.splits import SplitRows
+from desktop_app.store.study_rows import StudyRows
 from desktop_app.store.tile_values import TileValueRows
 from sae_backend.errors import StoreError
 
@@ -49,6 +50,7 @@ class Store(
     CorrelationRows,
     SplitRows,
     TileValueRows,
+    StudyRows,
 ):
     """All that a project remembers. Made by `create` or `open`; belongs to the thread that made it.
 

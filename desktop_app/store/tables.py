@@ -28,6 +28,7 @@ from desktop_app.store.measured_tables import (
     tile_values,
 )
 from desktop_app.store.schema import metadata
+from desktop_app.store.study_tables import cluster_names, studies, study_arrays
 
 __all__ = [
     "analyses",
@@ -38,6 +39,7 @@ __all__ = [
     "cell_details",
     "cell_edits",
     "cell_imports",
+    "cluster_names",
     "comments",
     "correlation_analyses",
     "correlation_arrays",
@@ -52,6 +54,8 @@ __all__ = [
     "slide_values",
     "slides",
     "splits",
+    "studies",
+    "study_arrays",
     "tile_value_arrays",
     "tile_values",
 ]

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -177,6 +177,26 @@ def test_a_project_of_revision_0003_opens_with_all_it_holds(tmp_path: Path) -> N
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() == []
     (copy,) = tmp_path.glob("project.backup-0003-*.sqlite")
     assert upgrade.read_revision(copy) == "0003"
+
+
+def test_a_project_of_revision_0004_opens_with_all_it_holds(tmp_path: Path) -> None:
+    shutil.copyfile(ASSETS / "0004.sqlite", tmp_path / "project.sqlite")
+    with Store.open(tmp_path, author="Grace") as store:
+        one, two = store.slides()
+        assert (one.name, two.name) == ("slide-0.tif", "slide-1.tif")
+        # One of 53 was deleted and one added by hand.
+        assert (store.cells(one.id).n_cells, store.cells(two.id).n_cells) == (53, 64)
+        assert store.cells_version(one.id) == "1-02e405bd2fe777a8"
+        assert store.current_split().assignments == {"a": "choose", "b": "report"}
+        (run,) = store.correlations()
+        arrays = store.correlation_arrays(run.id)
+        assert len(arrays) == 19
+        assert np.nansum(arrays["pearson/value"]) == pytest.approx(-0.6731675084713491, abs=1e-12)
+        note = store.annotation(run.sae_digest, 4)
+        assert (note.name, note.concept) == ("Nests", "tumour")
+        assert store.studies() == []
+    (copy,) = tmp_path.glob("project.backup-0004-*.sqlite")
+    assert upgrade.read_revision(copy) == "0004"
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
