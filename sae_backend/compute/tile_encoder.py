@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,38 @@ class TileEncoder:
         MismatchError
             When the batch is not uint8 RGB.
         """
+        return self.encode_layers(batch, (self.card.layer,), device)[0]
+
+    def encode_layers(
+        self, batch: NDArray[np.uint8], layers: Sequence[int], device: torch.device | str = "cpu"
+    ) -> list[NDArray[np.float32]]:
+        """Vectors of a batch of tiles after each of several blocks, from one pass through the deepest.
+
+        Parameters
+        ----------
+        batch
+            (B, H, W, 3) uint8, RGB.
+        layers
+            Blocks, ascending, 1 is the first.
+        device
+            Where to compute; the model moves there once and stays.
+
+        Returns
+        -------
+        list of ndarray
+            For each block what :meth:`encode` gives with a card of that layer.
+
+        Raises
+        ------
+        MismatchError
+            When the batch is not uint8 RGB.
+        """
         x = self._normalised(batch, device)
         with torch.inference_mode():
-            return self._pool(x).float().cpu().numpy()
+            return [
+                self._pool(prefix, patches, layer == self.card.n_blocks).float().cpu().numpy()
+                for layer, (prefix, patches) in zip(layers, self._tokens(x, layers), strict=True)
+            ]
 
     def tokens(self, batch: NDArray[np.uint8], device: torch.device | str = "cpu") -> NDArray[np.float32]:
         """Vectors of the patch tokens of a batch of tiles, whatever the pooling.
@@ -84,7 +114,7 @@ class TileEncoder:
         x = self._normalised(batch, device)
         with torch.inference_mode():
             is_last = self.card.layer == self.card.n_blocks
-            _, patches = self._tokens(x, is_last)
+            _, patches = self._tokens(x, (self.card.layer,))[0]
             late_norm = getattr(self._model, "fc_norm", None)
             if is_last and late_norm is not None and not isinstance(late_norm, nn.Identity):
                 patches = _norm_like_mean(patches, late_norm, self.card.id)
@@ -115,9 +145,7 @@ class TileEncoder:
             self._mean, self._std = self._mean.to(device), self._std.to(device)
             self._device = device
 
-    def _pool(self, x: torch.Tensor) -> torch.Tensor:
-        is_last = self.card.layer == self.card.n_blocks
-        prefix, patches = self._tokens(x, is_last)
+    def _pool(self, prefix: torch.Tensor, patches: torch.Tensor, is_last: bool) -> torch.Tensor:
         if self.card.pooling == "cls":
             return prefix[:, 0]
         if self.card.pooling == "patch":
@@ -127,22 +155,26 @@ class TileEncoder:
         late_norm = getattr(self._model, "fc_norm", None)
         return late_norm(pooled) if is_last and late_norm is not None else pooled
 
-    def _tokens(self, x: torch.Tensor, is_last: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prefix tokens (B, P, width) and patch tokens (B, T, width) after the card's block."""
+    def _tokens(self, x: torch.Tensor, layers: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Prefix tokens (B, P, width) and patch tokens (B, T, width) after each of these blocks, ascending."""
         found: Any = self._model.forward_intermediates(
             x,
-            indices=[self.card.layer - 1],
+            indices=[layer - 1 for layer in layers],
             return_prefix_tokens=True,
-            norm=is_last,
             stop_early=True,
             output_fmt="NLC",
             intermediates_only=True,
         )
-        entry = found[0]
-        if isinstance(entry, tuple):
-            patches, prefix = entry
-            return prefix, patches
-        return entry[:, :0], entry
+        tokens = [
+            (entry[1], entry[0]) if isinstance(entry, tuple) else (entry[:, :0], entry) for entry in found
+        ]
+        if layers[-1] == self.card.n_blocks:
+            # Only the last block's tokens pass the final norm, each by itself; asked for by `norm=True` all would.
+            prefix, patches = tokens[-1]
+            whole = self._model.norm(torch.cat([prefix, patches], dim=1))
+            n = prefix.shape[1]
+            tokens[-1] = (whole[:, :n], whole[:, n:])
+        return tokens
 
 
 def _norm_like_mean(patches: torch.Tensor, norm: Any, encoder_id: str) -> torch.Tensor:

@@ -1,0 +1,112 @@
+"""The chosen blocks of an encoder as feature sets: embedded in one pass, each with an SAE of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sae_backend.compute.device import pick_device
+from sae_backend.compute.embed import Watch
+from sae_backend.compute.embed_layers import EmbedRun, embed_layers
+from sae_backend.compute.encoders import load_encoder
+from sae_backend.compute.set_making import make_set
+from sae_backend.embeddings import Embeddings
+from sae_backend.errors import CacheError, MismatchError, UserInputError
+from sae_backend.features import FeatureMatrix
+from sae_backend.messages import StudyRequest
+from sae_backend.slide import Slide
+from sae_backend.tiles import TileGrid
+
+_DEFAULT_LAYERS: Final = 6
+
+
+def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
+    """Embed the blocks and train an SAE on each; entries of `sets`, from the first block to the last.
+
+    Encoder, weights, pooling and tiles are those of the request's first set; recipe and seed are the same for all
+    blocks.
+
+    Raises
+    ------
+    UserInputError
+        When there is no set, or no such block.
+    MismatchError
+        When a slide or the encoder is not the one that was analysed.
+    SparsescopeError
+        When embedding or training fails; `CancelledError` when cancelled: a second call goes on.
+    """
+    if not request.sets:
+        raise UserInputError("A study needs analysed slides.", "Analyse slides with one SAE first.")
+    first = request.sets[0]
+    model = first["model"]
+    watch.progress("load encoder", 0, 1)
+    weights = Path(model["weights"]) if model.get("weights") else None
+    pooling = str(model["pooling"])
+    if pooling == "patch":
+        raise UserInputError(
+            "Patch tokens give many vectors a tile, and a study keeps one.", "Use the pooling cls or mean."
+        )
+    encoder = load_encoder(str(model["encoder"]), weights, model.get("layer"), pooling)
+    if model.get("encoder_digest") and encoder.card.digest != model["encoder_digest"]:
+        raise MismatchError(
+            f"{encoder.card.title} is not the encoder that the slides were analysed with.",
+            "Name the weights file of that analysis.",
+        )
+    watch.progress("load encoder", 1, 1)
+    layers = chosen_layers(request.spec.get("layers"), encoder.card.n_blocks)
+    run = EmbedRun(Path(request.cache_dir), pick_device(request.device), watch=watch)
+    folders: dict[int, list[str]] = {layer: [] for layer in layers}
+    for number, entry in enumerate(request.slides):
+        grid = _grid(first, number)
+        with _opened(entry, grid) as slide:
+            for layer, made in zip(layers, embed_layers(slide, grid, encoder, layers, run), strict=True):
+                folders[layer].append(str(made.folder))
+    recipe = {
+        key: request.spec[key]
+        for key in ("seed", "expansion", "epochs", "l1", "batch_size")
+        if request.spec.get(key) is not None
+    }
+    return [make_set(request, f"block {layer}", folders[layer], recipe, watch) for layer in layers]
+
+
+def chosen_layers(wanted: Sequence[int] | None, n_blocks: int) -> list[int]:
+    """Blocks to look at, ascending: those wanted, or about six at even steps with the first and the last.
+
+    Raises
+    ------
+    UserInputError
+        When a block does not exist, or fewer than two are wanted.
+    """
+    if wanted is None:
+        return np.unique(
+            np.linspace(1, n_blocks, min(n_blocks, _DEFAULT_LAYERS)).round().astype(int)
+        ).tolist()
+    layers = sorted({int(layer) for layer in wanted})
+    if len(layers) < 2 or not 1 <= layers[0] <= layers[-1] <= n_blocks:
+        raise UserInputError(
+            "Depth is looked at in two or more blocks that the encoder has.",
+            f"Choose some of the blocks 1 to {n_blocks}.",
+        )
+    return layers
+
+
+def _grid(first: Mapping[str, Any], number: int) -> TileGrid:
+    """The tiles of a slide as they were analysed, from whichever of its folders is still there."""
+    try:
+        return FeatureMatrix.open(Path(first["feature_dirs"][number])).grid
+    except CacheError:
+        return Embeddings.open(Path(first["embedding_dirs"][number])).grid
+
+
+def _opened(entry: Mapping[str, Any], grid: TileGrid) -> Slide:
+    slide = Slide.open(Path(entry["path"]), entry["mpp"])
+    if slide.info.fingerprint != grid.slide_fingerprint:
+        slide.close()
+        raise MismatchError(
+            f"{Path(entry['path']).name} is not the slide that was analysed.",
+            "Put the old file back, or analyse this one.",
+        )
+    return slide
