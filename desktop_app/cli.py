@@ -13,7 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-from desktop_app import arguments, cells_command, commands, correlate_command, export_command, slides_command
+from desktop_app import (
+    arguments,
+    cells_command,
+    commands,
+    correlate_command,
+    export_command,
+    slides_command,
+    study_command,
+)
 from sae_backend.client import Backend, WorkerClient
 from sae_backend.errors import CacheError, CancelledError, SparsescopeError, UserInputError
 
@@ -149,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     cells_command.add_parser(groups)
     correlate_command.add_parser(groups)
+    study_command.add_parser(groups)
     export_command.add_parser(groups)
     slides_command.add_parser(groups)
 

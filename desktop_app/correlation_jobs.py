@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from sae_backend.cell_table import CellTable
 from sae_backend.cells import count_cells
 from sae_backend.errors import CellsError
 from sae_backend.features import FeatureMatrix
-from sae_backend.halves import Halves, draw_halves
+from sae_backend.halves import Halves, Unit, draw_halves
 from sae_backend.hifs import STAINS, hif_names, tile_hifs
 from sae_backend.messages import CorrelateRequest
 from sae_backend.tile_values import TileValues
@@ -95,7 +95,9 @@ def correlate_request(store: Store, options: CorrelateOptions | None = None) -> 
                 "n_cells_elsewhere": n_outside,
             }
         )
-    split = _split(store, sources, options) if options.hold_out else None
+    split = None
+    if options.hold_out:
+        split = split_for(store, sources, options.seed, options.new_split_seed)
     halves = None if split is None else Halves(split.unit, split.seed, dict(split.assignments))
     return CorrelateRequest(
         parts=tuple(entries),
@@ -277,11 +279,24 @@ def _as_written(sources: list[_Source], covariates: tuple[str, ...]) -> list[str
     return [written.get(name.casefold(), name) for name in covariates]
 
 
-def _split(store: Store, sources: list[_Source], options: CorrelateOptions) -> SplitRecord | None:
-    """Give the split in force for these slides, drawn or extended where needed; None where too little is there."""
+def split_for(
+    store: Store, sources: Sequence[Unit], seed: int, wish: int | None = None
+) -> SplitRecord | None:
+    """Give the split in force for these slides, drawn or extended where needed; None where too little is there.
+
+    Parameters
+    ----------
+    store
+        The project.
+    sources
+        The slides that take part.
+    seed
+        Decides the draw where there is no split yet.
+    wish
+        Seed of a new split to be drawn in place of the one in force; None to keep it.
+    """
     kept = _kept_split(store, sources)
-    wish = options.new_split_seed
-    seed = wish if wish is not None else (options.seed if kept is None else kept.seed)
+    seed = wish if wish is not None else (seed if kept is None else kept.seed)
     known = None
     if kept is not None and wish is None:
         known = Halves(kept.unit, kept.seed, dict(kept.assignments))
@@ -295,7 +310,7 @@ def _split(store: Store, sources: list[_Source], options: CorrelateOptions) -> S
     return store.add_split(f"Split {n}", halves.unit, halves.seed, dict(halves.assignments))
 
 
-def _kept_split(store: Store, sources: list[_Source]) -> SplitRecord | None:
+def _kept_split(store: Store, sources: Sequence[Unit]) -> SplitRecord | None:
     """The split in force; where these slides are divided by another unit, the newest of that unit.
 
     Otherwise a run on few slides, which are cut in two, would make a later one on all draw the patients anew.

@@ -20,7 +20,9 @@ from desktop_app.jobs import (
     record_training,
     train_request,
 )
-from desktop_app.store import AnalysisRecord, CorrelationRecord, SaeRecord, Store
+from desktop_app.store import AnalysisRecord, CorrelationRecord, SaeRecord, Store, StudyRecord
+from desktop_app.study_jobs import record_study, study_request
+from desktop_app.study_options import StudyOptions
 from sae_backend.client import Backend, wait_for
 from sae_backend.messages import Progress
 
@@ -79,6 +81,15 @@ def correlate_project(
         return record_correlation(store, request, answer, options.name)
     finally:
         discard_request(request)
+
+
+def study_project(
+    store: Store, backend: Backend, options: StudyOptions, report: Report | None = None
+) -> StudyRecord:
+    """Do a study of the current SAE; what was cancelled or failed goes on from where it stopped."""
+    request = study_request(store, options)
+    answer = wait_for(backend, backend.submit(request), report)
+    return record_study(store, request, answer, options.name)
 
 
 class ProgressPrinter:

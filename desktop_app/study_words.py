@@ -1,0 +1,48 @@
+"""A study in sentences: its head, what it found, what cannot be said, and with what it was made."""
+
+from __future__ import annotations
+
+from desktop_app.store import StudyRecord
+from sae_backend.studies.registry import study
+from sae_backend.studies.shown import Shown
+
+
+def headline(record: StudyRecord) -> str:
+    """Which study, of what, on how much."""
+    first = record.sets[0]["model"]
+    slides = record.request["slides"]
+    patients = {entry["patient"] for entry in slides if entry.get("patient")}
+    n = f"{len(slides)} slide{'s' * (len(slides) != 1)}"
+    if patients:
+        n += f" of {len(patients)} patient{'s' * (len(patients) != 1)}"
+    control = " (control, random weights)" if first.get("is_control") else ""
+    return (
+        f"{study(record.kind).title}: {record.name}. {first['encoder']}{control}, block {first['layer']}, "
+        f"SAE {record.sae_digest[:8]}; {n}."
+    )
+
+
+def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
+    """Everything in the order in which it should be read."""
+    parts = [headline(record), study(record.kind).question]
+    parts += [f"Note: {warning}" for warning in shown.warnings]
+    parts.append(shown.found)
+    if shown.limits:
+        parts.append(f"What cannot be said: {shown.limits}")
+    parts.append(made_with(record))
+    return parts
+
+
+def made_with(record: StudyRecord) -> str:
+    """Settings and versions with which the study can be made again."""
+    spec = ", ".join(f"{key} {_word(value)}" for key, value in record.request["spec"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in record.request["versions"].items())
+    return f"Made {record.created_at[:16].replace('T', ' ')} UTC. Settings: {spec}. Versions: {versions}."
+
+
+def _word(value: object) -> str:
+    if value is None or value == []:
+        return "not set"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return str(value)
