@@ -75,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
                          help="where it goes (default: sparsescope-demo)")  # fmt: skip
     command.add_argument("--scoreboard", action="store_true",
                          help="no demo: does the tool find what is there, and only that? Some minutes")  # fmt: skip
+    command.add_argument("--cohort", action="store_true",
+                         help="no demo slide: a project of 60 generated slides of 26 patients, for the studies; "
+                         "some minutes")  # fmt: skip
     command.add_argument("--field", type=Path, metavar="IMAGE", help="also score this real field")
     command.add_argument("--field-cells", type=Path, metavar="FILE", help="the cells of the real field")
     command.add_argument(

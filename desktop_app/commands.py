@@ -25,7 +25,7 @@ from desktop_app.jobs import (
 )
 from desktop_app.running import ProgressPrinter, analyze_slide, train_project
 from desktop_app.store import AnalysisRecord, SlideRecord, Store
-from desktop_app.words import CONTROL_NOTICE, analysis_text
+from desktop_app.words import CONTROL_NOTICE, GENERATED_NOTICE, analysis_text
 from sae_backend.client import Backend
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.heatmap import heatmap
@@ -101,6 +101,8 @@ def demo(options: Namespace) -> Answer:
     """The demo: in the window, or headless with a report; or the scoreboard."""
     if options.scoreboard:
         return _scoreboard(options)
+    if options.cohort:
+        return _cohort(options)
     if options.headless or display_obstacle() is not None:
         from desktop_app.demo_run import make_demo
 
@@ -111,6 +113,18 @@ def demo(options: Namespace) -> Answer:
 
     out = options.out.absolute()
     return Answer("", {"out": str(out)}, run_window(WindowStart(demo=out)))
+
+
+def _cohort(options: Namespace) -> Answer:
+    from desktop_app.cohort_demo import CohortChoice, make_cohort
+
+    with worker_of(options) as worker:
+        project = make_cohort(options.out, worker, ProgressPrinter(), CohortChoice())
+    text = (
+        f"{GENERATED_NOTICE}\nThe project is {project.absolute()}: open a slide of it in the window, or ask a study of "
+        f"it, such as sparsescope study robustness --project {project}."
+    )
+    return Answer(text, {"project": str(project.absolute())})
 
 
 def _scoreboard(options: Namespace) -> Answer:

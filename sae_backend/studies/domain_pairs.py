@@ -1,0 +1,82 @@
+"""Whether a correlation found on one cohort is there on another: kept, weaker, lost, or too little to say."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+
+VERDICTS: Final = ("undecided", "kept", "weaker", "lost", "reversed")
+"""By code. Kept: there on B with the same sign, and not shown to be weaker. Weaker: there with the same sign, and
+smaller. Lost: not shown on B, and smaller there. Reversed: there with the other sign. Undecided: neither is shown."""
+
+UNDECIDED, KEPT, WEAKER, LOST, REVERSED = range(len(VERDICTS))
+_LEVEL: Final = 0.05
+_Z: Final = 1.959963984540054
+_EDGE: Final = 1 - 1e-9
+
+
+def difference_interval(
+    a: Floats, a_ends: tuple[Floats, Floats], b: Floats, b_ends: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """95 % interval of a - b for correlations of independent patients (n,), from the interval of each.
+
+    Zou (2007), Psychological Methods 12, 399, "Toward using confidence intervals to compare correlations".
+    """
+    low = a - b - np.sqrt((a - a_ends[0]) ** 2 + (b_ends[1] - b) ** 2)
+    high = a - b + np.sqrt((a_ends[1] - a) ** 2 + (b - b_ends[0]) ** 2)
+    return np.maximum(low, -2), np.minimum(high, 2)
+
+
+def difference_p(
+    a: Floats, a_ends: tuple[Floats, Floats], b: Floats, b_ends: tuple[Floats, Floats]
+) -> Floats:
+    """Two-sided p (n,) that two independent correlations are the same, on Fisher's z.
+
+    The standard error of each is a half of its interval over 1.96, so that few patients count as few.
+    """
+    z = _fisher(a) - _fisher(b)
+    error = np.hypot(*((_fisher(high) - _fisher(low)) / (2 * _Z) for low, high in (a_ends, b_ends)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(special.erfc(np.abs(z) / error / np.sqrt(2)), np.float64)
+
+
+def holm(p: Floats) -> Floats:
+    """P (n,) after Holm's correction for all of them; NaN stay and do not count."""
+    out = np.full(p.shape, np.nan)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    scaled = p[order] * (order.size - np.arange(order.size))
+    out[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return out
+
+
+def verdicts(a: Floats, b: Floats, p_b: Floats, p_difference: Floats) -> npt.NDArray[np.uint8]:
+    """Codes into `VERDICTS` (n,).
+
+    Parameters
+    ----------
+    a, b
+        r of each pair on the reporting half of A and on B.
+    p_b
+        p that there is nothing on B, corrected for all pairs.
+    p_difference
+        p that r is the same on both, corrected for all pairs.
+    """
+    there = np.nan_to_num(p_b, nan=1.0) <= _LEVEL
+    same_sign = a * b > 0
+    smaller = (np.nan_to_num(p_difference, nan=1.0) <= _LEVEL) & (np.sign(a) * (a - b) > 0)
+    out = np.full(a.shape, UNDECIDED, np.uint8)
+    out[there & same_sign & ~smaller] = KEPT
+    out[there & same_sign & smaller] = WEAKER
+    out[~there & smaller] = LOST
+    out[there & ~same_sign] = REVERSED
+    return out
+
+
+def _fisher(r: Floats) -> Floats:
+    return np.asarray(np.arctanh(np.clip(r, -_EDGE, _EDGE)), np.float64)

@@ -1,0 +1,151 @@
+"""Out of domain: what was planted to stay is kept, what was planted to go is lost, and B never has a say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sae_backend.demo.vector_features import FeatureSpec
+from sae_backend.demo.vectors import CellType, NuisanceSpec, SlideSpec, VectorWorldSpec, make_world
+from sae_backend.errors import UserInputError
+from sae_backend.studies.domain_pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
+from sae_backend.studies.domain_shown import show
+from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.run import run_study
+from tests.backend.study_worlds import PROGRESS, study_slide, true_set
+
+N_EACH = 20
+STAYS, GOES = 2, 5
+SPEC = {"fact": "cohort", "a": "first", "b": "second", "retrain": False}
+
+
+def two_cohorts(seed: int = 0, *, null: bool = False, goes: int = 9) -> StudyInput:
+    """Type `stays` follows feature 2 in both cohorts; type `goes` follows 5 in A and `goes` in B."""
+    base = VectorWorldSpec(
+        seed=seed,
+        width=48,
+        features=FeatureSpec(24, rate_high=0.4, rate_low=0.15, patchy_share=0.0),
+        slides=SlideSpec(n_slides=2 * N_EACH, tiles=(60, 90)),
+        nuisance=NuisanceSpec(scanner_weight=0.3, slide_weight=0.2),
+        cell_types=(CellType("stays", ((STAYS, 2.0),)), CellType("goes", ((GOES, 2.0),))),
+    )
+    here = make_world(base)
+    moved = (base.cell_types[0], CellType("goes", ((goes, 2.0),)))
+    there = make_world(replace(base, cell_types=moved, null=null))
+    drawn = [*here.slides[:N_EACH], *there.slides[N_EACH:]]
+    slides = [study_slide(slide, cohort="first" if k < N_EACH else "second") for k, slide in enumerate(drawn)]
+    return StudyInput(slides, [true_set(drawn, here.dictionary)], here.type_names)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return run_study("domain", two_cohorts(), SPEC, PROGRESS)
+
+
+def verdict(found, feature: int, kind: int) -> int:
+    arrays = found.arrays
+    (place,) = np.flatnonzero((arrays["pair/feature"] == feature) & (arrays["pair/type"] == kind))
+    return int(arrays["pair/verdict"][place])
+
+
+def test_what_stays_is_kept_and_what_goes_is_lost(found) -> None:
+    assert found.meta["held_out"] and (found.meta["n_slides_a"], found.meta["n_slides_b"]) == (20, 20)
+    assert verdict(found, STAYS, 0) == KEPT
+    assert verdict(found, GOES, 1) == LOST
+    best = found.arrays["pair/is_best"]
+    assert list(found.arrays["pair/feature"][best]) == [STAYS, GOES]
+
+
+def test_the_answer_names_what_was_kept_and_lost(found) -> None:
+    shown = show(found, {})
+    assert "1 of 2" in shown.found and "feature 5" in shown.found and "goes" in shown.found
+    table = next(table for table in shown.tables if table.key == "domain-pairs")
+    assert set(table.columns["verdict"]) <= set(VERDICTS) and table.n_rows == found.meta["n_pairs"]
+    assert {figure.key for figure in shown.figures} >= {"domain-r", "domain-best"}
+
+
+def test_nothing_of_the_second_cohort_takes_part_in_choice_or_scaling(found) -> None:
+    given = two_cohorts()
+    (own,) = given.sets
+    rng = np.random.default_rng(1)
+
+    def other(k: int, array):
+        return rng.normal(5, 40, array.shape).astype(np.float32) if k >= N_EACH else array
+
+    changed = FeatureSet(
+        "truth",
+        [
+            sparse.csc_array(each * np.float32(37)) if k >= N_EACH else each
+            for k, each in enumerate(own.features)
+        ],
+        own.valid,
+        [other(k, each) for k, each in enumerate(own.vectors)],
+        own.decoder,
+        own.offset,
+        own.model,
+    )
+    slides = [
+        slide if k < N_EACH else replace(slide, counts=rng.poisson(9, slide.counts.shape).astype(float))
+        for k, slide in enumerate(given.slides)
+    ]
+    again = run_study("domain", StudyInput(slides, [changed], given.type_names), SPEC, PROGRESS)
+    for name in found.arrays:
+        of_b = name.startswith("b/") or name.rsplit("/", 1)[-1] in (
+            "r_b", "low_b", "high_b", "p_b", "b", "difference_low", "difference_high", "p_difference", "verdict",
+        )  # fmt: skip
+        if not of_b:
+            np.testing.assert_array_equal(found.arrays[name], again.arrays[name], err_msg=name)
+    assert not np.array_equal(found.arrays["pair/r_b"], again.arrays["pair/r_b"])
+
+
+def test_cells_that_know_nothing_of_the_second_cohort_keep_nothing() -> None:
+    found = run_study("domain", two_cohorts(3, null=True), SPEC, PROGRESS)
+    best = found.arrays["pair/is_best"]
+    assert set(found.arrays["pair/verdict"][best]) <= {LOST, UNDECIDED}
+    assert (found.arrays["pair/p_b"] > 0.05).all()
+
+
+def test_explained_variance_is_that_of_the_sums() -> None:
+    given = two_cohorts()
+    found = run_study("domain", given, SPEC, PROGRESS)
+    (own,) = given.sets
+    x = np.concatenate(own.vectors[:N_EACH]).astype(float)
+    made = np.concatenate([part.toarray() for part in own.features[:N_EACH]]) @ own.decoder.astype(float)
+    share = 1 - ((x - made) ** 2).sum(axis=1).mean() / x.var(axis=0).sum()
+    assert found.arrays["a/explained"][0] == pytest.approx(share, abs=1e-9)
+    assert found.arrays["a/explained"][1] < share < found.arrays["a/explained"][2]
+
+
+def test_without_cells_only_the_fit_is_told() -> None:
+    given = two_cohorts()
+    slides = [replace(slide, counts=np.full((slide.n_tiles, 0), 0.0)) for slide in given.slides]
+    found = run_study("domain", StudyInput(slides, given.sets, ()), SPEC, PROGRESS)
+    shown = show(found, {})
+    assert "cells" in shown.limits and "explained variance" in shown.found
+
+
+def test_cohorts_that_cannot_be_told_apart_are_refused() -> None:
+    given = two_cohorts()
+    for spec, words in (
+        ({"fact": "nothing"}, "No slide has a value"),
+        ({**SPEC, "b": "third"}, "No slide has 'third'"),
+        ({"fact": "scanner", "a": "scanner 0"}, "both groups"),
+    ):
+        slides = [replace(slide, patient=f"P{k // 2}") for k, slide in enumerate(given.slides)]
+        with pytest.raises(UserInputError, match=words):
+            run_study("domain", StudyInput(slides, given.sets, given.type_names), spec, PROGRESS)
+
+
+def test_intervals_of_differences_are_those_computed_by_hand() -> None:
+    # 0.13 - sqrt(0.135^2 + 0.159^2) and 0.13 + sqrt(0.115^2 + 0.183^2).
+    low, high = difference_interval(
+        np.array([0.49]),
+        (np.array([0.355]), np.array([0.605])),
+        np.array([0.36]),
+        (np.array([0.177]), np.array([0.519])),
+    )
+    np.testing.assert_allclose([low[0], high[0]], [-0.07858, 0.34613], atol=1e-5)
+    np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.03, 0.02])), [0.03, np.nan, 0.04, 0.04])
