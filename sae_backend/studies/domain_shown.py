@@ -22,6 +22,7 @@ from sae_backend.studies.shown import (
     as_column,
 )
 
+_ENDS: Final = ("low_a", "high_a", "low_b", "high_b")
 _NOTES: Final = {
     "r chosen": "Pearson r on the half of cohort A that chose the feature",
     "r in A": "Pearson r on the other half of cohort A, which took no part in the choice",
@@ -178,7 +179,7 @@ def _scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
                     f"feature {f}, {meta['type_names'][t]}"
                     for f, t in zip(arrays["pair/feature"][place], arrays["pair/type"][place], strict=True)
                 ],
-                **(ends if few else {}), is_baseline=code == UNDECIDED,
+                *(arrays[f"pair/{name}"][place] if few else None for name in _ENDS), code == UNDECIDED,
             )
         )  # fmt: skip
     return Figure(
