@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial as bind
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,6 @@ from sae_backend.studies.shown import (
     as_column,
 )
 
-_ENDS: Final = ("low_a", "high_a", "low_b", "high_b")
 _NOTES: Final = {
     "r chosen": "Pearson r on the half of cohort A that chose the feature",
     "r in A": "Pearson r on the other half of cohort A, which took no part in the choice",
@@ -171,6 +171,7 @@ def _scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
         place = np.flatnonzero(arrays["pair/verdict"] == code)
         if not place.size:
             continue
+        ends = bind(_interval_end, arrays, place if few else None)
         marks.append(
             Points(
                 arrays["pair/r_a"][place], arrays["pair/r_b"][place], f"{VERDICTS[code]} ({place.size})",
@@ -179,7 +180,8 @@ def _scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
                     f"feature {f}, {meta['type_names'][t]}"
                     for f, t in zip(arrays["pair/feature"][place], arrays["pair/type"][place], strict=True)
                 ],
-                *(arrays[f"pair/{name}"][place] if few else None for name in _ENDS), code == UNDECIDED,
+                x_low=ends("low_a"), x_high=ends("high_a"), y_low=ends("low_b"), y_high=ends("high_b"),
+                is_baseline=code == UNDECIDED,
             )
         )  # fmt: skip
     return Figure(
@@ -199,6 +201,13 @@ def _scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) ->
         marks,
         is_square=True,
     )
+
+
+def _interval_end(
+    arrays: Mapping[str, npt.NDArray[Any]], place: npt.NDArray[Any] | None, name: str
+) -> npt.NDArray[Any] | None:
+    """Ends of the intervals of some pairs, None where they would hide the points."""
+    return None if place is None else arrays[f"pair/{name}"][place]
 
 
 def _best(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Figure:
