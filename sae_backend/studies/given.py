@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from sae_backend.halves import Halves
 from sae_backend.slide_parts import SlidePart
 
 Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+Change = Callable[[Pixels], Pixels]
+"""Takes tiles, uint8 RGB (n, h, w, 3), and gives as many of the same size."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,21 @@ class FeatureSet:
         return int(self.features[0].shape[1])
 
 
+class Reencode(Protocol):
+    """Shows tiles to the encoder and the autoencoder of the first set once more, with other pixels."""
+
+    def __call__(
+        self, slide: int, tiles: npt.NDArray[np.int64], change: Change
+    ) -> tuple[sparse.csr_array, npt.NDArray[np.float32]]:
+        """Activations (n, F) and vectors (n, d) of some tiles of slide number `slide` after a change.
+
+        Raises
+        ------
+        SparsescopeError
+            When slide, encoder or autoencoder cannot be read, or are not those of the analysis.
+        """
+
+
 @dataclass(frozen=True)
 class StudyInput:
     """Everything that a study looks at.
@@ -110,12 +128,18 @@ class StudyInput:
         Names of the C columns of the counts.
     halves
         Who chooses and who reports; None where too little is there to hold half of it out.
+    reencode
+        How tiles are encoded again; None where pixels or weights are not at hand.
+    not_reencoded
+        Then a sentence that says what is missing.
     """
 
     slides: Sequence[StudySlide]
     sets: Sequence[FeatureSet]
     type_names: Sequence[str]
     halves: Halves | None = None
+    reencode: Reencode | None = None
+    not_reencoded: str = ""
 
     def __post_init__(self) -> None:
         if not self.slides or not self.sets:
