@@ -52,7 +52,18 @@ STUDIES: Final = (
         "At which depth of the encoder do features follow cells best, and does the scanner fade on the way?",
         "Slides of several patients with cells, and the encoder's weights; embeds the chosen blocks in one pass and "
         "trains an SAE on each.",
-        {"layers": None, "seed": 0, "expansion": 8, "epochs": None, "fact": "scanner", "feature": None},
+        {
+            "layers": None,
+            "seed": 0,
+            "expansion": 8,
+            "epochs": None,
+            "fact": "scanner",
+            "feature": None,
+            "n_bootstrap": 2000,
+            "n_permutations": 999,
+            "n_shuffles": 199,
+            "most_tiles": 1500,
+        },
     ),
     Study(
         "robustness",
@@ -80,7 +91,16 @@ STUDIES: Final = (
         "Universality",
         "Which features come back in another SAE, and which are private to this one?",
         "Analysed slides; trains SAEs with other seeds, or takes two SAEs of the project on the same tiles.",
-        {"seeds": 2, "expansions": (), "with_sets": (), "seed": 0},
+        {
+            "seeds": 2,
+            "expansions": (),
+            "with_sets": (),
+            "seed": 0,
+            "min_active": 20,
+            "n_null": 39,
+            "n_random": 19,
+            "n_boot": 1000,
+        },
     ),
     Study(
         "geometry",
@@ -94,7 +114,7 @@ STUDIES: Final = (
         "Slides and patients",
         "How do slides and patients differ in their features, and do two groups differ?",
         "Analysed slides; to compare groups, a column of the slide table with two values and several patients each.",
-        {"fact": None, "a": None, "b": None, "seed": 0},
+        {"fact": None, "a": None, "b": None, "within": None, "measure": "mean", "seed": 0},
     ),
 )
 
