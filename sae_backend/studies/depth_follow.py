@@ -1,0 +1,90 @@
+"""One feature followed through the blocks: in each, the feature whose activations go with it best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.correlation_result import PEARSON, CorrelationSpec
+from sae_backend.correlation_run import RunInput, run
+from sae_backend.studies.given import StudyInput
+from sae_backend.studies.result import Progress
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A feature of the reference set.
+
+    Attributes
+    ----------
+    reference, feature
+        Number of the set and of the feature.
+    """
+
+    reference: int
+    feature: int
+
+
+def follow(
+    given: StudyInput, followed: Followed, number: int, spec: CorrelationSpec, progress: Progress
+) -> dict[str, npt.NDArray[Any]]:
+    """Match the feature in another set by the correlation of activations over tiles.
+
+    The match is the feature with the largest r on the choosing half; its r is that of the reporting half.
+
+    Returns
+    -------
+    dict
+        Arrays (1,): `feature` (-1 for none), `r`, `low`, `high` (95 % interval over patients), `p` (family-wise over all
+        features of the set), `chance` (95 % quantile of the largest |r| of any feature when whole patients are
+        exchanged). NaN where not defined.
+    """
+    columns = [_column(given, followed, k) for k in range(len(given.slides))]
+    parts = [
+        replace(part, counts=values[:, None], vectors=None)
+        for part, values in zip(given.parts(number), columns, strict=True)
+    ]
+    parts = [part for part in parts if (part.valid & np.isfinite(part.counts[:, 0])).any()]
+    nothing = {key: np.full(1, np.nan) for key in ("r", "low", "high", "p", "chance")}
+    nothing["feature"] = np.full(1, -1, np.int64)
+    if not parts:
+        return nothing
+    parts = [replace(part, valid=part.valid & np.isfinite(part.counts[:, 0])) for part in parts]
+    parts = [replace(part, counts=np.nan_to_num(part.counts)) for part in parts]
+    wanted = RunInput(parts, ["the followed feature"], np.zeros(1, np.bool_), given.halves, baselines=False)
+    arrays = run(wanted, spec, progress).arrays
+    chosen = arrays.get(f"{PEARSON}/choose", arrays[f"{PEARSON}/value"])[:, 0]
+    if not np.isfinite(chosen).any():
+        return nothing
+    # A feature that falls silent where the other fires is no match, however regularly it does so.
+    best = int(np.nanargmax(chosen))
+    return {
+        "feature": np.array([best]),
+        "r": arrays[f"{PEARSON}/value"][best, :],
+        "low": arrays[f"{PEARSON}/ci_low"][best, :],
+        "high": arrays[f"{PEARSON}/ci_high"][best, :],
+        "p": arrays[f"{PEARSON}/p"][best, :],
+        "chance": arrays[f"{PEARSON}/band"],
+    }
+
+
+def _column(given: StudyInput, followed: Followed, slide: int) -> npt.NDArray[np.float64]:
+    """Activation of the followed feature in each tile of a slide (N,), NaN where that set has none."""
+    some = given.sets[followed.reference]
+    features = some.features[slide]
+    a, b = features.indptr[followed.feature : followed.feature + 2]
+    values = np.zeros(features.shape[0])
+    values[features.indices[a:b]] = features.data[a:b]
+    values[~np.asarray(some.valid[slide], np.bool_)] = np.nan
+    return values
+
+
+def wanted_feature(wanted: int | None, best: Sequence[int]) -> int:
+    """The feature asked for, else the best one of the first type that has one; -1 for none."""
+    if wanted is not None:
+        return int(wanted)
+    return next((int(j) for j in best if j >= 0), -1)

@@ -1,0 +1,206 @@
+"""Depth: the planted crossing is found, a flat encoder is called flat, and nothing breaks where little is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sae_backend.compute.embed import Watch
+from sae_backend.compute.study_job import run_study_job
+from sae_backend.demo.vector_views import DepthSchedule
+from sae_backend.errors import CancelledError, UserInputError
+from sae_backend.halves import draw_halves
+from sae_backend.studies.depth_trend import crossing
+from sae_backend.studies.depth_variance import PARTS, Cohort, slide_sums, variance_parts
+from sae_backend.studies.given import StudyInput
+from sae_backend.studies.registry import study
+from sae_backend.studies.result import Steps, StudyResult
+from sae_backend.studies.run import run_study
+from sae_backend.study_files import read_result
+from tests.backend.depth_worlds import QUICK, blocks, world_of
+from tests.backend.study_worlds import PROGRESS
+from tests.backend.test_study_depth_layers import layer_request
+
+RISING = DepthSchedule(n_layers=6)
+FLAT = DepthSchedule(n_layers=4, biology=(0.8, 0.8), scanner=(0.5, 0.5))
+
+
+@pytest.fixture(scope="module")
+def world():
+    return world_of(3)
+
+
+@pytest.fixture(scope="module")
+def rising(world) -> StudyResult:
+    return run_study("depth", blocks(world, RISING), QUICK, PROGRESS)
+
+
+def words(result: StudyResult):
+    json.dumps(result.meta, allow_nan=False)
+    shown = study("depth").show(result)
+    assert shown.found and shown.limits
+    for figure in shown.figures:
+        assert figure.caption and figure.marks
+    for table in shown.tables:
+        assert {len(column) for column in table.columns.values()} == {table.n_rows}
+        assert not table.targets or len(table.targets) == table.n_rows
+    return shown
+
+
+def test_the_crossing_is_where_it_was_planted(rising: StudyResult) -> None:
+    place = int(rising.arrays["variance/crossing"][0]) + 1
+    assert RISING.crossing is not None and abs(place - RISING.crossing) <= 1
+    scanner = rising.arrays["variance/parts"][:, PARTS.index("scanner")]
+    np.testing.assert_allclose(scanner, RISING.scanner_weights**2, rtol=0.1, atol=0.02)
+    shown = words(rising)
+    assert f"as much of it as the scanner in block {place} (95 % interval" in shown.found
+    assert "The mean r rises with depth" in shown.found
+    assert "share of the scanner falls with depth" in shown.found
+    assert "that of the features rises with depth" in shown.found
+    auroc = rising.arrays["scanner"][:, 0, 0]
+    assert (
+        auroc[0] > 0.97 > auroc[-1]
+        and rising.arrays["scanner"][0, 0, 3] < 0.5 < rising.arrays["scanner"][0, 0, 4]
+    )
+    assert {figure.key for figure in shown.figures} == {
+        "best-r", "variance", "scanner-auroc", "above-null", "entropy", "sae-quality", "followed",
+    }  # fmt: skip
+
+
+def test_an_early_crossing_is_found_early(world) -> None:
+    schedule = DepthSchedule(n_layers=6, biology=(0.5, 1.5), scanner=(1.0, 0.1))
+    assert schedule.crossing == 3
+    given = blocks(world, schedule, [1, 2, 3, 4])
+    cohort = Cohort.of(given, "scanner")
+    parts = np.stack([variance_parts(slide_sums(given, k, (0, 1, 2)), cohort) for k in range(4)])
+    gap = parts[:, PARTS.index("features")] - parts[:, PARTS.index("scanner")]
+    found = crossing(gap, gap - 0.01, gap + 0.01)
+    assert abs(found.place + 1 - 3) <= 1 and found.first <= found.place <= found.last
+
+
+def test_the_planted_features_are_the_best_and_beat_their_baselines(rising: StudyResult) -> None:
+    assert rising.arrays["sae/column"][-1].tolist() == [2, 5, 8]
+    assert (rising.arrays["p"][-1] <= 0.05).all()
+    for name in ("raw", "pca", "random"):
+        assert (rising.arrays["sae/value"][-1] > np.abs(rising.arrays[f"{name}/value"][-1])).all()
+    assert rising.arrays["sae/n_beating"][-1] >= 3
+    n_features, n_dimensions, low, high, effect, _ = rising.arrays["entropy_contrast"][-1]
+    assert n_features >= 3 and n_dimensions > 3 and low < high and effect > 0.3
+    assert rising.arrays["quality"][-1, 0] > rising.arrays["quality"][0, 0]
+
+
+def test_a_feature_is_followed_through_the_blocks(rising: StudyResult) -> None:
+    assert rising.meta["followed"] == {"set": 5, "feature": 2}
+    assert rising.arrays["follow/feature"][1:].tolist() == [2] * 5
+    r, chance = rising.arrays["follow/r"], rising.arrays["follow/chance"]
+    assert r[-1] == pytest.approx(1) and (np.diff(r[1:]) > 0).all() and (chance < r).all()
+    np.testing.assert_allclose(rising.arrays["follow/type_r"][-1, 0], rising.arrays["sae/value"][-1, 0])
+
+
+def test_a_flat_encoder_is_called_flat(world) -> None:
+    result = run_study("depth", blocks(world, FLAT), QUICK, PROGRESS)
+    found = words(result).found
+    assert "The mean r shows no change with depth" in found
+    assert "share of the scanner shows no change with depth" in found
+    assert "Types with a change of their own: none" in found
+    assert np.ptp(result.arrays["sae/value"], axis=0).max() < 0.1
+    assert np.ptp(result.arrays["variance/share"][:, 0]) < 0.02
+    assert "in the first block already" in found
+
+
+def test_finished_blocks_are_not_done_again(world, tmp_path: Path) -> None:
+    given = blocks(world, FLAT, [1, 2])
+    stages: list[str] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage.startswith("block 2"):
+            raise CancelledError("Stopped.", "Again.")
+
+    with pytest.raises(CancelledError):
+        run_study("depth", given, QUICK, stop, Steps(tmp_path))
+    again = run_study("depth", given, QUICK, lambda stage, *_: stages.append(stage), Steps(tmp_path))
+    assert {stage.split(":")[0] for stage in stages if "choose" in stage} >= {"block 2"}
+    assert not any(stage == "block 1: baselines" for stage in stages)
+    straight = run_study("depth", given, QUICK, PROGRESS)
+    for name, values in straight.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], values, err_msg=name)
+
+
+def without(given: StudyInput, what: str) -> StudyInput:
+    """The same slides with less known of them."""
+    slides, sets, types = list(given.slides), list(given.sets), given.type_names
+    if what == "cells":
+        slides = [replace(slide, counts=np.full(slide.counts.shape, np.nan)) for slide in slides]
+    if what == "scanner":
+        slides = [replace(slide, facts={}) for slide in slides]
+    if what == "vectors":
+        sets = [replace(some, vectors=[None] * len(slides)) for some in sets]
+    if what == "decoder":
+        sets = [replace(some, decoder=None, offset=None) for some in sets]
+    if what == "types":
+        slides, types = [replace(slide, counts=slide.counts[:, :0]) for slide in slides], ()
+    if what == "patients":
+        slides = [replace(slide, patient="one") for slide in slides]
+    if what == "cells of some":
+        slides = [
+            replace(slide, counts=slide.counts * (np.nan if k % 5 == 0 else 1))
+            for k, slide in enumerate(slides)
+        ]
+    if what == "activations":
+        sets[0] = replace(sets[0], features=[features * 0 for features in sets[0].features])
+        for features in sets[0].features:
+            features.eliminate_zeros()
+    made = StudyInput(slides, sets, types)
+    halves = None if what in ("halves", "types", "cells") else draw_halves(made.parts(), 0)
+    return StudyInput(slides, sets, types, halves)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["cells", "types", "halves", "scanner", "vectors", "decoder", "patients", "cells of some", "activations"],
+)
+def test_little_is_told_as_little(what: str) -> None:
+    given = without(blocks(world_of(5, 12, 50), FLAT, [1, 4]), what)
+    result = run_study("depth", given, QUICK, PROGRESS)
+    shown = words(result)
+    expected = {
+        "cells": "No slide has cells",
+        "types": "No slide has cells",
+        "halves": "chosen and reported on the same tiles",
+        "scanner": "no slide has a scanner on record",
+        "vectors": "the embeddings of some slides are missing",
+        "patients": "fewer than 5 patients report",
+        "activations": "some block has no value",
+    }
+    assert expected.get(what, "mean r of") in shown.found
+    assert "nan" not in (shown.found + shown.limits).replace("nanc", "")
+
+
+def test_one_block_or_a_feature_that_is_not_there_is_refused(world) -> None:
+    with pytest.raises(UserInputError, match="two or more blocks"):
+        run_study("depth", blocks(world, FLAT, [1]), QUICK, PROGRESS)
+    with pytest.raises(UserInputError, match="no feature 99"):
+        run_study("depth", blocks(world_of(5, 10, 20), FLAT, [1, 2]), {**QUICK, "feature": 99}, PROGRESS)
+
+
+def test_from_slides_to_the_paragraph(tmp_path: Path) -> None:
+    request = layer_request(tmp_path, **QUICK)
+    counts = np.random.default_rng(0).poisson(2.0, (42, 2)).astype(float)
+    for entry in request.slides:
+        n = 36 if entry["name"] == "s0.tif" else 42
+        np.save(tmp_path / f"{entry['name']}.npy", counts[:n])
+        entry |= {"targets_file": str(tmp_path / f"{entry['name']}.npy"), "facts": {"scanner": "A"}}
+    request = replace(request, type_names=("a", "b"))
+    done = run_study_job(request, Watch())
+    assert [entry["title"] for entry in done["sets"]] == ["block 1", "block 4"]
+    result = read_result(Path(done["work_dir"]))
+    assert result.meta["quality_source"] == ["the SAE's card"] * 2
+    assert result.meta["n_tiles"] == 78 and result.meta["blocks"] == [1, 4]
+    assert "control" in result.meta["warnings"][0]
+    shown = words(result)
+    assert "cannot be judged: fewer than 5 patients report" in shown.found
+    assert "there is only one label (A)" in shown.found
