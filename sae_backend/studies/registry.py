@@ -98,7 +98,7 @@ STUDIES: Final = (
             "seed": 0,
             "min_active": 20,
             "n_null": 39,
-            "n_random": 19,
+            "n_random": 39,
             "n_boot": 1000,
         },
     ),

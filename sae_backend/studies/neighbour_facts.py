@@ -1,0 +1,98 @@
+"""What slides that look alike have in common: the site, the scanner, the group, or no more than by chance."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.given import StudyInput
+from sae_backend.studies.result import Progress
+
+_EXCHANGES: Final = 999
+
+
+def shared_facts(
+    given: StudyInput, alike: npt.NDArray[np.float64], seed: int, progress: Progress
+) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
+    """How often the nearest slide of another patient shares each column of the slide table, and by chance.
+
+    Parameters
+    ----------
+    given
+        The slides.
+    alike
+        Similarity of all slides (S, S), NaN for slides without a profile.
+    seed
+        Decides the exchanges of patients.
+    progress
+        Takes (stage, done, total) and may raise to cancel.
+
+    Returns
+    -------
+    tuple
+        The columns (M,) that can be shared: two values or more, none of a patient's own. And arrays: `nearest` (S,)
+        number of the nearest slide of another patient, -1 for none; `shared` (M,), `shared_chance` (M,) the mean and
+        `shared_high` (M,) the 95 % quantile over exchanges of the patients' values, `shared_p` (M,).
+    """
+    units = np.array([slide.unit for slide in given.slides])
+    other = alike.copy()
+    other[units[:, None] == units[None, :]] = np.nan
+    has = np.isfinite(other).any(axis=1)
+    nearest = np.full(len(units), -1)
+    nearest[has] = np.nanargmax(other[has], axis=1)
+    columns = _columns(given)
+    out = np.full((4, len(columns)), np.nan)
+    rng = np.random.default_rng([seed, 0xFAC7])
+    for m, key in enumerate(columns):
+        progress("what alike slides share", m, len(columns))
+        texts = np.array(given.fact(key))
+        seen = _share(texts, nearest)
+        # A patient's slides go together: what is exchanged is whose values they have, slide by slide in turn.
+        drawn = np.array([_share(_exchanged(texts, units, rng), nearest) for _ in range(_EXCHANGES)])
+        if not np.isfinite(seen):
+            continue
+        out[:, m] = (
+            seen,
+            np.nanmean(drawn),
+            np.nanquantile(drawn, 0.95),
+            (1 + (drawn >= seen).sum()) / (1 + _EXCHANGES),
+        )
+    progress("what alike slides share", len(columns), len(columns))
+    found = dict(zip(("shared", "shared_chance", "shared_high", "shared_p"), out, strict=True))
+    return columns, {"nearest": nearest, **found}
+
+
+def _columns(given: StudyInput) -> list[str]:
+    """Columns with two values or more, at least one of which patients share."""
+    found = []
+    for key in dict.fromkeys(key for slide in given.slides for key in slide.facts):
+        texts = given.fact(key)
+        owners: dict[str, set[str]] = {}
+        for slide, text in zip(given.slides, texts, strict=True):
+            if text:
+                owners.setdefault(text, set()).add(slide.unit)
+        if len(owners) > 1 and max(map(len, owners.values())) > 1:
+            found.append(key)
+    return found
+
+
+def _share(texts: npt.NDArray[Any], nearest: npt.NDArray[np.int64]) -> float:
+    """Share of the slides with a value whose nearest slide has one and it is the same."""
+    mine = np.flatnonzero((nearest >= 0) & (texts != ""))
+    mine = mine[texts[nearest[mine]] != ""]
+    return float((texts[mine] == texts[nearest[mine]]).mean()) if mine.size else float("nan")
+
+
+def _exchanged(
+    texts: npt.NDArray[Any], units: npt.NDArray[Any], rng: np.random.Generator
+) -> npt.NDArray[Any]:
+    """Every patient's slides get the values of another patient's, repeated or cut where that one has fewer or more."""
+    names = list(dict.fromkeys(units.tolist()))
+    order = rng.permutation(len(names))
+    own = [np.flatnonzero(units == name) for name in names]
+    out = texts.copy()
+    for mine, other in zip(own, order, strict=True):
+        out[mine] = np.resize(texts[own[other]], mine.size)
+    return out

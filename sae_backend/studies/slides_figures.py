@@ -1,0 +1,182 @@
+"""The figures of a study of slides and patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.shown import Cells, Figure, Mark, Points, Rule, Target
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Meta = Mapping[str, Any]
+
+MEASURE_WORDS: Final = {
+    "mean": "mean activation over all tiles (SAE units)",
+    "rate": "share of tiles in which the feature fires",
+    "top": "mean activation in the tenth of tiles where it is strongest (SAE units)",
+}
+_BARCODE: Final = 60
+
+
+def order_of(arrays: Arrays) -> npt.NDArray[np.int64]:
+    """Features by strength of the difference, those without any left out."""
+    single = arrays["group/p_single"]
+    known = np.flatnonzero(np.isfinite(single))
+    return np.asarray(known[np.argsort(single[known], kind="stable")], np.int64)
+
+
+def volcano(meta: Meta, arrays: Arrays, q: float) -> Figure:
+    """Every feature by the size of its difference and its p."""
+    single, rate = arrays["group/p_single"], arrays["group/q"]
+    marks: list[Mark] = []
+    for label, mine, grey in (
+        (f"q above {q:g}", rate > q, True),
+        (f"q up to {q:g}", rate <= q, False),
+    ):
+        place = np.flatnonzero(mine & np.isfinite(arrays["group/effect"]))
+        marks.append(
+            Points(
+                arrays["group/effect"][place], -np.log10(single[place]), f"{label} ({place.size})",
+                [Target(0, int(f)) for f in place], [f"feature {f}" for f in place], is_baseline=grey,
+            )
+        )  # fmt: skip
+    family = arrays["group/p"] <= 0.05
+    if family.any():
+        edge = float(-np.log10(single[family].max()))
+        marks.append(Rule("y", edge, "family-wise p 0.05"))
+    return Figure(
+        "slides-difference",
+        f"{meta['a']} against {meta['b']}",
+        f"One point a feature: {meta['n_a']} and {meta['n_b']} patients; p of rank sums over {meta['n_exchanges']:,} exchanges of "
+        "patients, not corrected for the number of features (q and the line are). To the right: more in "
+        f"{meta['a']}.",
+        "difference of means in standard deviations of patients",
+        "-log10 p",
+        marks,
+    )
+
+
+def strip(meta: Meta, arrays: Arrays) -> Figure:
+    """The patients themselves, for the features that differ most."""
+    order = order_of(arrays)[:6]
+    in_a = arrays["patient/in_a"]
+    first: dict[str, str] = {}
+    for name, unit in zip(meta["slides"], meta["units"], strict=True):
+        first.setdefault(unit, name)
+    marks: list[Mark] = []
+    for side, label in ((True, meta["a"]), (False, meta["b"])):
+        mine = np.flatnonzero(in_a == side)
+        x, y, targets, names = [], [], [], []
+        for place, feature in enumerate(order):
+            values = arrays["patient/values"][mine, feature]
+            top = float(arrays["patient/values"][:, feature].max()) or 1.0
+            x += list(place + (-0.15 if side else 0.15) + np.linspace(-0.08, 0.08, mine.size))
+            y += list(values / top)
+            targets += [Target(0, int(feature), first[meta["patients"][p]]) for p in mine]
+            names += [
+                f"{meta['patients'][p]}, feature {feature}: {v:.3g}"
+                for p, v in zip(mine, values, strict=True)
+            ]
+        marks.append(Points(np.array(x), np.array(y), f"{label} ({mine.size})", targets, names))
+    return Figure(
+        "slides-patients",
+        "Patients, for the features that differ most",
+        f"One point a patient: {MEASURE_WORDS[meta['measure']]}, mean of the patient's slides, divided by the largest of all patients. "
+        "These features were chosen for their difference, so they look further apart here than they would in new patients.",
+        "feature",
+        "share of the largest",
+        marks,
+        x_names=[str(f) for f in order],
+        y_limits=(-0.03, 1.08),
+    )
+
+
+def plane(meta: Meta, arrays: Arrays) -> Figure:
+    """The slides on the first two components of their profiles."""
+    places, share = arrays["plane"], arrays["plane_share"]
+    key = meta["fact"] if meta["compared"] else (meta["facts"][0] if meta["facts"] else "")
+    texts = meta["fact_values"].get(key) or [""] * len(meta["slides"])
+    if meta["compared"]:
+        texts = [{"a": meta["a"], "b": meta["b"]}.get(side, "other") for side in meta["in_group"]]
+    marks: list[Mark] = []
+    for text in sorted(set(texts)):
+        mine = [k for k, other in enumerate(texts) if other == text]
+        marks.append(
+            Points(
+                places[mine, 0], places[mine, 1], text, [Target(0, None, meta["slides"][k]) for k in mine],
+                [meta["slides"][k] for k in mine], is_baseline=text in ("", "other"),
+            )
+        )  # fmt: skip
+    return Figure(
+        "slides-plane",
+        "Slides by what fires on them",
+        f"One point a slide ({len(meta['slides'])}): first two principal components of the profiles ({MEASURE_WORDS[meta['measure']]}), each "
+        f"feature scaled over the slides; they hold {share[0]:.0%} and {share[1]:.0%} of the variance. "
+        + (f"Colours: {key}." if key else ""),
+        "component 1",
+        "component 2",
+        marks,
+        is_square=True,
+    )
+
+
+def barcode(meta: Meta, arrays: Arrays) -> Figure:
+    """The profiles themselves, slide by slide."""
+    values = arrays[meta["measure"]]
+    if meta["compared"]:
+        features = order_of(arrays)[:_BARCODE]
+        how = f"the {features.size} features that differ most between {meta['a']} and {meta['b']}"
+        sides = meta["in_group"]
+        rows = sorted(
+            range(len(sides)), key=lambda k: ({"a": 0, "b": 1}.get(sides[k], 2), meta["units"][k], k)
+        )
+    else:
+        spread = np.nan_to_num(np.nanstd(values, axis=0) / (np.nanmean(values, axis=0) + 1e-9))
+        fires = np.nanmean(arrays["rate"], axis=0) > 0.01
+        features = np.argsort(-np.where(fires, spread, -1), kind="stable")[: min(_BARCODE, int(fires.sum()))]
+        how = f"the {features.size} features that differ most between slides, for their mean, of those that fire in 1 % of tiles"
+        rows = sorted(range(len(meta["slides"])), key=lambda k: (meta["units"][k], k))
+    rows = [k for k in rows if np.isfinite(values[k]).all()]
+    chosen = values[rows][:, features].astype(np.float64)
+    middle, scale = chosen.mean(axis=0), chosen.std(axis=0)
+    scaled = np.clip((chosen - middle) / np.where(scale > 0, scale, 1), -3, 3)
+    side = dict(
+        zip(range(len(meta["slides"])), meta.get("in_group") or [""] * len(meta["slides"]), strict=True)
+    )
+    names = [
+        f"{meta['slides'][k]}{ {'a': ' · ' + str(meta.get('a')), 'b': ' · ' + str(meta.get('b'))}.get(side[k], '') }"
+        for k in rows
+    ]
+    targets = [[Target(0, int(f), meta["slides"][k]) for f in features] for k in rows]
+    return Figure(
+        "slides-barcode",
+        "Barcodes of the slides",
+        f"A row a slide, a column a feature: {how}. Colour: {MEASURE_WORDS[meta['measure']]}, in standard deviations from the mean of all "
+        "slides, cut at 3.",
+        "feature",
+        "slide",
+        [Cells(scaled, names, [str(f) for f in features], "SD from the mean", targets, is_signed=True)],
+    )
+
+
+def shared(meta: Meta, arrays: Arrays) -> Figure:
+    """What alike slides have in common, beside chance."""
+    n = len(meta["facts"])
+    return Figure(
+        "slides-shared",
+        "What the most alike slide of another patient shares",
+        f"Share of {len(meta['slides'])} slides whose most alike slide (cosine of scaled profiles) of another patient has the same value. "
+        "Grey: mean, and up to the 95 % quantile, over 999 exchanges of the patients' values.",
+        "column of the slide table",
+        "share of slides",
+        [
+            Points(np.arange(n), arrays["shared_chance"], "by chance", y_low=arrays["shared_chance"], y_high=arrays["shared_high"],
+                   is_baseline=True),
+            Points(np.arange(n), arrays["shared"], "found", names=list(meta["facts"])),
+        ],
+        x_names=meta["facts"],
+        y_limits=(0.0, 1.05),
+    )  # fmt: skip
