@@ -17,6 +17,7 @@ from sae_backend.features import FeatureMatrix
 from sae_backend.messages import StudyRequest
 from sae_backend.slide import TileStatus
 from sae_backend.studies.given import Change, StudyInput
+from sae_backend.tiles import TileGrid
 
 _KEYS: Final = ("encoder", "encoder_digest", "layer", "pooling", "sae_dir", "sae_digest")
 
@@ -56,6 +57,7 @@ class _Reencoder:
     def __init__(self, given: StudyInput, request: StudyRequest, source: ModelSource, watch: Watch) -> None:
         self._given, self._source, self._watch = given, source, watch
         self._folders = [Path(folder) for folder in request.sets[0]["feature_dirs"]]
+        self._grids: dict[int, TileGrid] = {}
         self._model: LiveModel | None = None
 
     def __call__(
@@ -64,7 +66,9 @@ class _Reencoder:
         """See :class:`~sae_backend.studies.given.Reencode`."""
         self._watch.check()
         model = self._loaded()
-        grid = FeatureMatrix.open(self._folders[slide]).grid
+        if slide not in self._grids:
+            self._grids[slide] = FeatureMatrix.open(self._folders[slide]).grid
+        grid = self._grids[slide]
         where = self._given.slides[slide].where
         opened = live_slide(Path(str(where["path"])), grid.slide_fingerprint)
         batch = read_tiles(opened, grid, tiles, tiles.size)

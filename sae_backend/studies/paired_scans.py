@@ -20,7 +20,8 @@ MIN_UNITS: Final = 5
 
 _LEVEL: Final = 0.95
 _SPAN: Final = 512
-_Matrix = sparse.csr_array | npt.NDArray[Any]
+_Matrix = Any
+"""Sparse or dense (n, W): `+`, `*` and `sum` mean the same of both."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def paired_scans(
     total = 2 * len(matched)
 
     def feature_rows(k: int, tiles: Ints) -> _Matrix:
-        return sparse.csr_array(sparse.csr_array(some.features[k])[tiles], dtype=np.float64)
+        return sparse.csr_array(some.features[k])[tiles].astype(np.float64)
 
     sums = _summed(matched, units, feature_rows, lambda done: step(done, total))
     found = _agreement(sums, draws)
@@ -237,7 +238,7 @@ def _column_sum(matrix: _Matrix) -> Floats:
 
 
 def _agreement(sums: _Sums, draws: tuple[int, int]) -> Agreement:
-    n_units, n_scanners, width = sums.by_scanner.shape
+    n_units, _, width = sums.by_scanner.shape
     every = np.ones((1, n_units))
     rng = np.random.default_rng([draws[1], 0x9A1])
     drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), draws[0]).astype(np.float64)

@@ -62,7 +62,8 @@ def robustness_index(
         Takes (done, total); may raise to end the work.
     """
     unit = _unit_rows(rows)
-    length = np.asarray((unit * unit).sum(axis=1)).ravel()
+    squares: Any = unit * unit
+    length = np.asarray(squares.sum(axis=1)).ravel()
     keep = np.flatnonzero(length > 0)
     unit = unit[keep]
     kind, scanner, patient = (each[keep] for each in tiles)

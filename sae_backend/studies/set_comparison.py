@@ -23,8 +23,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 STATES: Final = ("matched", "not confirmed", "shares a partner", "private", "not judged", "not live")
-"""What a feature is: has a partner above chance on both halves; only on the half that chooses; its best partner
-is above chance but belongs to another feature; has none above chance; chance could not be judged; too rare."""
+"""What a feature is: its pair beats chance family-wise on the half that chooses, and has a held-out r above what
+chance gives the best partner on average; does not have that; its best partner is above chance but belongs to
+another feature; has none above chance; chance could not be judged; too rare."""
 
 MATCHED, NOT_CONFIRMED, SHARES, PRIVATE, NOT_JUDGED, NOT_LIVE = range(len(STATES))
 
@@ -285,7 +286,8 @@ def _arrays(
     n_left, n_right = given.sets[0].n_features, given.sets[number].n_features
     live, others = halves.live
     beyond, is_judged = is_beyond(judged.pair)
-    limits = [np.nan_to_num(chance.threshold, nan=-np.inf) for chance in judged.pair]
+    # The partner is fixed by now: on the other half there is no best of many to be exceeded.
+    limits = [np.nan_to_num(chance.mean, nan=-np.inf) for chance in judged.pair]
     confirmed = np.nan_to_num(held.r, nan=-np.inf) > np.maximum(*limits)
     matched = beyond & confirmed
     state = _states(is_judged, is_beyond(judged.left)[0], beyond, matched)

@@ -209,39 +209,31 @@ def _sparse(kept: Arrays) -> sparse.csc_array:
 
 def _movement(before: Any, after: Sequence[Any], slides: Ints, seed: int) -> Movement:
     width = before.shape[1]
-    n_slides = int(slides.max()) + 1
+    member = (np.arange(int(slides.max()) + 1)[:, None] == slides).astype(np.float64)
     moved, shift, rank = np.full((3, len(after), width), np.nan)
-    by_slide = np.zeros((len(after), n_slides, width))
-    member = (np.arange(n_slides)[:, None] == slides).astype(np.float64)
-    for a in range(0, width, _SPAN):
-        span = slice(a, min(a + _SPAN, width))
-        old = _dense(before, span)
-        spread = old.std(axis=0)
-        varies = spread > 1e-6 * np.abs(old).max(axis=0, initial=1e-12)
-        scale = np.where(varies, spread, np.nan)
-        old_ranks = stats.rankdata(old, axis=0)
-        for i, each in enumerate(after):
-            new = _dense(each, span)
-            by_slide[i, :, span] = member @ (np.abs(new - old) / scale)
-            moved[i, span] = by_slide[i, :, span].sum(axis=0) / len(slides)
+    medians = []
+    for i, each in enumerate(after):
+        by_slide = np.full((len(member), width), np.nan)
+        for a in range(0, width, _SPAN):
+            span = slice(a, min(a + _SPAN, width))
+            old, new = _dense(before, span), _dense(each, span)
+            spread = old.std(axis=0)
+            varies = spread > 1e-6 * np.maximum(np.abs(old).max(axis=0), 1e-12)
+            scale = np.where(varies, spread, np.nan)
+            by_slide[:, span] = member @ (np.abs(new - old) / scale)
             shift[i, span] = (new - old).mean(axis=0) / scale
-            rank[i, span] = _columns_r(old_ranks, stats.rankdata(new, axis=0))
-    medians = [_median(each, member.sum(axis=1), seed) for each in by_slide]
+            rank[i, span] = _columns_r(stats.rankdata(old, axis=0), stats.rankdata(new, axis=0))
+        moved[i] = by_slide.sum(axis=0) / len(slides)
+        medians.append(_median(by_slide, member.sum(axis=1), seed))
     median, low, high = np.array(medians).T
     shape = len(KINDS), len(KINDS[0].strengths)
-    return Movement(
-        moved.reshape(*shape, width),
-        shift.reshape(*shape, width),
-        rank.reshape(*shape, width),
-        median.reshape(shape),
-        low.reshape(shape),
-        high.reshape(shape),
-    )
+    moved, shift, rank = (each.reshape(*shape, width) for each in (moved, shift, rank))
+    return Movement(moved, shift, rank, median.reshape(shape), low.reshape(shape), high.reshape(shape))
 
 
 def _dense(values: Any, span: slice) -> Floats:
     block = values[:, span]
-    return np.asarray(block.toarray() if sparse.issparse(block) else block, np.float64)
+    return np.asarray(block if isinstance(block, np.ndarray) else block.toarray(), np.float64)
 
 
 def _columns_r(first: Floats, second: Floats) -> Floats:

@@ -134,7 +134,7 @@ def _chance(comparison: Mapping[str, Any]) -> str:
         )
     return (
         f"Chance is the best partner found {' and '.join(parts)}; above it means a family-wise p of 0.05 or less over "
-        "the features of this SAE, and a held-out r above the same limit."
+        "the features of this SAE, and a held-out r above what chance gives the best partner on average."
     )
 
 
