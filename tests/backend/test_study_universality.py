@@ -1,0 +1,246 @@
+"""Universality: shared and private features are told apart, stability is what was planted, and chance claims nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sae_backend.cards import EncoderCard
+from sae_backend.compute.embed import Watch
+from sae_backend.compute.seed_sets import recipe_of
+from sae_backend.compute.set_making import SAES, make_set
+from sae_backend.compute.study_job import run_study_job
+from sae_backend.demo.vector_views import SecondEncoderSpec, second_encoder
+from sae_backend.demo.vectors import FeatureSpec, SlideSpec, VectorWorldSpec, make_world
+from sae_backend.embeddings import EmbeddingWriter
+from sae_backend.errors import CancelledError, UserInputError
+from sae_backend.halves import draw_halves
+from sae_backend.messages import StudyRequest
+from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.registry import study
+from sae_backend.studies.result import Steps
+from sae_backend.studies.run import run_study
+from sae_backend.study_files import read_result
+from tests.backend.activations import square_grid
+from tests.backend.study_worlds import PROGRESS, study_slide, true_set
+
+N_FEATURES, N_SHARED = 50, 25
+RATES = FeatureSpec(n_features=N_FEATURES, rate_low=0.06, rate_high=0.2, patchy_share=0.2)
+QUICK = {"n_boot": 100}
+
+
+def world_of(seed: int, n_slides: int = 16):
+    slides = SlideSpec(n_slides=n_slides, tiles=(70, 110), smoothness_tiles=1.5)
+    return make_world(VectorWorldSpec(seed=seed, width=64, features=RATES, slides=slides, cell_types=()))
+
+
+def seen_badly(some: FeatureSet, seed: int, missing: float, lost: Sequence[int] = ()) -> FeatureSet:
+    """As an imperfect autoencoder sees it: activations scaled at random, some missing, and features lost."""
+    rng = np.random.default_rng(seed)
+    features = []
+    for matrix in some.features:
+        bad = matrix.copy()
+        column = np.repeat(np.arange(bad.shape[1]), np.diff(bad.indptr))
+        keep = (rng.random(bad.data.size) >= missing) & ~np.isin(column, lost)
+        bad.data = (bad.data * rng.lognormal(0, 0.3, bad.data.size) * keep).astype(np.float32)
+        bad.eliminate_zeros()
+        features.append(bad)
+    return replace(some, features=features)
+
+
+def given_of(world, sets: Sequence[FeatureSet]) -> StudyInput:
+    given = StudyInput([study_slide(slide) for slide in world.slides], sets, world.type_names)
+    return replace(given, halves=draw_halves(given.parts(), 0))
+
+
+def test_shared_and_private_features_are_told_apart() -> None:
+    world = world_of(1)
+    private = replace(RATES, n_features=N_FEATURES - N_SHARED)
+    view = second_encoder(world, SecondEncoderSpec(width=64, n_shared=N_SHARED, private=private))
+    other = seen_badly(true_set(view.slides, view.dictionary, "other encoder"), 0, 0.2)
+    given = given_of(world, [true_set(world.slides, world.dictionary), other])
+    stages: list[str] = []
+    result = run_study("universality", given, QUICK, lambda stage, *_: stages.append(stage))
+    arrays, names = result.arrays, result.meta["states"]
+    is_shared = np.isin(np.arange(N_FEATURES), view.shared)
+    live = arrays["1/state"] != names.index("not live")
+    matched = arrays["1/state"] == names.index("matched")
+    assert live.mean() > 0.9 and len(stages) > 60
+    right = matched & (arrays["1/partner"] == np.searchsorted(view.shared, np.arange(N_FEATURES))) & is_shared
+    assert right.sum() == matched.sum()  # precision 1
+    assert right.sum() >= 0.85 * (is_shared & live).sum()  # recall
+    assert np.nanmax(np.abs(arrays["1/r_report"][~is_shared & live])) < 0.35
+    # A feature that is on in few slides may have an interval from -1 to 1, or none.
+    everywhere = matched & (world.plan.slide_share == 1)
+    low, r, high = (arrays[f"1/{name}"][everywhere] for name in ("low", "r_report", "high"))
+    assert everywhere.sum() >= 10 and ((low < r) & (r < high)).all() and np.median(low) > 0.6
+    # The other set's own features are private, too.
+    others = arrays["1/other_state"]
+    assert (others[N_SHARED:] != names.index("matched")).all()
+    assert (others == names.index("matched")).sum() == matched.sum()
+    # Different encoders: no cosine; no seed differs alone.
+    assert np.isnan(arrays["1/cosine"]).all() and result.meta["seed_sets"] == []
+    # Shuffled tiles are too lenient, which is said.
+    assert result.meta["comparisons"][0]["n_exchanged_beyond_shuffled"] > 20
+    shown = study("universality").show(result)
+    assert f"{matched.sum()} of {live.sum()} live features" in shown.found
+    assert any("too lenient" in words for words in shown.warnings)
+    table = next(table for table in shown.tables if table.key == "pairs-1")
+    assert table.n_rows == live.sum() and table.targets[0].other == (1, int(table.columns["partner"][0]))
+    strict = study("universality").show(result, {"least_r": 0.99})
+    assert f"0 of {live.sum()} live features" in strict.found
+
+
+def test_stability_over_seeds_is_what_was_planted() -> None:
+    world = world_of(2)
+    space = {"encoder_digest": "e", "layer": 3, "pooling": "cls"}
+    truth = true_set(world.slides, world.dictionary, **space)
+    lost = [range(10), range(5, 15), (), range(5)]
+    order = np.random.default_rng(0).permutation(N_FEATURES)
+    sets = [truth]
+    for k, gone in enumerate(lost):
+        seed = seen_badly(truth, k, 0.1, gone)
+        mixed = [matrix[:, order] for matrix in seed.features]
+        sets.append(replace(seed, title=f"seed {k + 1}", features=mixed, decoder=truth.decoder[order]))
+    result = run_study("universality", given_of(world, sets), {**QUICK, "n_null": 19}, PROGRESS)
+    arrays, meta = result.arrays, result.meta
+    assert meta["seed_sets"] == [1, 2, 3, 4] and meta["warnings"] == []
+    planted = np.mean([~np.isin(np.arange(N_FEATURES), gone) for gone in lost], axis=0)
+    live = np.isfinite(arrays["found_in"])
+    assert live.sum() >= 45
+    # Three exchanges of a hundred may tell a rare true feature from chance no more.
+    agrees = np.isclose(arrays["found_in"][live], planted[live])
+    assert agrees.mean() >= 0.9 and (arrays["found_in"][live] <= planted[live] + 1e-9).all()
+    assert np.corrcoef(arrays["stability"][live], planted[live])[0, 1] > 0.9
+    assert (arrays["stability_min"][live & (planted < 1)] < 0.5).all()
+    found = arrays["3/state"] == meta["states"].index("matched")
+    np.testing.assert_allclose(arrays["3/cosine"][found], 1, atol=1e-5)
+    assert meta["comparisons"][2]["mean_cosine"] > 0.9
+    assert arrays["between"][0, 3] > 0.85 > arrays["between"][1, 2]
+    shown = study("universality").show(result)
+    assert {"stability", "between", "numbers"} <= {figure.key for figure in shown.figures}
+
+
+def test_unrelated_dictionaries_share_nothing() -> None:
+    # Of 120 such worlds few claim anything, see the benchmark.
+    world = world_of(5)
+    view = second_encoder(world, SecondEncoderSpec(width=64, n_shared=0, private=RATES))
+    given = given_of(
+        world, [true_set(world.slides, world.dictionary), true_set(view.slides, view.dictionary)]
+    )
+    result = run_study("universality", given, QUICK, PROGRESS)
+    assert not (result.arrays["1/state"] == 0).any() and not (result.arrays["1/other_state"] == 0).any()
+
+
+def test_little_can_be_said_of_little() -> None:
+    world = world_of(7, n_slides=2)
+    truth = true_set(world.slides, world.dictionary)
+    without = replace(truth, vectors=[None, None], decoder=None, offset=None)
+    with pytest.raises(UserInputError, match="only one"):
+        run_study("universality", given_of(world, [truth]), QUICK, PROGRESS)
+    given = given_of(world, [truth, without])
+    assert given.halves is None
+    result = run_study("universality", given, {**QUICK, "min_active": 10}, PROGRESS)
+    comparison = result.meta["comparisons"][0]
+    assert comparison["arrangement"] == "maps shifted within their slides" and comparison["n_random"] == 0
+    shown = study("universality").show(result)
+    words = " ".join(shown.warnings)
+    assert "Nothing was held out" in words and "embeddings are missing" in words
+    assert (result.arrays["1/state"] == 0).mean() > 0.7  # the same features, seen on both slides
+    rare = run_study("universality", given, {**QUICK, "min_active": 10**6}, PROGRESS)
+    assert "no feature fires in enough tiles" in study("universality").show(rare).found
+    unjudged = run_study("universality", given, {**QUICK, "min_active": 10, "n_null": 0}, PROGRESS)
+    assert "chance could not be judged" in study("universality").show(unjudged).found
+    assert not (unjudged.arrays["1/state"] == 0).any()
+
+
+THIRD = (0.5, 0.5, 0.5)
+
+
+def embedded(folder: Path, n_slides: int) -> list[str]:
+    """Tiny embeddings of slides with planted directions."""
+    card = EncoderCard("timm:a", "", "a", 224, THIRD, THIRD, 32, 4, 16, 4, "cls", "", "w", False, "")
+    directions = np.random.default_rng(0).standard_normal((24, 32))
+    made = []
+    for k in range(n_slides):
+        rng = np.random.default_rng([1, k])
+        grid = replace(square_grid(8), slide_fingerprint=f"slide {k}")
+        active = (rng.random((64, 24)) < 0.08) * rng.gamma(4.0, 0.5, (64, 24))
+        vectors = (active @ directions + 0.02 * rng.standard_normal((64, 32))).astype(np.float32)
+        writer = EmbeddingWriter(folder / f"embedding {k}", grid, card, 64)
+        writer.write(0, vectors, np.zeros(64, np.uint8))
+        made.append(str(writer.commit().folder))
+    return made
+
+
+def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -> None:
+    folders = embedded(tmp_path, 12)
+    slides = tuple(
+        {
+            "name": f"slide {k}", "patient": f"P{k}", "facts": {}, "path": "", "mpp": None, "fingerprint": "",
+            "targets_file": "",
+        }
+        for k in range(12)
+    )  # fmt: skip
+    sides = {f"P{k}": "choose" if k % 2 else "report" for k in range(12)}
+    stub = {"model": {"weights": None}, "tile_spec": {}}
+    spec = {"seeds": 1, "expansions": [1], "min_active": 15, "n_null": 19, "n_random": 19, "n_boot": 50}
+    request = StudyRequest(
+        "universality", slides, (stub,), (), str(tmp_path / "cache"), str(tmp_path / "work"), spec,
+        {"unit": "patient", "seed": 0, "assignments": sides}, "cpu",
+    )  # fmt: skip
+    recipe = {"expansion": 2, "epochs": 70, "learning_rate": 3e-3, "batch_size": 128}
+    first = make_set(request, "current", folders, recipe, Watch())
+    assert recipe_of(first) == {**recipe, "l1": None, "seed": 0, "whiten": False, "batch_size": 80}
+    request = replace(request, sets=(first,))
+    seen: list[tuple[str, int]] = []
+
+    def stop(stage: str, done: int, _: int) -> None:
+        seen.append((stage, done))
+        if stage == "match with seed 1" and done > 8:
+            raise CancelledError("Enough.")
+
+    with pytest.raises(CancelledError):
+        run_study_job(request, Watch(stop))
+    saes = tmp_path / "cache" / SAES
+    before = {path: path.stat().st_mtime_ns for path in saes.rglob("*") if path.is_file()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "steps").iterdir()}
+    assert len([path for path in saes.iterdir() if path.is_dir()]) == 3 and len(kept) >= 5
+    again: list[str] = []
+    made = run_study_job(request, Watch(lambda stage, *_: again.append(stage)))
+    assert "seed 1: train" in {stage for stage, _ in seen} and not any("train" in stage for stage in again)
+    assert all(path.stat().st_mtime_ns == when for path, when in (before | kept).items())
+    assert [entry["title"] for entry in made["sets"]] == ["current", "seed 1", "x1"]
+    assert made["sets"][1]["model"]["training"]["seed"] == 1
+    result = read_result(Path(made["work_dir"]))
+    assert result.meta["seed_sets"] == [1] and result.arrays["stability"].shape == (64,)
+    assert result.arrays["2/other_state"].shape == (32,)
+    assert (result.arrays["1/state"] == 0).sum() >= 8  # directions that both seeds learned
+    other = replace(request, work_dir=str(tmp_path / "whole"))
+    whole = read_result(Path(run_study_job(other, Watch())["work_dir"]))
+    for name, values in whole.arrays.items():
+        np.testing.assert_array_equal(values, result.arrays[name], name)
+    assert math.isfinite(result.meta["comparisons"][0]["mean_r"])
+
+
+def test_deleted_embeddings_are_said(tmp_path: Path) -> None:
+    entry = {"title": "current", "model": {}, "embedding_dirs": [str(tmp_path / "gone")], "feature_dirs": []}
+    request = StudyRequest("universality", (), (entry,), (), str(tmp_path), str(tmp_path), {"seeds": 1})
+    with pytest.raises(UserInputError, match="deleted"):
+        run_study_job(request, Watch())
+
+
+def test_steps_are_made_once(tmp_path: Path) -> None:
+    world = world_of(8)
+    truth = true_set(world.slides, world.dictionary)
+    given = given_of(world, [truth, seen_badly(truth, 0, 0.1)])
+    small = {"n_boot": 20, "n_null": 19, "n_random": 19}
+    first = run_study("universality", given, small, PROGRESS, Steps(tmp_path))
+    again = run_study("universality", given, small, PROGRESS, Steps(tmp_path))
+    for name, values in first.arrays.items():
+        np.testing.assert_array_equal(values, again.arrays[name], name)
