@@ -18,16 +18,23 @@ from sae_backend.studies.label_folds import groups_per_class
 from sae_backend.studies.paired_scans import paired_scans
 from sae_backend.studies.predictability import Predictability, PredictSpec, predict_slide_label
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.robustness_fields import (
+    EFFECT_FIELDS,
+    FEATURES,
+    INDEX_FIELDS,
+    RAW,
+    RAW_EFFECT_FIELDS,
+    SCORES,
+    SOURCES,
+)
 from sae_backend.studies.robustness_index import NeighbourIndex, robustness_index
 from sae_backend.studies.robustness_tiles import (
-    FEATURES,
-    RAW,
-    SOURCES,
     JudgedTiles,
     cell_correlations,
     feature_groups,
     judged_tiles,
     labelled,
+    raw_means,
     slide_units,
     tile_rows,
 )
@@ -36,12 +43,6 @@ from sae_backend.studies.stress import KINDS, stress
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-SCORES: Final = (
-    "auroc", "ci_low", "ci_high", "null_low", "null_high", "p",
-    "slide_auroc", "slide_ci_low", "slide_ci_high", "slide_p",
-)  # fmt: skip
-INDEX_FIELDS: Final = ("value", "low", "high", "chance", "n_same_class", "n_same_scanner")
-EFFECT_FIELDS: Final = ("eta2", "omega2", "difference", "auroc", "p", "p_family", "q", "means")
 _DESCRIPTION: Final = "description"
 _SITE: Final = "site"
 
@@ -230,10 +231,14 @@ def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: P
         "n_slides": len(slides),
         "n_labellings": found.n_labellings,
     }
-    return {
-        _DESCRIPTION: np.array(json.dumps(description)),
-        **{name: getattr(found, name) for name in EFFECT_FIELDS},
-    }
+    arrays = {name: getattr(found, name) for name in EFFECT_FIELDS}
+    vectors = raw_means(given, slides)
+    if vectors is not None:
+        raw = effect_sizes(
+            vectors, units, draws["n_permutations"], draws["seed"], bind(progress, f"effect of {fact}: raw")
+        )
+        arrays |= {f"raw_{name}": getattr(raw, name) for name in RAW_EFFECT_FIELDS}
+    return {_DESCRIPTION: np.array(json.dumps(description)), **arrays}
 
 
 def _paired(

@@ -20,23 +20,16 @@ from sae_backend.studies.given import StudyInput
 from sae_backend.studies.label_folds import Units, form_units, groups_per_class
 from sae_backend.studies.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
 from sae_backend.studies.result import Arrays
+from sae_backend.studies.robustness_fields import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Rows = sparse.csr_array | npt.NDArray[Any]
 
-FEATURES, BIOLOGY, MATCHED, REST, RAW, PCA = "features", "biology", "matched", "rest", "raw", "pca"
-SOURCES: Final = {
-    FEATURES: "all SAE features",
-    BIOLOGY: "features that follow cells",
-    MATCHED: "as many others, firing as often",
-    REST: "all other features",
-    RAW: "raw embedding dimensions",
-    PCA: "principal components",
-}
 _PCA_TILES: Final = 10_000
 _N_COMPONENTS: Final = 50
 _MIN_ACTIVE: Final = 5
+_ROWS: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -62,9 +55,25 @@ class JudgedTiles:
     note: str
 
 
+def control_number(given: StudyInput) -> int | None:
+    """Number of the set of an encoder with random weights, None where there is none beside the first."""
+    return next((i for i, some in enumerate(given.sets) if i and some.model.get("is_control")), None)
+
+
+def usable_tiles(given: StudyInput) -> list[npt.NDArray[np.bool_]]:
+    """Tiles of each slide, bool (N,), that the first set has activations for, and the control, too, where there is one."""
+    control = control_number(given)
+    first = given.sets[0].valid
+    return (
+        list(first)
+        if control is None
+        else [a & b for a, b in zip(first, given.sets[control].valid, strict=True)]
+    )
+
+
 def labelled(given: StudyInput, fact: str) -> list[int]:
     """Numbers of the slides that have the label and a valid tile."""
-    valid = given.sets[0].valid
+    valid = usable_tiles(given)
     return [k for k, label in enumerate(given.fact(fact)) if label and valid[k].any()]
 
 
@@ -84,12 +93,14 @@ def judged_tiles(given: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles
     known = labelled(given, fact)
     if not known:
         return None
-    masks = {k: np.asarray(given.sets[0].valid[k], np.bool_) for k in known}
+    valid = usable_tiles(given)
+    masks = {k: valid[k] for k in known}
     note = "nothing was held out, as there is too little" if given.halves is None else ""
     if given.halves is not None:
         reporting = half_of(given.parts(0, known), given.halves, REPORT)
         number = {given.slides[k].name: k for k in known}
-        half = {number[part.slide]: part.valid for part in reporting if part.valid.any()}
+        half = {number[part.slide]: part.valid & valid[number[part.slide]] for part in reporting}
+        half = {k: mask for k, mask in half.items() if mask.any()}
         if half and min(groups_per_class(slide_units(given, fact, sorted(half)))) >= MIN_GROUPS:
             masks = half
         else:
@@ -206,7 +217,7 @@ def feature_groups(given: StudyInput, cells: Arrays) -> dict[str, Ints]:
 def tile_rows(
     given: StudyInput, judged: JudgedTiles, groups: Mapping[str, Ints], seed: int
 ) -> dict[str, Rows]:
-    """Columns of the judged tiles by source: groups of features, raw dimensions, principal components.
+    """Columns of the judged tiles by source: groups of features, raw dimensions, principal components, control.
 
     The axes are those of tiles of the half that chooses.
     """
@@ -217,13 +228,33 @@ def tile_rows(
     )
     found: dict[str, Rows] = {name: sparse.csr_array(stacked[:, columns]) for name, columns in groups.items()}
     dense = _vectors(given, pairs)
-    if dense is None:
-        return found
-    found[RAW] = dense
-    axes = _axes(given, seed)
-    if axes is not None:
-        found[PCA] = np.asarray(axes.transform(dense), np.float32)
+    if dense is not None:
+        found[RAW] = dense
+        axes = _axes(given, seed)
+        if axes is not None:
+            found[PCA] = np.asarray(axes.transform(dense), np.float32)
+    control = control_number(given)
+    if control is not None:
+        other = given.sets[control].features
+        found[CONTROL] = sparse.csr_array(
+            sparse.vstack([sparse.csr_array(other[k])[tiles] for k, tiles in pairs])
+        )
     return found
+
+
+def raw_means(given: StudyInput, slides: Sequence[int]) -> Floats | None:
+    """Mean vector of each slide over its valid tiles, float64 (S, d); None where vectors are missing or not finite."""
+    found = []
+    for k in slides:
+        vectors, keep = given.sets[0].vectors[k], np.flatnonzero(given.sets[0].valid[k])
+        if vectors is None or not keep.size:
+            return None
+        summed = np.zeros(vectors.shape[1])
+        for a in range(0, keep.size, _ROWS):
+            summed += np.asarray(vectors[keep[a : a + _ROWS]], np.float64).sum(axis=0)
+        found.append(summed / keep.size)
+    stacked = np.stack(found)
+    return stacked if bool(np.isfinite(stacked).all()) else None
 
 
 def _vectors(given: StudyInput, pairs: Sequence[tuple[int, Ints]]) -> npt.NDArray[np.float32] | None:
