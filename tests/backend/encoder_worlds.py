@@ -1,0 +1,60 @@
+"""The tiles of a generated world through several encoders, as feature sets that need no training."""
+
+from __future__ import annotations
+
+from sae_backend.demo.vector_views import SecondEncoderSpec, second_encoder
+from sae_backend.demo.vectors import (
+    CellType,
+    FeatureSpec,
+    NuisanceSpec,
+    SlideSpec,
+    VectorWorld,
+    VectorWorldSpec,
+    make_world,
+)
+from sae_backend.studies.given import FeatureSet
+from tests.backend.depth_worlds import encoded
+
+N_FEATURES = 24
+CROSS = 11
+"""The feature that two types follow alike."""
+
+TYPES = (
+    CellType("cancer", ((2, 2.0), (CROSS, 1.5))),
+    CellType("lymphocyte", ((5, 2.0), (CROSS, 1.5))),
+    CellType("plasma", ((8, 2.0),)),
+)
+
+
+def world_of(seed: int, n_slides: int = 24, n_tiles: int = 60) -> VectorWorld:
+    """Slides of as many patients."""
+    return make_world(
+        VectorWorldSpec(
+            seed=seed,
+            width=24,
+            features=FeatureSpec(n_features=N_FEATURES, rate_low=0.03),
+            slides=SlideSpec(n_slides=n_slides, tiles=(n_tiles, n_tiles)),
+            nuisance=NuisanceSpec(slide_weight=0.2, noise_sigma=0.08),
+            cell_types=TYPES,
+        )
+    )
+
+
+def first_set(world: VectorWorld, title: str = "pathology") -> FeatureSet:
+    """The encoder that the world comes with."""
+    return encoded(world.slides, world.dictionary, title, encoder=title, encoder_digest=title)
+
+
+def other_set(
+    world: VectorWorld, number: int, title: str, n_shared: int = N_FEATURES, noise: float = 0.08, **model
+) -> FeatureSet:
+    """Another encoder: directions and noise of its own, and as many of the world's features as are shared."""
+    spec = SecondEncoderSpec(
+        width=24,
+        n_shared=n_shared,
+        private=FeatureSpec(n_features=N_FEATURES - n_shared or 1, rate_high=0.03, rate_low=0.03),
+        nuisance=NuisanceSpec(slide_weight=0.2, noise_sigma=noise),
+        number=number,
+    )
+    view = second_encoder(world, spec)
+    return encoded(view.slides, view.dictionary, title, encoder=title, encoder_digest=title, **model)
