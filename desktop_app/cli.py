@@ -19,6 +19,7 @@ from desktop_app import (
     commands,
     correlate_command,
     export_command,
+    report_command,
     slides_command,
     study_command,
 )
@@ -161,6 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     cells_command.add_parser(groups)
     correlate_command.add_parser(groups)
     study_command.add_parser(groups)
+    report_command.add_parser(groups)
     export_command.add_parser(groups)
     slides_command.add_parser(groups)
 

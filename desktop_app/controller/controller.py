@@ -38,6 +38,7 @@ from desktop_app.controller.slide_info import SlideInfoActions
 from desktop_app.controller.slide_table import SlideTableActions
 from desktop_app.controller.start import StartActions
 from desktop_app.controller.status import StatusActions
+from desktop_app.controller.studies import StudyActions
 from desktop_app.controller.tile_grid import TileGridActions
 from desktop_app.controller.tile_value_import import TileValueActions
 from desktop_app.controller.together import TogetherActions
@@ -66,6 +67,7 @@ class Controller:
         self.page = FeaturePageActions(context, self.features, self.examples)
         self.feature_map = FeatureMapActions(context, self.jobs)
         self.jobs.on_pictures = self.examples.refresh
+        self.studies = StudyActions(context, self.projects, self.features, self.jobs)
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)
@@ -129,6 +131,7 @@ class Controller:
         self.cell_lists.close()
         self.detection.close()
         self.correlations.close()
+        self.studies.close()
         self.examples.close()
         self.page.close()
         self.overview.close()

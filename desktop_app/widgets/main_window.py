@@ -43,6 +43,7 @@ from desktop_app.widgets.scale_bar import ScaleBar
 from desktop_app.widgets.slides import SlidesPanel
 from desktop_app.widgets.start_page import StartPage
 from desktop_app.widgets.status_line import StatusLine
+from desktop_app.widgets.studies import StudiesPanel
 from desktop_app.widgets.turn_mark import TurnMark
 from desktop_app.widgets.two_views import TwoViews
 
@@ -93,6 +94,7 @@ class MainWindow(QObject):
         self.regions = RegionsPanel()
         self.feature_map = FeatureMapPanel()
         self.correlations = CorrelationsPanel()
+        self.studies = StudiesPanel()
         self.jobs = JobsPanel()
         self.status = StatusLine()
         self.control = Banner("#f2c21a", "#141414", closable=False)
@@ -185,7 +187,12 @@ class MainWindow(QObject):
         self._dock(
             "Results",
             self._tabs(
-                {"Correlations": self.correlations, "Feature map": self.feature_map, "Jobs": self.jobs}
+                {
+                    "Correlations": self.correlations,
+                    "Studies": self.studies,
+                    "Feature map": self.feature_map,
+                    "Jobs": self.jobs,
+                }
             ),
             BOTTOM,
         ).hide()

@@ -57,6 +57,8 @@ class Menus(QObject):
     train_requested = Signal()
     correlate_requested = Signal()
     correlate_options_requested = Signal()
+    studies_requested = Signal()
+    report_requested = Signal()
     guide_requested = Signal(str)
     about_requested = Signal()
     palette_requested = Signal()
@@ -125,6 +127,7 @@ class Menus(QObject):
         self._add(analysis, "Train a sparse autoencoder…", self.train_requested)
         self._add(analysis, "Correlate features with cells", self.correlate_requested)
         self._add(analysis, "Correlate with options…", self.correlate_options_requested)
+        self._add(analysis, "Studies", self.studies_requested)
         self._tools()
         self._help()
 
@@ -144,6 +147,7 @@ class Menus(QObject):
         self._add(menu, "Import annotations…", self.import_annotations_requested)
         self._add(menu, "Export view as picture…", self.export_view_requested, "Ctrl+S")
         self._add(menu, "Export feature atlas…", self.export_atlas_requested)
+        self._add(menu, "Export report…", self.report_requested)
         menu.addSeparator()
         self._add(menu, "Quit", self.quit_requested, "Ctrl+Q")
 
@@ -211,6 +215,7 @@ class Menus(QObject):
             ("Moving about the slide", "viewer", ""),
             ("Working with cells", "cells", ""),
             ("Features and cells", "correlations", ""),
+            ("Studies", "studies", ""),
             ("What the numbers mean", "what_numbers_mean", ""),
             ("Scoreboard: is it true?", "scoreboard", ""),
             ("Keys and mouse", "keys", "?"),

@@ -1,0 +1,329 @@
+"""Studies: what one can be asked, its runs, and the features, slides and tiles behind what is drawn."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from psygnal import Signal
+from PySide6.QtCore import Qt, QTimer
+
+from desktop_app.controller.study_exports import StudyExports
+from desktop_app.store import Store, StudyRecord
+from desktop_app.study_jobs import record_study, study_request
+from desktop_app.study_needs import StudyOffer, offer_of
+from desktop_app.study_options import StudyOptions
+from desktop_app.study_reading import (
+    StudyView,
+    differing_settings,
+    read_study,
+    slide_number,
+    target_pictures,
+)
+from desktop_app.tasks import LatestRead
+from desktop_app.widgets.correlation_header import RunEntry
+from desktop_app.widgets.texts import when
+from sae_backend.messages import StudyRequest
+from sae_backend.studies.registry import study
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.features import FeatureActions
+    from desktop_app.controller.jobs import JobActions
+    from desktop_app.controller.projects import ProjectActions
+    from sae_backend.errors import SparsescopeError
+    from sae_backend.studies.shown import Target
+
+_HEIGHT_PX: Final = 460
+_MOST_SHARE: Final = 0.5
+_COUNTING: Final = "Counting the cells in the tiles …"
+
+
+class StudyActions:
+    """Shows studies, starts them, and leads from a point to what lies behind it.
+
+    `done` says that a study was added to the project.
+    """
+
+    done = Signal(object)
+
+    def __init__(
+        self, context: Context, projects: ProjectActions, features: FeatureActions, jobs: JobActions
+    ) -> None:
+        self._context, self._projects, self._features, self._jobs = context, projects, features, jobs
+        self._view: StudyView | None = None
+        self._wished: dict[str, int] = {}
+        self._running: dict[int, str] = {}
+        self._has_room = False
+        self._reads, self._others, self._tiles = LatestRead(), LatestRead(), LatestRead()
+        self._preparing, self._offers = LatestRead(), LatestRead()
+        panel, session = context.window.studies, context.session
+        self.exports = StudyExports(context, lambda: self._view)
+        self._reads.answered.connect(self._show)
+        self._reads.failed.connect(context.show_error)
+        self._others.answered.connect(self._show_other)
+        self._others.failed.connect(context.show_error)
+        self._tiles.answered.connect(lambda found: panel.result.galleries.show_pictures(*found))
+        self._tiles.failed.connect(self._no_tiles)
+        self._preparing.answered.connect(self._prepared)
+        self._preparing.failed.connect(self._refused)
+        self._offers.answered.connect(self._show_offer)
+        self._offers.failed.connect(context.show_error)
+        panel.study_chosen.connect(lambda _kind: self.refresh())
+        panel.run_requested.connect(self.run)
+        panel.run_chosen.connect(self.choose)
+        panel.compared.connect(self.compare_with)
+        panel.rename_requested.connect(self._rename)
+        panel.cancel_requested.connect(self._cancel)
+        panel.shown.connect(self._come_to_front)
+        panel.result.target_requested.connect(self.follow)
+        panel.result.knobs_changed.connect(self._turn)
+        panel.result.galleries.tile_requested.connect(self.go_to)
+        context.window.menus.studies_requested.connect(lambda: context.window.show_panel("Studies"))
+        session.project_changed.connect(lambda _store: self._forget())
+        session.analysis_changed.connect(lambda _analysis: self.refresh())
+        for ended in (context.tasks.job_done, context.tasks.job_failed, context.tasks.job_cancelled):
+            ended.connect(lambda job, *_: self._ended(job))
+
+    @property
+    def view(self) -> StudyView | None:
+        """The study that is shown."""
+        return self._view
+
+    def close(self) -> None:
+        """End the reads that may be under way."""
+        for read in (self._reads, self._others, self._tiles, self._preparing, self._offers):
+            read.close()
+        self.exports.close()
+
+    def refresh(self) -> None:
+        """Show the chosen study: its chosen or newest run, or its settings where there is none."""
+        panel, store = self._context.window.studies, self._context.session.store
+        if not panel.isVisible():
+            # Whoever brings it to the front asks again.
+            return
+        kind = panel.kind
+        panel.show_busy(kind in self._running.values())
+        if store is None:
+            self._view = None
+            panel.show_runs((), None)
+            panel.show_offer(
+                StudyOffer("No project is open.", "Open a slide and put it into a project first.")
+            )
+            panel.show_settings()
+            return
+        self._offers.ask(partial(_read_offer, store, kind))
+        runs = self._context.attempt(lambda: store.studies(kind)) or []
+        wished = self._wished.get(kind)
+        chosen = next((run for run in runs if run.id == wished), runs[-1] if runs else None)
+        self._list(runs, chosen)
+        if chosen is None:
+            self._view = None
+            panel.show_settings()
+            return
+        self.choose(chosen.id)
+
+    def _list(self, runs: list[StudyRecord], chosen: StudyRecord | None) -> None:
+        entries = [_entry(run) for run in reversed(runs)]
+        current = None if chosen is None else chosen.id
+        self._context.window.studies.show_runs(
+            entries, current, [entry for entry in entries if entry.id != current]
+        )
+
+    def _show_offer(self, found: tuple[str, StudyOffer]) -> None:
+        kind, offer = found
+        panel = self._context.window.studies
+        if kind == panel.kind:
+            panel.show_offer(offer)
+            panel.show_busy(kind in self._running.values())
+            if offer.obstacle:
+                panel.start.setEnabled(False)
+
+    def choose(self, study_id: int) -> None:
+        """Show a run."""
+        store, panel = self._context.session.store, self._context.window.studies
+        if store is None:
+            return
+        self._wished[panel.kind] = study_id
+        if self._view is not None and self._view.record.id == study_id:
+            self._list(store.studies(panel.kind), self._view.record)
+            panel.show_result()
+            return
+        features = self._context.session.features
+        digest = None if features is None else features.sae_digest
+        self._reads.ask(partial(read_study, store.folder, study_id, digest))
+
+    def _show(self, view: StudyView) -> None:
+        store, panel = self._context.session.store, self._context.window.studies
+        if store is None or view.record.kind != panel.kind:
+            return
+        self._view = view
+        panel.result.galleries.hide()
+        panel.result.show_other(None)
+        panel.result.show_answer(view.words, view.shown)
+        self._list(store.studies(panel.kind), view.record)
+        panel.show_result()
+        panel.show_mark(view.mark)
+
+    def _show_again(self) -> None:
+        """Tell the study anew, as something that it shows was named."""
+        view = self._view
+        if view is not None:
+            self._turn(self._context.window.studies.result.knobs())
+
+    def _turn(self, knobs: dict[str, float]) -> None:
+        if self._view is not None:
+            self._view = self._view.with_knobs(knobs)
+            self._context.window.studies.result.show_answer(self._view.words, self._view.shown)
+
+    def compare_with(self, study_id: int) -> None:
+        """Set another run beside the one shown; a negative number for none."""
+        store = self._context.session.store
+        if store is None or study_id < 0:
+            self._others.forget()
+            self._context.window.studies.result.show_other(None)
+            return
+        self._others.ask(partial(read_study, store.folder, study_id, None))
+
+    def _show_other(self, other: StudyView) -> None:
+        view = self._view
+        if view is None or view.record.kind != other.record.kind:
+            return
+        differences = differing_settings(view.record, other.record)
+        said = "; ".join(differences) if differences else "none: both were made in the same way"
+        words = f"Compared with {other.record.name}. Differences (this run / the other): {said}."
+        self._context.window.studies.result.show_other(other.shown, words, other.record.name)
+
+    def run(self, settings: dict[str, Any]) -> None:
+        """Start the chosen study."""
+        store, panel = self._context.session.store, self._context.window.studies
+        if store is None:
+            return
+        options = self._context.attempt(lambda: StudyOptions(panel.kind, settings))
+        if options is None:
+            return
+        folder, author = store.folder, store.author
+
+        def prepare() -> tuple[Store, StudyRequest, StudyOptions]:
+            # Counting the cells of many slides takes seconds, and a store belongs to the thread that opened it.
+            with Store(folder, author) as own:
+                return store, study_request(own, options), options
+
+        panel.show_busy(True)
+        self._context.window.say(_COUNTING)
+        self._preparing.ask(prepare)
+
+    def _prepared(self, found: tuple[Store, StudyRequest, StudyOptions]) -> None:
+        store, request, options = found
+        if store is not self._context.session.store:
+            return
+        title = f"Study: {study(options.kind).title}"
+
+        def keep(result: dict[str, Any]) -> None:
+            record = record_study(store, request, result, options.name)
+            self._wished[record.kind] = record.id
+            if self._context.window.notice.text == _COUNTING:
+                self._context.window.say("")
+            self.done.emit(record)
+            if self._context.window.studies.kind == record.kind:
+                self.refresh()
+            else:
+                self._context.window.say(f"The study “{study(record.kind).title}” is done: see Studies.")
+
+        if self._context.window.notice.text == _COUNTING:
+            self._context.window.say("")
+        before = set(self._context.tasks.open_jobs)
+        self._jobs.submit(store, title, request, keep, quiet=True)
+        for job in set(self._context.tasks.open_jobs) - before:
+            self._running[job] = options.kind
+        self.refresh_busy()
+
+    def refresh_busy(self) -> None:
+        """Say whether the chosen study is under way."""
+        panel = self._context.window.studies
+        panel.show_busy(panel.kind in self._running.values())
+
+    def _refused(self, error: SparsescopeError) -> None:
+        self.refresh_busy()
+        self._context.show_error(error)
+
+    def _ended(self, job: int) -> None:
+        if self._running.pop(job, None) is not None:
+            self.refresh_busy()
+
+    def _cancel(self) -> None:
+        kind = self._context.window.studies.kind
+        for job, running in self._running.items():
+            if running == kind:
+                self._context.tasks.cancel(job)
+
+    def _rename(self) -> None:
+        store, view = self._context.session.store, self._view
+        if store is None or view is None:
+            return
+        name = self._context.dialogs.text("Rename the run", "Name of the run", view.record.name)
+        if name is not None and self._context.succeeds(lambda: store.rename_study(view.record.id, name)):
+            self._view = None
+            self.refresh()
+
+    def follow(self, target: Target) -> None:
+        """Lead to what lies behind a point: the feature and its tiles, a slide, or a tile."""
+        store, view, session = self._context.session.store, self._view, self._context.session
+        if store is None or view is None:
+            return
+        if target.feature is not None:
+            own = view.record.sets[target.set_number]["model"]["sae_digest"]
+            if session.features is not None and own == session.features.sae_digest:
+                # A number means the same feature within one autoencoder only.
+                session.set_feature(target.feature)
+            self._context.window.studies.result.galleries.say("Reading the tiles …")
+            self._context.window.studies.result.galleries.show()
+            self._tiles.ask(partial(target_pictures, store.folder, view.record, target))
+        if target.slide:
+            number = slide_number(store, view.record, target.slide)
+            if number is None:
+                self._context.window.say(f"{target.slide} is not in the project any more.")
+            elif target.tile is not None:
+                self.go_to(number, target.tile)
+            elif target.feature is None or session.slide_record is None or session.slide_record.id != number:
+                self._projects.open_record(number)
+
+    def go_to(self, slide_id: int, tile: int) -> None:
+        """Fly to a tile, on its own slide."""
+        record = self._context.session.slide_record
+        if record is None or record.id != slide_id:
+            self._projects.open_record(slide_id)
+        self._features.go_to_tile(tile)
+
+    def _no_tiles(self, error: SparsescopeError) -> None:
+        self._context.window.studies.result.galleries.say(f"{error.sentence} {error.hint}")
+
+    def _forget(self) -> None:
+        self._view, self._wished = None, {}
+        for read in (self._reads, self._others, self._tiles, self._offers):
+            read.forget()
+        self.refresh()
+
+    def _come_to_front(self) -> None:
+        """Make the panel high enough once; whoever makes it lower wants it so."""
+        self.refresh()
+        if not self._has_room:
+            self._has_room = True
+            QTimer.singleShot(0, self._grow)
+
+    def _grow(self) -> None:
+        window = self._context.window
+        dock, whole = window.docks["Results"], window.qt_window
+        wanted = min(_HEIGHT_PX, int(_MOST_SHARE * whole.height()))
+        if dock.isVisible() and not dock.isFloating() and dock.height() < wanted:
+            whole.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+
+
+def _read_offer(store: Store, kind: str) -> tuple[str, StudyOffer]:
+    with Store(store.folder) as own:
+        return kind, offer_of(own, kind)
+
+
+def _entry(run: StudyRecord) -> RunEntry:
+    slides = run.request["slides"]
+    return RunEntry(run.id, f"{run.name} · {len(slides)} slides · {when(run.created_at)}")

@@ -1,0 +1,107 @@
+"""The settings of each study as fields of a form: what they are called, and what may be put in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sae_backend.studies.registry import study
+
+FieldKind = Literal["column", "value", "whole", "numbers", "yes", "choice", "saes", "encoders"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting.
+
+    Attributes
+    ----------
+    key
+        Its name among the study's defaults.
+    title
+        What the form calls it.
+    kind
+        `column` of the slide table; `value` of the column in field `fact`; `whole` number; `numbers`, parted by
+        commas; `yes` or no; one of `choices`; `saes` or `encoders` of the project.
+    tip
+        A sentence on it.
+    choices
+        For `choice`: value and words.
+    may_be_empty
+        Whether it may be left open.
+    least
+        Smallest whole number.
+    """
+
+    key: str
+    title: str
+    kind: FieldKind
+    tip: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    may_be_empty: bool = True
+    least: int = 0
+
+
+_SEED: Final = Field("seed", "Seed", "whole", "Decides all that is drawn at random.", may_be_empty=False)
+_KNOWN: Final = {
+    "layers": Field("layers", "Blocks", "numbers", "Such as 1, 4, 8, 12; empty for about six, evenly spread."),
+    "expansion": Field(
+        "expansion", "Width of the SAE", "whole", "Features for each dimension of the vectors.",
+        may_be_empty=False, least=1,
+    ),
+    "epochs": Field("epochs", "Epochs", "whole", "Passes over the tiles in training; empty for the usual.", least=1),
+    "feature": Field("feature", "Follow feature", "whole", "Empty for the one that follows the first cell type best."),
+    "label": Field("label", "Disease or group", "column", "Whether it goes with the scanner is looked at."),
+    "paired_by": Field("paired_by", "Same glass", "column", "Column that names the glass where it was scanned several times."),
+    "stress_tiles": Field(
+        "stress_tiles", "Tiles to change", "whole", "They are encoded again under changes of stain, focus and file; 0 for none.",
+        may_be_empty=False,
+    ),
+    "a": Field("a", "First group", "value", "The first cohort or group."),
+    "b": Field("b", "Second group", "value", "Empty for all others."),
+    "retrain": Field("retrain", "Train the SAE on the first cohort alone", "yes", "Otherwise the project's own is used."),
+    "encoders": Field("encoders", "Encoders", "encoders", "The current one, and these; none marked for all."),
+    "seeds": Field("seeds", "SAEs with other seeds", "whole", "Each is trained once and kept.", may_be_empty=False),
+    "expansions": Field("expansions", "SAEs of other widths", "numbers", "Such as 4, 16; empty for none."),
+    "with_sets": Field("with_sets", "Also compare with", "saes", "Other SAEs of this project on the same tiles."),
+    "within": Field("within", "Compare within", "column", "Patients are exchanged only where this is the same."),
+    "measure": Field(
+        "measure", "Measure", "choice", "What a slide is summed up by.",
+        (("mean", "mean activation"), ("rate", "share of tiles that fire"), ("top", "mean of the strongest tenth")),
+        may_be_empty=False,
+    ),
+    "seed": _SEED,
+}  # fmt: skip
+_FACT: Final = {
+    "depth": "Scanner or site",
+    "robustness": "Scanner or site",
+    "domain": "Cohorts by",
+    "slides": "Groups by",
+}
+
+
+def fields_of(kind: str) -> list[Field]:
+    """Fields of a study's form, the seed last."""
+    found = []
+    for key in study(kind).defaults:
+        if key == "fact":
+            tip = "A column of the slide table."
+            found.append(Field(key, _FACT.get(kind, "Column"), "column", tip, may_be_empty=kind != "domain"))
+        elif key in _KNOWN and key != "seed":
+            found.append(_KNOWN[key])
+    return [*found, *([_SEED] if "seed" in study(kind).defaults else [])]
+
+
+def told(kind: str, key: str, text: str) -> Any:
+    """What a text in a `whole` or `numbers` field means; None where it is empty.
+
+    Raises
+    ------
+    ValueError
+        When it is no number.
+    """
+    text = text.strip()
+    field = next(one for one in fields_of(kind) if one.key == key)
+    if field.kind == "numbers":
+        return [int(part) for part in text.replace(";", ",").split(",") if part.strip()] or None
+    return int(text) if text else None

@@ -1,0 +1,162 @@
+"""A stored study as the window shows it, and the tiles behind its points; nothing here touches the window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
+from desktop_app.store import Store, StudyRecord
+from desktop_app.study_words import paragraphs
+from sae_backend.errors import SparsescopeError, UserInputError
+from sae_backend.features import FeatureMatrix
+from sae_backend.studies.registry import study
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Shown, Target
+
+_PICTURED: Final = 12
+_MOST_SLIDES: Final = 8
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """A study with everything that is seen of it; `mark` says in a few words what has changed since."""
+
+    record: StudyRecord
+    result: StudyResult
+    shown: Shown
+    words: tuple[str, ...]
+    mark: str
+
+    def with_knobs(self, knobs: Mapping[str, float]) -> StudyView:
+        """The same study told with other thresholds."""
+        shown = study(self.record.kind).show(self.result, knobs)
+        return StudyView(self.record, self.result, shown, tuple(paragraphs(self.record, shown)), self.mark)
+
+
+def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView:
+    """Read a study of a project.
+
+    Raises
+    ------
+    StoreError
+        When it is not there or damaged.
+    """
+    with Store(folder) as store:
+        record = store.study(study_id)
+        result = StudyResult(store.study_arrays(study_id), record.meta)
+        shown = study(record.kind).show(result)
+        return StudyView(
+            record, result, shown, tuple(paragraphs(record, shown)), study_mark(store, record, sae_digest)
+        )
+
+
+def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str:
+    """What has changed since a study was done; empty where it still holds."""
+    reasons = []
+    if sae_digest is not None and sae_digest != record.sae_digest and record.kind not in ("depth", "domain"):
+        reasons.append("other autoencoder")
+    now = {slide.fingerprint: store.cells_version(slide.id) for slide in store.slides()}
+    n_cells = sum(now.get(key, known) != known for key, known in record.cells.items())
+    if n_cells:
+        reasons.append(f"cells of {n_cells} slide{'s' * (n_cells != 1)} changed since")
+    values = {slide.fingerprint: slide.id for slide in store.slides()}
+    facts = store.slide_values()
+    n_facts = sum(
+        entry["facts"] != facts.get(values[entry["fingerprint"]], {})
+        for entry in record.request["slides"]
+        if entry["fingerprint"] in values
+    )
+    if n_facts:
+        reasons.append(f"the slide table says something else of {n_facts} slide{'s' * (n_facts != 1)}")
+    return f"stale: {'; '.join(reasons)}" if reasons else ""
+
+
+def slide_number(store: Store, record: StudyRecord, name: str) -> int | None:
+    """Number in the project of a slide that a study names, None where it is gone."""
+    fingerprint = next((one["fingerprint"] for one in record.request["slides"] if one["name"] == name), None)
+    return next((slide.id for slide in store.slides() if slide.fingerprint == fingerprint), None)
+
+
+def target_pictures(
+    folder: Path, record: StudyRecord, target: Target
+) -> tuple[list[str], list[list[Picture]]]:
+    """The strongest tiles of the features behind a point, each with a title.
+
+    Raises
+    ------
+    UserInputError
+        When the features were deleted from the cache.
+    """
+    wanted = [(target.set_number, target.feature)] if target.feature is not None else []
+    if target.other is not None:
+        wanted.append(target.other)
+    titles, pictures = [], []
+    with Store(folder) as store:
+        for number, feature in wanted:
+            if feature is None:
+                continue
+            sources = _sources(store, record, number, feature, target.slide)
+            titles.append(f"{record.sets[number]['title']}: feature {feature}")
+            found = level_pictures(sources, feature) if sources else {}
+            pictures.append(found.get("top", [])[:_PICTURED])
+    return titles, pictures
+
+
+def _sources(store: Store, record: StudyRecord, number: int, feature: int, only: str) -> list[ExampleSource]:
+    """The slides on which a feature is strongest, or the one that is named."""
+    entry = record.sets[number]
+    by_fingerprint = {slide.fingerprint: slide for slide in store.slides()}
+    found: list[tuple[float, ExampleSource]] = []
+    missing = 0
+    for place, known in enumerate(record.request["slides"]):
+        slide = by_fingerprint.get(known["fingerprint"])
+        if slide is None or (only and known["name"] != only):
+            continue
+        try:
+            features = FeatureMatrix.open(store.cache_dir / entry["feature_dirs"][place])
+        except SparsescopeError:
+            missing += 1
+            continue
+        _, values = features.column(feature)
+        source = ExampleSource(
+            slide.id, slide.name, slide.path, slide.mpp, features, store.cache_dir,
+            store.cache_dir / entry["embedding_dirs"][place], slide.vendor,
+        )  # fmt: skip
+        found.append((float(np.max(values, initial=0.0)), source))
+    if missing and not found:
+        raise UserInputError(
+            f"The features of {entry['title']} were deleted from the cache.",
+            "Do the study again to have them.",
+        )
+    found.sort(key=lambda pair: -pair[0])
+    return [source for value, source in found[:_MOST_SLIDES] if value > 0]
+
+
+def differing_settings(first: StudyRecord, second: StudyRecord) -> list[str]:
+    """In what two runs of a study differ, in words."""
+    found = []
+    for key, value in first.request["spec"].items():
+        other = second.request["spec"].get(key)
+        if value != other:
+            found.append(f"{key}: {_word(value)} / {_word(other)}")
+    if first.sae_digest != second.sae_digest:
+        found.append(f"SAE: {first.sae_digest[:8]} / {second.sae_digest[:8]}")
+    slides = [{one["fingerprint"] for one in record.request["slides"]} for record in (first, second)]
+    if slides[0] != slides[1]:
+        found.append(f"slides: {len(slides[0])} / {len(slides[1])}, {len(slides[0] & slides[1])} in common")
+    return found
+
+
+def _word(value: object) -> str:
+    if value is None or value == []:
+        return "not set"
+    return (
+        " ".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else str(value)
+    )

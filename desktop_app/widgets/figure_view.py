@@ -1,0 +1,133 @@
+"""A study's figure in the window: drawn by matplotlib, asked by the mouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+
+from desktop_app.widgets.empty_state import EmptyState
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import MouseEvent
+    from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+
+    from desktop_app.study_figures import Drawn, Hit
+    from sae_backend.studies.shown import Figure
+
+REACH_PX: Final = 12.0
+
+
+class FigureView(QWidget):
+    """Shows one figure with its title and caption.
+
+    `target_requested` carries the Target of the point that was clicked.
+    """
+
+    target_requested = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title, self.caption = QLabel(""), QLabel("")
+        font = self.title.font()
+        font.setBold(True)
+        self.title.setFont(font)
+        for label in (self.title, self.caption):
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._holder = QWidget()
+        self._column = QVBoxLayout(self._holder)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(4, 2, 4, 2)
+        column.setSpacing(2)
+        column.addWidget(self.title)
+        column.addWidget(self._holder, 1)
+        column.addWidget(self.caption)
+        self._state = EmptyState(whole, "")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._state)
+        self._canvas: FigureCanvasQTAgg | None = None
+        self._drawn: Drawn | None = None
+        self.setMinimumSize(240, 180)
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """What is on the canvas."""
+        return self._drawn
+
+    @property
+    def sentence(self) -> str:
+        """What stands in place of a figure, empty while there is one."""
+        return self._state.sentence
+
+    def say(self, sentence: str) -> None:
+        """Say why there is no figure."""
+        self._drawn = None
+        self._state.say(sentence)
+
+    def show_figure(self, figure: Figure) -> None:
+        """Draw a figure in the colours of the window."""
+        # matplotlib takes a third of a second to load, and a window without a study never needs it.
+        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+        from matplotlib.figure import Figure as Canvas
+
+        from desktop_app.study_figures import Look, draw
+
+        if self._canvas is not None:
+            self._column.removeWidget(self._canvas)
+            self._canvas.deleteLater()
+        palette = self.palette()
+        look = Look(
+            palette.color(QPalette.ColorRole.Window).name(),
+            palette.color(QPalette.ColorRole.WindowText).name(),
+            max(8.0, float(self.font().pointSizeF())),
+        )
+        made = Canvas(layout="constrained", dpi=96)
+        self._canvas = FigureCanvasQTAgg(made)
+        self._canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._canvas.setMinimumSize(120, 90)
+        self._canvas.setAccessibleName(figure.title)
+        self._canvas.setAccessibleDescription(figure.caption)
+        self._drawn = draw(made, figure, look)
+        self._canvas.mpl_connect("motion_notify_event", self._moved)
+        self._canvas.mpl_connect("button_release_event", self._clicked)
+        self._column.addWidget(self._canvas)
+        self.title.setText(figure.title)
+        self.caption.setText(figure.caption)
+        self._state.show_content()
+
+    def nearest(self, x_px: float, y_px: float) -> Hit | None:
+        """The point nearest to a place of the canvas (px from its lower left), None where none is near."""
+        if self._drawn is None or not self._drawn.hits:
+            return None
+        places = self._drawn.axes.transData.transform([(hit.x, hit.y) for hit in self._drawn.hits])
+        distance = np.hypot(places[:, 0] - x_px, places[:, 1] - y_px)
+        best = int(distance.argmin())
+        return self._drawn.hits[best] if distance[best] <= REACH_PX else None
+
+    def _moved(self, event: MouseEvent) -> None:
+        hit = self.nearest(event.x, event.y)
+        canvas = self._canvas
+        if canvas is None:
+            return
+        if hit is None:
+            QToolTip.hideText()
+            canvas.unsetCursor()
+            return
+        if hit.target is not None:
+            canvas.setCursor(Qt.CursorShape.PointingHandCursor)
+        ratio = canvas.device_pixel_ratio
+        at = QPoint(round(event.x / ratio), round(canvas.height() - event.y / ratio))
+        words = hit.name or f"{hit.x:.3g}, {hit.y:.3g}"
+        QToolTip.showText(canvas.mapToGlobal(at), words, canvas)
+
+    def _clicked(self, event: MouseEvent) -> None:
+        hit = self.nearest(event.x, event.y)
+        if hit is not None and hit.target is not None:
+            self.target_requested.emit(hit.target)
