@@ -42,7 +42,7 @@ def form_units(
     groups: Sequence[str] | npt.NDArray[Any],
     slides: Sequence[str] | npt.NDArray[Any],
 ) -> Units:
-    """Sort tiles into slides and slides into patients.
+    """Sort tiles into slides and slides into patients; slides are numbered in the order of their names.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage, sparse, stats
 from skimage.color import rgb2hed, rgb_from_hed
 
-from sae_backend.errors import SparsescopeError
+from sae_backend.errors import MismatchError, SlideError, UserInputError, WeightsError
 from sae_backend.studies.given import Change, Pixels, StudyInput
 from sae_backend.studies.result import Arrays, Progress, Steps
 
@@ -23,6 +23,9 @@ Ints = npt.NDArray[np.int64]
 _BATCH: Final = 16
 _DARKEST: Final = 1e-6
 """Below this share of light scikit-image sees none; its optical densities are in this unit."""
+
+_NOT_AT_HAND: Final = (SlideError, MismatchError, WeightsError, UserInputError)
+"""What says that slide, encoder or autoencoder cannot be used; the rest of the study does not depend on them."""
 
 _LEVEL: Final = 0.95
 MIN_SLIDES: Final = 5
@@ -162,9 +165,7 @@ def stress(given: StudyInput, most: int, seed: int, progress: Progress, steps: S
             for j, strength in enumerate(kind.strengths):
                 number = 1 + i * n_strengths + j
                 after.append(encoded(number, kind.name, _bound(kind, strength)))
-    except SparsescopeError as error:
-        if error.kind == "CancelledError":
-            raise
+    except _NOT_AT_HAND as error:
         return Stress(reason=error.sentence.rstrip("."))
     progress("stress test", total, total)
     slides = np.repeat(np.arange(len(chosen)), [tiles.size for _, tiles in chosen])

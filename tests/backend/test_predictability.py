@@ -59,15 +59,15 @@ def test_sparse_and_dense_agree() -> None:
 def test_what_tells_patients_apart_tells_no_label() -> None:
     """With tiles of a patient on both sides these columns would give the label away: AUROC 1."""
     values, covered, ps = [], 0, []
-    for seed in range(12):
+    for seed in range(8):
         x, labels, groups = tiles(seed, intercept=2.0)
-        found = predict_label(x, labels, groups, PredictSpec(seed, n_shuffles=19, n_bootstrap=200), PROGRESS)
+        found = predict_label(x, labels, groups, PredictSpec(seed, n_shuffles=19, n_bootstrap=100), PROGRESS)
         values.append(found.auroc)
         ps.append(found.p)
         covered += found.ci_low <= 0.5 <= found.ci_high
     assert 0.4 < np.mean(values) < 0.6
     assert max(values) < 0.85
-    assert covered >= 10
+    assert covered >= 7
     assert sum(p <= 0.05 for p in ps) <= 3
 
 
