@@ -97,7 +97,7 @@ STUDIES: Final = (
             "with_sets": (),
             "seed": 0,
             "min_active": 20,
-            "n_null": 39,
+            "n_null": 99,
             "n_random": 39,
             "n_boot": 1000,
         },

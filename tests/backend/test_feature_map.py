@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from sae_backend import feature_plane
 from sae_backend.cache import is_committed
 from sae_backend.compute import feature_map as job
 from sae_backend.compute import pipeline
@@ -46,10 +47,10 @@ def test_planted_groups_lie_together_and_the_map_repeats() -> None:
 
 
 def test_neighbours_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "_ROWS", 64)
+    monkeypatch.setattr(feature_plane, "ROWS", 64)
     directions, _ = groups_of_directions(4, 50)
     directions[3] = directions[2]
-    rows, distances = job._nearest(directions, Watch())
+    rows, distances = feature_plane.nearest_rows(directions, lambda: None)
     cosine = directions.astype(float) @ directions.T.astype(float)
     np.testing.assert_array_equal(rows[:, 0], np.arange(200))
     want = np.sort(1 - cosine, axis=1)[:, :15]

@@ -1,0 +1,136 @@
+"""What chance gives features that have nothing to do with each other: how alike they fire, and what holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from sae_backend.studies.chance_tiles import Arrangements
+from sae_backend.studies.cross_products import Columns, Laid, correlation_blocks, product_blocks
+from sae_backend.studies.result import Arrays, Steps
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_EDGES: Final = np.linspace(-1, 1, 2001)
+_N_HISTOGRAMS: Final = 5
+
+
+@dataclass(frozen=True)
+class CoActivationChance:
+    """Draws under chance.
+
+    Attributes
+    ----------
+    r
+        Largest correlation of each feature with another (D, F).
+    held
+        Largest strength with which each feature is held by a more frequent one (D, F), see `holding`.
+    histogram
+        Number of pairs by r, summed over some draws, in 2,000 bins from -1 to 1.
+    """
+
+    r: Floats
+    held: Floats
+    histogram: Ints
+
+    def quantile(self, share: float) -> float:
+        """Correlation that this share of all pairs stays below; NaN without draws."""
+        total = self.histogram.sum()
+        if total == 0:
+            return float("nan")
+        place = int(np.searchsorted(np.cumsum(self.histogram), share * total))
+        return float(_EDGES[min(place + 1, _EDGES.size - 1)])
+
+
+def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
+    """How far the overlap of a feature with another exceeds what the other's rate gives (f, F).
+
+    The signed root of the likelihood ratio of a binomial share (n_both of n_child against `share_parent`): unlike
+    r, it is not bounded by how unlike the rates are, and unlike the share itself it is not 1 by mere chance.
+    Zero where the overlap is no larger than expected.
+    """
+    child = n_child[:, None]
+    expected = child * share_parent
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = np.where(n_both > 0, n_both * np.log(n_both / expected), 0.0)
+        left = child - n_both
+        inside += np.where(left > 0, left * np.log(left / (child - expected)), 0.0)
+    inside = np.nan_to_num(inside, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.where(n_both > expected, np.sqrt(np.maximum(2 * inside, 0)), 0.0), np.float64)
+
+
+def coactivation_chance(
+    columns: Columns, firing: Columns, ways: Arrangements, alive: Callable[[int], None], steps: Steps
+) -> CoActivationChance:
+    """Take the features against themselves with the tiles exchanged; `alive` takes the draws that are done."""
+    found = []
+    for p in range(ways.n):
+        alive(p)
+
+        def make(p: int = p) -> Arrays:
+            return _one(columns, firing, ways.laid(p), p < _N_HISTOGRAMS, lambda: alive(p))
+
+        found.append(steps.get(f"chance-{p}", make))
+    shape = (ways.n, columns.n_features)
+    return CoActivationChance(
+        np.array([each["r"] for each in found]).reshape(shape),
+        np.array([each["held"] for each in found]).reshape(shape),
+        np.sum([each["histogram"] for each in found], axis=0, dtype=np.int64)
+        if found
+        else np.zeros(_EDGES.size - 1, np.int64),
+    )
+
+
+def _one(
+    columns: Columns, firing: Columns, laid: Laid, with_histogram: bool, alive: Callable[[], None]
+) -> Arrays:
+    n = columns.n_features
+    best, held = np.zeros((2, n))
+    histogram = np.zeros(_EDGES.size - 1, np.int64)
+    for a, r in correlation_blocks(columns, columns, laid):
+        alive()
+        own = np.arange(len(r))
+        r[own, a + own] = np.nan
+        if with_histogram:
+            histogram += np.histogram(r, _EDGES)[0]
+        r[own, a + own] = -1.0
+        best[a : a + len(r)] = r.max(axis=1, initial=-1.0)
+    n_active = firing.n_active.astype(np.float64)
+    for a, n_both in product_blocks(firing, firing, laid):
+        alive()
+        held[a : a + len(n_both)] = _held(n_both, a, n_active, firing.n_rows).max(axis=1, initial=0.0)
+    return {"r": best, "held": held, "histogram": histogram}
+
+
+def _held(n_both: Floats, first: int, n_active: Floats, n_rows: int) -> Floats:
+    """Strength with which features are held by more frequent ones, 0 for others."""
+    child = n_active[first : first + len(n_both)]
+    strength = holding(n_both, child, n_active / n_rows)
+    strength[n_active[None] <= child[:, None]] = 0.0
+    return strength
+
+
+def scrambled(columns: Columns, ways: Arrangements, order: Ints) -> Columns:
+    """The same features, each with its tiles exchanged in a way of its own, so that none goes with another.
+
+    Features that follow each other in `order` (F,) get different ways; there are fewer ways than features.
+    """
+    rows, cols, values = [], [], []
+    for p in range(ways.n):
+        mine = order[p :: ways.n]
+        some = sparse.csr_array(columns.by_feature[:, mine])
+        source = ways.laid(p).source
+        moved = sparse.coo_array(some[np.maximum(source, 0)])
+        keep = source[moved.coords[0]] >= 0
+        rows.append(moved.coords[0][keep])
+        cols.append(mine[moved.coords[1][keep]])
+        values.append(moved.data[keep])
+    shape = (columns.n_rows, columns.n_features)
+    place = (np.concatenate(rows), np.concatenate(cols))
+    return Columns(sparse.csr_array(sparse.coo_array((np.concatenate(values), place), shape=shape)))
