@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.study_reading import StudyView
     from sae_backend.errors import SparsescopeError
+    from sae_backend.studies.shown import Figure, Table
 
 _FIGURES: Final = "SVG (*.svg);;PNG (*.png);;PDF (*.pdf)"
 _TABLES: Final = "CSV (*.csv);;TSV (*.tsv)"
@@ -46,11 +48,11 @@ class StudyExports:
         if what == "figure" and figure is not None:
             path = self._context.dialogs.save_file("Export the figure", _FIGURES, f"{figure.key}.svg")
             if path is not None:
-                self._writing.ask(lambda to=path: f"The figure is in {write_figure(figure, to)}.")
+                self._writing.ask(partial(_figure_written, figure, path))
         elif what == "table" and table is not None:
             path = self._context.dialogs.save_file("Export the table", _TABLES, f"{table.key}.csv")
             if path is not None:
-                self._writing.ask(lambda to=path: f"{table.n_rows:,} rows are in {write_table(table, to)}.")
+                self._writing.ask(partial(_table_written, table, path))
         elif what == "all":
             folder = self._context.dialogs.folder("Export figures and tables into a folder")
             if folder is not None:
@@ -87,3 +89,11 @@ class StudyExports:
 
     def _failed(self, error: SparsescopeError) -> None:
         self._context.show_error(error)
+
+
+def _figure_written(figure: Figure, path: Path) -> str:
+    return f"The figure is in {write_figure(figure, path)}."
+
+
+def _table_written(table: Table, path: Path) -> str:
+    return f"{table.n_rows:,} rows are in {write_table(table, path)}."
