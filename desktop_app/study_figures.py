@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-SERIES: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8a800", "#7f3c8d",
+SERIES: Final = ("#2b8cd6", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8a800", "#7f3c8d",
                  "#11a579", "#3969ac", "#e73f74", "#80ba5a")  # fmt: skip
 """Colours of the series in turn (after Okabe and Ito, then others), seen on dark and on light."""
 

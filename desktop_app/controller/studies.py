@@ -76,6 +76,7 @@ class StudyActions:
         panel.rename_requested.connect(self._rename)
         panel.cancel_requested.connect(self._cancel)
         panel.shown.connect(self._come_to_front)
+        panel.enlarge_requested.connect(self._enlarge)
         panel.result.target_requested.connect(self.follow)
         panel.result.knobs_changed.connect(self._turn)
         panel.result.galleries.tile_requested.connect(self.go_to)
@@ -169,7 +170,7 @@ class StudyActions:
         """Tell the study anew, as something that it shows was named."""
         view = self._view
         if view is not None:
-            self._turn(self._context.window.studies.result.knobs())
+            self._turn(self._context.window.studies.result.knobs_row.values())
 
     def _turn(self, knobs: dict[str, float]) -> None:
         if self._view is not None:
@@ -310,6 +311,17 @@ class StudyActions:
         if not self._has_room:
             self._has_room = True
             QTimer.singleShot(0, self._grow)
+
+    def _enlarge(self) -> None:
+        """Take the results out of the window, as large as it is, or put them back."""
+        window = self._context.window
+        dock = window.docks["Results"]
+        out = not dock.isFloating()
+        dock.setFloating(out)
+        if out:
+            size = window.qt_window.size()
+            dock.resize(round(0.92 * size.width()), round(0.92 * size.height()))
+        window.studies.enlarge.setText("Put back" if out else "Enlarge")
 
     def _grow(self) -> None:
         window = self._context.window

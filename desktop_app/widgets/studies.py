@@ -50,6 +50,7 @@ class StudiesPanel(QWidget):
     merge_requested = Signal()
     name_cluster_requested = Signal()
     report_requested = Signal()
+    enlarge_requested = Signal()
     shown = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -77,6 +78,9 @@ class StudiesPanel(QWidget):
         self.again = QPushButton("New run…")
         self.again.setToolTip("Choose the settings of another run")
         self.again.clicked.connect(self.show_settings)
+        self.enlarge = QPushButton("Enlarge")
+        self.enlarge.setToolTip("Show the results in a window of their own")
+        self.enlarge.clicked.connect(self.enlarge_requested)
         self.more = QPushButton("More")
         self.more.setMenu(self._menu())
         self.question, self.has, self.missing, self.mark = (QLabel("") for _ in range(4))
@@ -98,7 +102,7 @@ class StudiesPanel(QWidget):
         head.addWidget(self.others, 2)
         head.addWidget(self.mark)
         head.addStretch(1)
-        for button in (self.cancel, self.again, self.more):
+        for button in (self.cancel, self.again, self.enlarge, self.more):
             head.addWidget(button)
         right = QVBoxLayout()
         right.setSpacing(2)

@@ -101,7 +101,6 @@ class StudyTable(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.view.setAlternatingRowColors(True)
         self.view.verticalHeader().hide()
         self.view.setAccessibleName("Table of the study")
         self.view.clicked.connect(self._clicked)
