@@ -116,7 +116,8 @@ def shuffled_labels(units: Units, folds: Ints, n_shuffles: int, seed: int) -> In
 
 def _by_label_number(units: Units) -> tuple[list[Ints], list[Ints]]:
     """Slides of each patient: of those with one label, and of those with several."""
-    single, mixed = [], []
+    single: list[Ints] = []
+    mixed: list[Ints] = []
     for group in np.unique(units.group):
         slides = np.flatnonzero(units.group == group)
         (single if np.unique(units.label[slides]).size == 1 else mixed).append(slides)
