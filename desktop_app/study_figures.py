@@ -79,7 +79,8 @@ def _drawn(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
     axes.set_facecolor(look.paper)
     hits: list[Hit] = []
     colours = iter([*SERIES] * (1 + len(figure.marks) // len(SERIES)))
-    bars = [mark for mark in figure.marks if isinstance(mark, Bars)]
+    # Marks hold arrays, which cannot be compared as a whole.
+    bars = [id(mark) for mark in figure.marks if isinstance(mark, Bars)]
     for mark in figure.marks:
         match mark:
             case Points():
@@ -87,7 +88,7 @@ def _drawn(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
             case Line():
                 hits += _line(axes, mark, _colour(mark.is_baseline, colours))
             case Bars():
-                place = (bars.index(mark), len(bars))
+                place = (bars.index(id(mark)), len(bars))
                 hits += _bars(axes, mark, place, _colour(mark.is_baseline, colours), figure)
             case Histogram():
                 axes.stairs(
