@@ -16,6 +16,9 @@ SHIPPED_ENCODER: Final = "sparsescope:small-vit"
 SHIPPED_CONTROL: Final = "control:random-small-vit"
 """The same architecture with random weights."""
 
+NATURAL_ENCODER: Final = "natural:efficientnet-lite0"
+"""A network trained on photographs, for comparison; its weights are an optional package."""
+
 SAE_NAME: Final = "SAE feature"
 """What the scoreboard calls the shipped autoencoder's features."""
 
@@ -24,7 +27,7 @@ _FOLDERS: Final = {SHIPPED_ENCODER: "small-vit", SHIPPED_CONTROL: "random-small-
 
 def default_pooling(encoder: str) -> str:
     """How a tile's vector is made where the user says nothing: the CLS token where there is one."""
-    return "mean" if encoder in _FOLDERS else "cls"
+    return "mean" if encoder in _FOLDERS or encoder == NATURAL_ENCODER else "cls"
 
 
 def encoder_folder() -> Path:

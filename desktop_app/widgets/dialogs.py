@@ -30,7 +30,7 @@ from desktop_app.widgets.cell_dialogs import CellDialogs, QtCellDialogs
 from desktop_app.widgets.correlation_options import CorrelationDialog
 from desktop_app.widgets.help_browser import PAGE_PX, HelpBrowser
 from desktop_app.widgets.merge import Choice, MergeDialog
-from sae_backend.shipped import SHIPPED_ENCODER
+from sae_backend.shipped import NATURAL_ENCODER, SHIPPED_ENCODER
 from sae_backend.slide import MPP_RANGE_UM
 from sae_backend.tiles import TileSpec
 
@@ -229,11 +229,18 @@ class AnalyzeDialog(QDialog):
         self.encoder = QComboBox()
         self.encoder.setEditable(True)
         self.encoder.addItems(
-            [CONTROL_ENCODER, SHIPPED_ENCODER, "timm:vit_small_patch16_224", "timm:vit_base_patch16_224"]
+            [
+                CONTROL_ENCODER,
+                SHIPPED_ENCODER,
+                NATURAL_ENCODER,
+                "timm:vit_small_patch16_224",
+                "timm:vit_base_patch16_224",
+            ]
         )
         self.encoder.setToolTip(
             "control:random-vit is a scientific control; sparsescope:small-vit ships with the program; "
-            "timm:NAME is any timm vision transformer"
+            "natural:efficientnet-lite0 was trained on photographs (an optional part); timm:NAME is any timm vision "
+            "transformer"
         )
         self.weights = QLineEdit()
         self.weights.setPlaceholderText("a .safetensors file")

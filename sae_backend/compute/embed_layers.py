@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,7 @@ def embed_layers(
             raise UserInputError(
                 f"The encoder has no layer {layer}.", f"Choose layers from 1 to {encoder.card.n_blocks}."
             )
-    cards = {layer: replace(encoder.card, layer=layer) for layer in layers}
+    cards = {layer: encoder.card_at(layer) for layer in layers}
     folders = {
         layer: run.cache_dir / "embeddings" / embedding_key(grid, card) for layer, card in cards.items()
     }

@@ -16,10 +16,11 @@ from timm.models.vision_transformer import VisionTransformer
 
 from sae_backend.cards import EncoderCard, Pooling, as_pooling
 from sae_backend.compute import small_vit
+from sae_backend.compute.natural import natural_encoder
 from sae_backend.compute.tile_encoder import TileEncoder
 from sae_backend.compute.weights import read_tensors
 from sae_backend.errors import UserInputError, WeightsError
-from sae_backend.shipped import SHIPPED_CONTROL, SHIPPED_ENCODER, encoder_folder
+from sae_backend.shipped import NATURAL_ENCODER, SHIPPED_CONTROL, SHIPPED_ENCODER, encoder_folder
 
 CONTROL_ID = "control:random-vit"
 _TIMM = "timm:"
@@ -30,9 +31,9 @@ _RESIZED = "Tiles of another size are resized to the input. "
 
 
 def available_encoders() -> tuple[str, ...]:
-    """Every id that :func:`load_encoder` knows: the shipped ones, the controls, then timm's transformers."""
+    """Every id that :func:`load_encoder` knows: shipped ones, controls, that of photographs, timm's transformers."""
     names = timm.list_models(module="vision_transformer") + timm.list_models(module="eva")
-    return (CONTROL_ID, SHIPPED_ENCODER, SHIPPED_CONTROL, *(_TIMM + name for name in names))
+    return (CONTROL_ID, SHIPPED_ENCODER, SHIPPED_CONTROL, NATURAL_ENCODER, *(_TIMM + name for name in names))
 
 
 def load_encoder(
@@ -46,10 +47,11 @@ def load_encoder(
     Parameters
     ----------
     encoder_id
-        `sparsescope:small-vit`, `timm:<architecture>`, `control:random-vit` or `control:random-small-vit`.
+        `sparsescope:small-vit`, `timm:<architecture>`, `control:random-vit`, `control:random-small-vit`, or
+        `natural:efficientnet-lite0`, whose layers are the stages of a convolutional network.
     weights
-        A safetensors file. None takes the user's Hugging Face cache. The shipped encoder and the
-        controls take none.
+        A safetensors file. None takes the user's Hugging Face cache. The shipped encoder, the controls and that of
+        photographs take none.
     layer
         The block to read after, 1 is the first; None is the last.
     pooling
@@ -63,10 +65,15 @@ def load_encoder(
         When the weights are missing, a pickle, damaged or of another architecture.
     """
     kind = as_pooling(pooling)
-    own = {CONTROL_ID: _control, SHIPPED_CONTROL: _random_small_vit, SHIPPED_ENCODER: _small_vit}
+    own = {
+        CONTROL_ID: _control,
+        SHIPPED_CONTROL: _random_small_vit,
+        SHIPPED_ENCODER: _small_vit,
+        NATURAL_ENCODER: natural_encoder,
+    }
     if encoder_id in own:
         if weights is not None:
-            kept = "its own weights" if encoder_id == SHIPPED_ENCODER else "random weights"
+            kept = "its own weights" if encoder_id in (SHIPPED_ENCODER, NATURAL_ENCODER) else "random weights"
             raise UserInputError(
                 f"The encoder {encoder_id} has {kept} and takes no weights file.",
                 "Name no weights, or name the encoder the file belongs to.",
@@ -75,7 +82,8 @@ def load_encoder(
     if not encoder_id.startswith(_TIMM):
         raise UserInputError(
             f"The encoder {encoder_id!r} does not exist.",
-            f"Use {SHIPPED_ENCODER}, {CONTROL_ID} or timm:<architecture>, such as timm:vit_small_patch16_224.",
+            f"Use {SHIPPED_ENCODER}, {CONTROL_ID}, {NATURAL_ENCODER} or timm:<architecture>, such as "
+            "timm:vit_small_patch16_224.",
         )
     return _from_timm(encoder_id, weights, layer, kind)
 

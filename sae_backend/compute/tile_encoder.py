@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional
 
 from sae_backend.cards import EncoderCard
 from sae_backend.errors import MismatchError, UserInputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a layer gives: `width` of a vector, and `patch_px`, the side of a token in px of the input."""
+
+    width: int
+    patch_px: int
 
 
 class TileEncoder:
@@ -25,12 +33,20 @@ class TileEncoder:
         What it is.
     """
 
-    def __init__(self, model: VisionTransformer, card: EncoderCard) -> None:
+    def __init__(self, model: nn.Module, card: EncoderCard, stages: Sequence[Stage] = ()) -> None:
         self.card = card
-        self._model = model.eval().requires_grad_(False)
+        self._stages = tuple(stages)
+        self._model: Any = model.eval().requires_grad_(False)
         self._mean = torch.tensor(card.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(card.std).view(1, 3, 1, 1)
         self._device = torch.device("cpu")
+
+    def card_at(self, layer: int) -> EncoderCard:
+        """The card of the same encoder read after another layer, 1 is the first."""
+        if not self._stages:
+            return replace(self.card, layer=layer)
+        stage = self._stages[layer - 1]
+        return replace(self.card, layer=layer, width=stage.width, patch_px=stage.patch_px)
 
     def encode(self, batch: NDArray[np.uint8], device: torch.device | str = "cpu") -> NDArray[np.float32]:
         """Vectors of a batch of tiles.

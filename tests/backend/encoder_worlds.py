@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import ortho_group
+
 from sae_backend.demo.vector_views import SecondEncoderSpec, second_encoder
 from sae_backend.demo.vectors import (
     CellType,
@@ -58,3 +63,18 @@ def other_set(
     )
     view = second_encoder(world, spec)
     return encoded(view.slides, view.dictionary, title, encoder=title, encoder_digest=title, **model)
+
+
+def rotated_set(world: VectorWorld, number: int, title: str) -> FeatureSet:
+    """The encoder that the world comes with, seen through a random rotation, with noise of its own.
+
+    Angles between features stay, so that it is as good as the first one in every respect.
+    """
+    rng = np.random.default_rng([world.spec.seed, number])
+    rotation = ortho_group.rvs(world.spec.width, random_state=rng)
+    slides = []
+    for slide in world.slides:
+        noise = rng.standard_normal(slide.noise.shape) * world.spec.nuisance.noise_sigma
+        vectors = (slide.vectors - slide.noise) @ rotation + noise
+        slides.append(replace(slide, vectors=vectors.astype(np.float32)))
+    return encoded(slides, world.dictionary @ rotation, title, encoder=title, encoder_digest=title)

@@ -17,7 +17,7 @@ from sae_backend.studies.registry import study
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.run import run_study
 from tests.backend.depth_worlds import QUICK
-from tests.backend.encoder_worlds import CROSS, first_set, other_set, world_of
+from tests.backend.encoder_worlds import CROSS, first_set, other_set, rotated_set, world_of
 from tests.backend.study_worlds import PROGRESS, study_input
 
 
@@ -82,7 +82,7 @@ def test_a_cross_class_feature_is_poly_by_labels_and_mono_without(compared: Stud
 
 
 def test_one_encoder_seen_twice_is_not_told_apart(world) -> None:
-    sets = [other_set(world, 0, "one"), other_set(world, 1, "two")]
+    sets = [rotated_set(world, 0, "one"), rotated_set(world, 1, "two")]
     result = run_study("encoders", study_input(world, sets), QUICK, PROGRESS)
     shown = words(result)
     assert "Between one and two no difference of the mean r can be claimed" in shown.found
