@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,6 +113,25 @@ def shuffled_labels(units: Units, folds: Ints, n_shuffles: int, seed: int) -> In
                 row[slides] = label
         for slides in mixed:
             row[slides] = rng.permutation(row[slides])
+    return found
+
+
+def n_arrangements(units: Units, folds: Ints) -> int:
+    """Number of different labellings that :func:`shuffled_labels` can draw, the true one with them."""
+    single, mixed = _by_label_number(units)
+    found = 1
+    for k in range(int(folds.max()) + 1):
+        found *= _arrangements([int(units.label[s[0]]) for s in single if folds[s[0]] == k])
+    for slides in mixed:
+        found *= _arrangements(units.label[slides].tolist())
+    return found
+
+
+def _arrangements(labels: Sequence[int]) -> int:
+    """Number of different orders of labels, some of which are alike."""
+    found = math.factorial(len(labels))
+    for n in Counter(labels).values():
+        found //= math.factorial(n)
     return found
 
 

@@ -23,6 +23,7 @@ from sae_backend.studies.label_folds import (
     draw_folds,
     form_units,
     groups_per_class,
+    n_arrangements,
     shuffled_labels,
 )
 from sae_backend.studies.label_scores import Pairs, pair_auroc, slide_means, slide_pairs
@@ -97,6 +98,9 @@ class Predictability:
         slides of a patient who has several labels; never between tiles.
     n_groups, n_slides, n_tiles
         Patients, slides and sampled tiles.
+    n_folds, n_arrangements
+        Folds, and the number of different labellings that the shuffles can give; p is at least about one in so many,
+        or two for two labels, as changing them all over gives the same.
     classes, groups_per_class
         Labels, and the patients of each.
     reason
@@ -119,6 +123,7 @@ class Predictability:
     n_slides: int = 0
     n_tiles: int = 0
     n_folds: int = 0
+    n_arrangements: int = 0
     classes: tuple[str, ...] = ()
     groups_per_class: tuple[int, ...] = ()
     reason: str = ""
@@ -203,7 +208,9 @@ def predict_slide_label(
         return replace(empty, reason="patients cannot be split so that every label is in each part")
     labellings = shuffled_labels(units, folds, spec.n_shuffles, spec.seed)
     scores = _held_out_scores(rows, units, folds, labellings, lambda a, b: progress(spec.stage, a, b))
-    known = replace(empty, n_tiles=chosen.size, n_folds=int(folds.max()) + 1)
+    known = replace(
+        empty, n_tiles=chosen.size, n_folds=int(folds.max()) + 1, n_arrangements=n_arrangements(units, folds)
+    )
     return _judged(known, scores, (units, folds, labellings), spec)
 
 

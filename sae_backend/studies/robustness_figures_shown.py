@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.feature_roles import ROLES, SILENT, UNEXPLAINED
 from sae_backend.studies.robustness_fields import FEATURES, INDEX_FIELDS, RAW, SCORES
-from sae_backend.studies.robustness_words_shown import counted, people
+from sae_backend.studies.robustness_words_shown import counted, people, units
 from sae_backend.studies.shown import Bars, Figure, Histogram, Line, Mark, Points, Rule, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -32,14 +32,14 @@ def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
         title=f"How well the {fact} is read from a tile",
         caption=(
             f"AUROC over pairs of tiles of patients that the linear model has not learned from, {half} ({people(about)}); "
-            "bars with 95 % intervals by resampling patients. Grey: the middle of labels shuffled between patients, with "
+            "bars with 95 % intervals by resampling patients. Grey: the mean of labels shuffled between patients, with "
             f"95 % of the {meta['settings']['n_shuffles']} shuffles."
         ),
         x_label="",
         y_label=f"AUROC of the {fact}",
         marks=[
             Bars(
-                (column["null_low"] + column["null_high"]) / 2, "labels shuffled between patients",
+                arrays[f"read/{fact}/null"].mean(axis=1), "labels shuffled between patients",
                 column["null_low"], column["null_high"], is_baseline=True,
             ),
             Bars(column["auroc"], "tiles", column["ci_low"], column["ci_high"]),
@@ -117,7 +117,7 @@ def effects(meta: Meta, arrays: Arrays) -> Figure | None:
         title=f"How far features differ between values of {fact}",
         caption=(
             f"Share of the variance between slides that lies between values of {fact} (omega squared, free of bias: 0 on "
-            f"average by chance; {counted(about['n_groups'], 'patient or slide')}, all slides). Grey: raw dimensions."
+            f"average by chance; {units(about)}, all slides). Grey: raw dimensions."
         ),
         x_label="omega squared",
         y_label="share of columns",
@@ -215,7 +215,12 @@ def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
     for i, kind in enumerate(about["kinds"]):
         steps = np.arange(1, len(kind["strengths"]) + 1, dtype=np.float64)
         marks.append(
-            Line(steps, arrays["stress/raw/median"][i], f"raw dimensions, {kind['name']}", is_baseline=True)
+            Line(
+                steps,
+                arrays["stress/raw/median"][i],
+                "" if i else "raw dimensions, the same",
+                is_baseline=True,
+            )
         )
         label = f"{kind['name']} ({', '.join(f'{s:g}' for s in kind['strengths'])} {kind['unit']})"
         low, high = arrays["stress/features/median_low"][i], arrays["stress/features/median_high"][i]

@@ -16,6 +16,7 @@ Meta = Mapping[str, Any]
 
 CELLS: Final = "cells"
 _DRIFT: Final = 0.01
+_FEW_ARRANGEMENTS: Final = 40
 
 
 def counted(n: int, word: str) -> str:
@@ -46,6 +47,11 @@ def people(about: Meta) -> str:
     unit = "patient" if about.get("has_patients") else "slide"
     slides = f", {counted(about['n_slides'], 'slide')}" if unit == "patient" else ""
     return f"{counted(about['n_patients'], unit)}{slides}, {counted(about['n_tiles'], 'tile')}"
+
+
+def units(about: Meta) -> str:
+    """Patients of the effects, or slides where no patient is known."""
+    return counted(about["n_groups"], "patient" if about["has_patients"] else "slide")
 
 
 def score(meta: Meta, arrays: Arrays, fact: str, source: str) -> dict[str, float]:
@@ -92,7 +98,7 @@ def effect_words(meta: Meta, arrays: Arrays) -> str:
     beats = int((np.nan_to_num(p, nan=1.0) <= LEVEL).sum())
     said = (
         f"{beats:,} of {counted(known, 'feature')} that vary between slides differ between values of {fact} beyond "
-        f"chance (family-wise p of {LEVEL} or less, {counted(about['n_groups'], 'patient or slide')}, labels exchanged "
+        f"chance (family-wise p of {LEVEL} or less, {units(about)}, labels exchanged "
         f"{about['design']})"
     )
     raw = arrays.get(f"effect/{fact}/raw_p_family")
@@ -193,7 +199,7 @@ def limits(meta: Meta) -> str:
         f"A {fact} that a linear model does not read from single tiles may still be there in another form, and one that it "
         "reads need not disturb any use of the features. Folds share what they learn from, so intervals are wide on purpose.",
     ]
-    if about["sources"] and not about["held_out"]:
+    if BIOLOGY in about["sources"] and not about["held_out"]:
         parts.append(
             f"The tiles that are judged also took part in choosing features that follow cells: {about['note']}."
         )
@@ -235,6 +241,11 @@ def warnings(meta: Meta) -> list[str]:
         said.append(
             f"Unchanged tiles that were encoded again differ from the stored activations by up to {drift:.1%} of the "
             "largest: the stress test compares like with like, but not with the stored ones."
+        )
+    if not about["reason"] and about["n_arrangements"] < _FEW_ARRANGEMENTS:
+        said.append(
+            f"Labels of so few patients can be exchanged in {about['n_arrangements']} ways only: p of the {meta['fact']} cannot "
+            f"be much below {2 / about['n_arrangements']:.2g}, whatever the features hold."
         )
     if not about["reason"] and min(about["groups_per_class"]) < 5:
         few = about["classes"][int(np.argmin(about["groups_per_class"]))]

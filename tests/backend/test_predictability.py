@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from sae_backend.errors import CancelledError, MismatchError
-from sae_backend.studies.label_folds import draw_folds, form_units, shuffled_labels
+from sae_backend.studies.label_folds import draw_folds, form_units, n_arrangements, shuffled_labels
 from sae_backend.studies.label_scores import pair_auroc, slide_pairs
 from sae_backend.studies.predictability import (
     PredictSpec,
@@ -103,6 +103,15 @@ def test_patients_are_never_cut_and_labels_move_as_whole_units() -> None:
         for g in range(15):
             is_mixed = np.unique(units.label[units.group == g]).size == 2
             assert np.unique(row[units.group == g]).size == (2 if is_mixed else 1)
+
+
+def test_labellings_are_counted() -> None:
+    names = [f"P{i}" for i in range(8)]
+    units = form_units(["a", "b", "a", "b", "a", "b", "a", "b"], [*names[:6], "P6", "P6"], names)
+    folds = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    drawn = shuffled_labels(units, folds, 500, 0)
+    # Six ways in the first fold, two in the second, two within the patient who was seen twice.
+    assert n_arrangements(units, folds) == len({tuple(row) for row in drawn.tolist()}) == 24
 
 
 def test_paired_patients_are_compared_within() -> None:
