@@ -33,11 +33,15 @@ class CoActivationChance:
         Largest strength with which each feature is held by a more frequent one (D, F), see `holding`.
     histogram
         Number of pairs by r, summed over some draws, in 2,000 bins from -1 to 1.
+    observed_r, observed_held
+        The largest as they are (F,).
     """
 
     r: Floats
     held: Floats
     histogram: Ints
+    observed_r: Floats
+    observed_held: Floats
 
     def quantile(self, share: float) -> float:
         """Correlation that this share of all pairs stays below; NaN without draws."""
@@ -70,6 +74,7 @@ def coactivation_chance(
 ) -> CoActivationChance:
     """Take the features against themselves with the tiles exchanged; `alive` takes the draws that are done."""
     found = []
+    seen = _one(columns, firing, None, False, lambda: alive(0))
     for p in range(ways.n):
         alive(p)
 
@@ -84,11 +89,13 @@ def coactivation_chance(
         np.sum([each["histogram"] for each in found], axis=0, dtype=np.int64)
         if found
         else np.zeros(_EDGES.size - 1, np.int64),
+        seen["r"],
+        seen["held"],
     )
 
 
 def _one(
-    columns: Columns, firing: Columns, laid: Laid, with_histogram: bool, alive: Callable[[], None]
+    columns: Columns, firing: Columns, laid: Laid | None, with_histogram: bool, alive: Callable[[], None]
 ) -> Arrays:
     n = columns.n_features
     best, held = np.zeros((2, n))

@@ -48,9 +48,10 @@ def _best(result: StudyResult) -> Figure | None:
             row_means(oriented(arrays[f"{name}/value"], arrays[f"{name}/choose"])),
             f"{title}, mean",
             is_baseline=True,
+            is_dashed=name == "random",
         )
         for name, title in BASELINE_TITLES.items()
-        if np.isfinite(arrays[f"{name}/value"]).any()
+        if name != "pca" and np.isfinite(arrays[f"{name}/value"]).any()
     ]
     for c, name in enumerate(meta["types"]):
         value, low, high = (arrays[f"sae/{key}"][:, c] for key in ("value", "ci_low", "ci_high"))
@@ -62,7 +63,8 @@ def _best(result: StudyResult) -> Figure | None:
         "best-r",
         "Best feature for each cell type",
         f"Pearson's r over tiles of the {_half(result)}; bands are 95 % intervals over patients. Grey: mean r over types of the "
-        "best column of each baseline, chosen and reported alike.",
+        "best dimension and of the best column of a random SAE (dashed), chosen and reported alike; principal components are in the "
+        "table.",
         "block",
         "r",
         marks,

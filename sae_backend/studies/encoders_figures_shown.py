@@ -102,20 +102,24 @@ def _baselines(result: StudyResult) -> Figure | None:
     arrays, meta = result.arrays, result.meta
     if not np.isfinite(arrays["sae/value"]).any():
         return None
-    marks: list[Mark] = []
-    for name, title in {"sae": "features", **BASELINE_TITLES}.items():
-        means = row_means(oriented(arrays[f"{name}/value"], arrays[f"{name}/choose"]))
-        if np.isfinite(means).any():
-            marks.append(Bars(means, title, is_baseline=name != "sae"))
+    means = np.stack(
+        [
+            row_means(oriented(arrays[f"{name}/value"], arrays[f"{name}/choose"]))
+            for name in ("sae", *BASELINE_TITLES)
+        ]
+    )
     return Figure(
         "baselines",
         "Features and what they have to beat",
-        f"Mean over types of the r of the best column ({_half(result)}), chosen alike for all; no interval, as the table has one for each "
-        "type. Grey: dimensions and principal components of the same vectors, and a random SAE.",
+        f"Mean over types of the r of the best column ({_half(result)}), chosen alike for all: features, dimensions and principal "
+        "components of the same vectors, and a random SAE. No interval, as the table has one for each type. Grey: the control.",
         "",
         "mean r",
-        marks,
-        x_names=meta["titles"],
+        [
+            Bars(means[:, k], title, is_baseline=meta["is_control"][k])
+            for k, title in enumerate(meta["titles"])
+        ],
+        x_names=["features", *BASELINE_TITLES.values()],
     )
 
 
@@ -123,36 +127,23 @@ def _probes(result: StudyResult) -> Figure | None:
     arrays, meta = result.arrays, result.meta
     if not arrays["sae/probe_r2"].size or not np.isfinite(arrays["sae/probe_r2"]).any():
         return None
-    x = np.asarray(meta["probe_k"], np.float64)
+    x = np.arange(len(meta["probe_k"]), dtype=np.float64)
     marks: list[Mark] = []
     for k, title in enumerate(meta["titles"]):
-        for name, words in (
-            ("random", "random SAE"),
-            ("pca", "principal components"),
-            ("raw", "dimensions"),
-            ("sae", "features"),
-        ):
-            values = arrays[f"{name}/probe_r2"][k]
-            means = np.array([mean_of(row) for row in values])
+        for name, words in (("raw", "dimensions"), ("sae", "features")):
+            means = np.array([mean_of(row) for row in arrays[f"{name}/probe_r2"][k]])
             if np.isfinite(means).any():
-                marks.append(
-                    Line(
-                        x,
-                        means,
-                        f"{title}: {words}",
-                        is_baseline=name != "sae" or meta["is_control"][k],
-                        is_dashed=name != "sae",
-                    )
-                )
+                grey = name == "raw" or meta["is_control"][k]
+                marks.append(Line(x, means, f"{title}: {words}", is_baseline=grey, is_dashed=name == "raw"))
     return Figure(
         "probes",
         "Linear probes on the best k columns",
-        f"Mean over types of R2 on the {_half(result)}; columns and coefficients are those of the other half. Grey: baselines and the "
-        "control. Intervals for each type are in the table.",
+        f"Mean over types of R2 on the {_half(result)}; columns and coefficients are those of the other half. Grey: dimensions (dashed) "
+        "and the control. Principal components, the random SAE, and intervals for each type are in the table.",
         "columns, k",
         "R2",
         marks,
-        x_is_log=True,
+        x_names=[str(k) for k in meta["probe_k"]],
     )
 
 

@@ -73,7 +73,9 @@ class Directions:
         return (some @ some.T).astype(np.float64)
 
 
-def find_clusters(similarity: Similarity, cut: float, alive: Callable[[], None] = lambda: None) -> Ints:
+def find_clusters(
+    similarity: Similarity, cut: float, alive: Callable[[], None] = lambda: None, min_size: int = MIN_SIZE
+) -> Ints:
     """Clusters by average linkage (Sokal and Michener 1958): merged while the mean similarity is at least `cut`.
 
     Two clusters with a mean of `cut` have a pair of at least `cut`, so that clusters never reach beyond what such
@@ -83,7 +85,7 @@ def find_clusters(similarity: Similarity, cut: float, alive: Callable[[], None] 
     Returns
     -------
     ndarray
-        Number of the cluster (F,), the largest first, -1 for features in none of at least three.
+        Number of the cluster (F,), the largest first, -1 for features in none of at least `min_size`.
     """
     found: list[Ints] = []
     waiting = [_edges(similarity, cut, alive)]
@@ -96,7 +98,7 @@ def find_clusters(similarity: Similarity, cut: float, alive: Callable[[], None] 
         ends = np.cumsum(np.bincount(part, minlength=n_parts))
         for members in np.split(order, ends[:-1]):
             alive()
-            if members.size < MIN_SIZE:
+            if members.size < min_size:
                 continue
             if members.size > _MAX_DENSE:
                 higher = limit + 0.1 * (1 - limit)
@@ -107,7 +109,7 @@ def find_clusters(similarity: Similarity, cut: float, alive: Callable[[], None] 
                 places.append(place[members])
                 limits.append(higher)
                 continue
-            found += _linked(similarity, place[members], cut)
+            found += _linked(similarity, place[members], cut, min_size)
     labels = np.full(similarity.n_features, -1, np.int64)
     found.sort(key=lambda members: (-members.size, int(members[0])))
     for number, members in enumerate(found):
@@ -131,7 +133,7 @@ def _edges(similarity: Similarity, cut: float, alive: Callable[[], None]) -> spa
     return sparse.csr_array(sparse.coo_array((np.concatenate(values), place), shape=(n, n)))
 
 
-def _linked(similarity: Similarity, members: Ints, cut: float) -> list[Ints]:
+def _linked(similarity: Similarity, members: Ints, cut: float, min_size: int) -> list[Ints]:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     distance = np.maximum(1 - similarity.among(members), 0.0)
@@ -140,7 +142,7 @@ def _linked(similarity: Similarity, members: Ints, cut: float) -> list[Ints]:
     tree = linkage(condensed, "average")
     number = fcluster(tree, 1 - cut, "distance")
     sizes = np.bincount(number)
-    return [members[number == k] for k in np.flatnonzero(sizes >= MIN_SIZE)]
+    return [members[number == k] for k in np.flatnonzero(sizes >= min_size)]
 
 
 def best_jaccard(labels: Ints, again: Ints, kept: npt.NDArray[np.bool_] | None = None) -> Floats:

@@ -107,7 +107,17 @@ STUDIES: Final = (
         "Geometry",
         "Which features belong together, and which are duplicates or splits of one another?",
         "Analysed slides with one SAE.",
-        {"seed": 0},
+        {
+            "seed": 0,
+            "min_active": 20,
+            "n_null": 99,
+            "n_resamples": 30,
+            "n_boot": 1000,
+            "least_r": 0.1,
+            "share": 0.8,
+            "same_cosine": 0.9,
+            "plane": "umap",
+        },
     ),
     Study(
         "slides",

@@ -32,6 +32,7 @@ from sae_backend.studies.robustness_tiles import (
     JudgedTiles,
     cell_correlations,
     feature_groups,
+    frequent,
     judged_tiles,
     labelled,
     raw_means,
@@ -139,7 +140,13 @@ def _read(
     settings = _predict_spec(spec, f"read the {fact}")
     judged = judged_tiles(given, fact, settings)
     if judged is None:
-        nothing = {"reason": f"no slide has a {fact} on record", "sources": [], "held_out": False, "note": ""}
+        nothing = {
+            "reason": f"no slide has a {fact} on record",
+            "sources": [],
+            "held_out": False,
+            "note": "",
+            "left_out": [],
+        }
         return {_DESCRIPTION: np.array(json.dumps(nothing))}
     rows = tile_rows(given, judged, groups, settings.seed)
     kinds, what = _tile_classes(given, judged, spec)
@@ -157,6 +164,7 @@ def _read(
         "sources": names,
         "held_out": judged.held_out,
         "note": judged.note,
+        "left_out": list(judged.left_out),
         "classes": list(one.classes),
         "groups_per_class": [int(n) for n in one.groups_per_class],
         "n_patients": int(one.n_groups),
@@ -210,7 +218,8 @@ def _neighbours(
 
 
 def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: Progress) -> Arrays:
-    slides = labelled(given, fact)
+    known = labelled(given, fact)
+    slides = frequent(given, fact, known, 2) or known
     nothing = {"reason": f"fewer than two values of {fact} have two patients each", "classes": []}
     if not slides:
         return {_DESCRIPTION: np.array(json.dumps(nothing))}
@@ -231,6 +240,7 @@ def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: P
         "n_units": found.n_units,
         "n_groups": found.n_groups,
         "n_slides": len(slides),
+        "left_out": sorted({given.fact(fact)[k] for k in known} - set(units.classes)),
         "n_labellings": found.n_labellings,
     }
     arrays = {name: getattr(found, name) for name in EFFECT_FIELDS}

@@ -17,7 +17,7 @@ from sae_backend.halves import BLOCK, CHOOSE, REPORT, half_of
 from sae_backend.slide_parts import SlidePart
 from sae_backend.studies.feature_roles import LEVEL
 from sae_backend.studies.given import StudyInput
-from sae_backend.studies.label_folds import Units, form_units, groups_per_class
+from sae_backend.studies.label_folds import Units, form_units
 from sae_backend.studies.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
 from sae_backend.studies.result import Arrays
 from sae_backend.studies.robustness_fields import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
@@ -46,6 +46,8 @@ class JudgedTiles:
         Whether none of their patients chose anything.
     note
         Why not, empty where so.
+    left_out
+        Labels that too few of the judged patients have.
     """
 
     slides: tuple[int, ...]
@@ -53,6 +55,7 @@ class JudgedTiles:
     units: Units
     held_out: bool
     note: str
+    left_out: tuple[str, ...] = ()
 
 
 def control_number(given: StudyInput) -> int | None:
@@ -77,6 +80,16 @@ def labelled(given: StudyInput, fact: str) -> list[int]:
     return [k for k, label in enumerate(given.fact(fact)) if label and valid[k].any()]
 
 
+def frequent(given: StudyInput, fact: str, slides: Sequence[int], least: int) -> list[int]:
+    """Those slides whose label at least so many patients have; none unless that leaves two labels or more."""
+    labels = given.fact(fact)
+    patients: dict[str, set[str]] = {}
+    for k in slides:
+        patients.setdefault(labels[k], set()).add(given.slides[k].unit)
+    kept = {label for label, some in patients.items() if len(some) >= least}
+    return [k for k in slides if labels[k] in kept] if len(kept) > 1 else []
+
+
 def slide_units(given: StudyInput, fact: str, slides: Sequence[int]) -> Units:
     """Labels and patients of slides, which stand for their tiles."""
     labels = given.fact(fact)
@@ -88,7 +101,8 @@ def slide_units(given: StudyInput, fact: str, slides: Sequence[int]) -> Units:
 def judged_tiles(given: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles | None:
     """Sample the tiles that the label is read from; None where no slide has the label.
 
-    They are those of the half that reports; all where nothing is held out, or a label would have too few patients.
+    They are those of the half that reports; all where nothing is held out, or there are not two labels that 3 patients
+    of that half have. Slides of rarer labels take no part.
     """
     known = labelled(given, fact)
     if not known:
@@ -101,10 +115,12 @@ def judged_tiles(given: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles
         number = {given.slides[k].name: k for k in known}
         half = {number[part.slide]: part.valid & valid[number[part.slide]] for part in reporting}
         half = {k: mask for k, mask in half.items() if mask.any()}
-        if half and min(groups_per_class(slide_units(given, fact, sorted(half)))) >= MIN_GROUPS:
-            masks = half
+        enough = frequent(given, fact, sorted(half), MIN_GROUPS)
+        if enough:
+            masks = {k: half[k] for k in enough}
         else:
-            note = f"in the half that reports a {fact} has fewer than {MIN_GROUPS} patients"
+            note = f"in the half that reports no two values of {fact} have {MIN_GROUPS} patients each"
+    masks = {k: masks[k] for k in frequent(given, fact, sorted(masks), MIN_GROUPS)} or masks
     held_out = not note and given.halves is not None and given.halves.unit != BLOCK
     if not note and not held_out:
         note = "one half of each slide chose, the other is judged"
@@ -113,12 +129,13 @@ def judged_tiles(given: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles
     taken = sampled_tiles([tiles.size for tiles in usable], spec)
     tiles = tuple(some[chosen] for some, chosen in zip(usable, taken, strict=True))
     labels, sizes = given.fact(fact), [some.size for some in tiles]
+    left_out = {labels[k] for k in known} - {labels[k] for k in slides}
     units = form_units(
         np.repeat([labels[k] for k in slides], sizes),
         np.repeat([given.slides[k].unit for k in slides], sizes),
         np.repeat([f"{k:09d}" for k in slides], sizes),
     )
-    return JudgedTiles(slides, tiles, units, held_out, note)
+    return JudgedTiles(slides, tiles, units, held_out, note, tuple(sorted(left_out)))
 
 
 def with_cells(given: StudyInput, side: str) -> list[SlidePart]:

@@ -242,6 +242,11 @@ def warnings(meta: Meta) -> list[str]:
             f"Unchanged tiles that were encoded again differ from the stored activations by up to {drift:.1%} of the "
             "largest: the stress test compares like with like, but not with the stored ones."
         )
+    if not about["reason"] and about["left_out"]:
+        said.append(
+            f"Too few of the judged patients have the {meta['fact']} {', '.join(about['left_out'])}: it takes no part in what is "
+            "read."
+        )
     if not about["reason"] and about["n_arrangements"] < _FEW_ARRANGEMENTS:
         said.append(
             f"Labels of so few patients can be exchanged in {about['n_arrangements']} ways only: p of the {meta['fact']} cannot "

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Knob, Shown, Table
-from sae_backend.studies.universality_figures import (
+from sae_backend.studies.universality_figures_shown import (
     between_figure,
     correlation_figure,
     halves_figure,
     numbers_figure,
     stability_figure,
 )
-from sae_backend.studies.universality_tables import pair_table, stability_table
+from sae_backend.studies.universality_tables_shown import pair_table, stability_table
 
 LEAST_R: Final = "least_r"
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Table, Target, as_column
-from sae_backend.studies.universality_figures import targets_of
+from sae_backend.studies.universality_figures_shown import targets_of
 
 
 def _ordered(values: npt.NDArray[np.floating], among: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
