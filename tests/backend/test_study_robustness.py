@@ -185,6 +185,20 @@ def test_what_goes_with_the_scanner_is_a_warning(world, found: StudyResult) -> N
     assert "robustness index is not defined" in shown.found
 
 
+def test_a_rare_scanner_is_left_out_and_said(world) -> None:
+    given = study_input(world)
+    slides = list(given.slides)
+    slides[0] = replace(slides[0], facts={"scanner": "third", "site": "x"})
+    bare = replace(
+        given, slides=slides, halves=None, sets=[replace(given.sets[0], vectors=[None] * len(slides))]
+    )
+    bare = replace(bare, slides=_without_cells(bare), type_names=())
+    result = run_study("robustness", bare, {**FAST, "n_permutations": 39, "most_tiles": 200}, PROGRESS)
+    about = result.meta["read"]["scanner"]
+    assert about["left_out"] == ["third"] == about["effects"]["left_out"] and about["n_slides"] == 23
+    assert any("Too few" in text and "third" in text for text in study("robustness").show(result).warnings)
+
+
 def test_neighbours_are_judged_beside_random_ones(found: StudyResult) -> None:
     values = found.arrays["read/scanner/index"]
     names = found.meta["read"]["scanner"]["sources"]

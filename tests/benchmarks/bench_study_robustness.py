@@ -3,7 +3,7 @@
 Run as ``python tests/benchmarks/bench_study_robustness.py [--worlds 200] [--seed 0]``.
 Worlds have slides that differ, patchy features and effects of patients; labels are drawn for patients (or, paired, for the
 slides of each patient) and have nothing to do with them. The aim: claims in at most 5 % of them, within the noise of the
-number of worlds. Planted worlds have a feature that is stronger under one scanner; the interval should hold the mean AUROC
+number of worlds. Planted worlds have four features that are stronger under one scanner; the interval should hold the mean AUROC
 of such worlds in 95 % of them.
 """
 
@@ -31,7 +31,7 @@ from sae_backend.studies.label_folds import Units, form_units
 from sae_backend.studies.predictability import Predictability, PredictSpec, predict_slide_label
 
 N_TILES = 25
-PLANTED = 3
+PLANTED = (3, 6, 9, 12)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Case:
 
 
 def case_of(design: Design, seed: int, effect: float = 0.0) -> Case:
-    """Draw a world; with an effect, feature PLANTED is multiplied under scanner 0."""
+    """Draw a world; with an effect, the features PLANTED are larger by so much of themselves under scanner 0."""
     rng = np.random.default_rng([seed, 77])
     world, labels = world_of(design, seed), labels_of(design, rng)
     patients = [f"P{slide.patient:03d}" for slide in world.slides]
@@ -100,7 +100,7 @@ def case_of(design: Design, seed: int, effect: float = 0.0) -> Case:
     features = []
     for slide, label in zip(world.slides, labels, strict=True):
         factor = own[slide.patient].copy()
-        factor[PLANTED] *= 1 + effect * (label == "s0")
+        factor[list(PLANTED)] *= 1 + effect * (label == "s0")
         features.append(sparse.csr_array((slide.activations * factor).astype(np.float32)))
     sizes = [x.shape[0] for x in features]
     organs = rng.integers(0, 3, design.n_patients)
@@ -123,7 +123,7 @@ def case_of(design: Design, seed: int, effect: float = 0.0) -> Case:
 def read(case: Case, seed: int) -> Predictability:
     """Predictability of the label from all features."""
     rows = sparse.csr_array(sparse.vstack(case.features))
-    spec = PredictSpec(seed=seed, n_shuffles=99, n_bootstrap=500)
+    spec = PredictSpec(seed=seed, n_shuffles=39, n_bootstrap=300)
     return predict_slide_label(rows, case.tiles, spec, lambda *_: None)
 
 
@@ -172,18 +172,18 @@ def null_rates(design: Design, worlds: range) -> None:
 
 
 def power(design: Design, worlds: range, effect: float) -> None:
-    """Print how often a planted feature is found, and how often the interval holds the mean of all worlds."""
+    """Print how often planted features are found, and how often the interval holds the mean of all worlds."""
     found, hits = [], []
     for seed in worlds:
         case = case_of(design, seed, effect)
         found.append(read(case, seed))
         effects = effects_of(case, seed)
-        hits.append(bool(effects.p_family[PLANTED] <= LEVEL))
+        hits.append(bool((effects.p_family[list(PLANTED)] <= LEVEL).any()))
     values = np.array([one.auroc for one in found])
     holds = [one.ci_low <= values.mean() <= one.ci_high for one in found]
     print(
         f"  effect x{1 + effect:g}: AUROC {values.mean():.3f}, SD {values.std():.3f}; read (p <= 0.05) "
-        f"{rate([one.p <= LEVEL for one in found])}; feature found {rate(hits)}; interval holds the mean {rate(holds)}"
+        f"{rate([one.p <= LEVEL for one in found])}; a planted feature found {rate(hits)}; interval holds the mean {rate(holds)}"
     )
 
 
@@ -197,8 +197,7 @@ def main() -> None:
     start = time.perf_counter()
     for design in DESIGNS:
         null_rates(design, worlds)
-        for effect in (1.0, 4.0):
-            power(design, worlds[: args.worlds // 2], effect)
+        power(design, worlds[: args.worlds // 2], 3.0)
         print(f"  ({time.perf_counter() - start:.0f} s)", flush=True)
 
 
