@@ -6,6 +6,7 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,6 +32,12 @@ SERIES: Final = ("#2b8cd6", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9
 """Colours of the series in turn (after Okabe and Ito, then others), seen on dark and on light."""
 
 GREY: Final = "#8c8c8c"
+_SVG: Final = {"svg.fonttype": "none", "svg.hashsalt": "sparsescope"}
+"""Text stays text in SVG, and one figure gives the same bytes each time."""
+
+_WRITING: Final = Lock()
+"""The settings for SVG are those of the whole process, and files are written beside the window."""
+
 _WRITTEN: Final = 30
 _MANY: Final = 400
 _MOST_NAMES: Final = 60
@@ -66,14 +73,6 @@ class Drawn:
 
 def draw(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
     """Draw a figure on an empty canvas; title and caption are left to whoever shows them."""
-    from matplotlib import rc_context
-
-    # Names of slides, features and types are what they are: a dollar sign starts no formula.
-    with rc_context({"text.parse_math": False}):
-        return _drawn(canvas, figure, look)
-
-
-def _drawn(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
     canvas.set_facecolor(look.paper)
     axes = canvas.add_subplot()
     axes.set_facecolor(look.paper)
@@ -106,6 +105,7 @@ def _drawn(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
                 span = axes.axvspan if mark.axis == "x" else axes.axhspan
                 span(mark.low, mark.high, color=GREY, alpha=0.25, linewidth=0, label=mark.label or None)
     _frame(axes, figure, look)
+    _take_words_as_they_are(canvas, axes, figure)
     return Drawn(axes, hits, figure)
 
 
@@ -254,6 +254,19 @@ def _frame(axes: mpl.axes.Axes, figure: Figure, look: Look) -> None:
     _legend(axes, look)
 
 
+def _take_words_as_they_are(canvas: Canvas, axes: mpl.axes.Axes, figure: Figure) -> None:
+    """Names of slides, features and types start no formula, whatever signs are in them; powers of ten still do."""
+    from matplotlib.text import Text
+
+    powers = [
+        *(axes.get_xticklabels(which="both") if figure.x_is_log else ()),
+        *(axes.get_yticklabels(which="both") if figure.y_is_log else ()),
+    ]
+    for found in canvas.findobj(Text):
+        if isinstance(found, Text) and not any(found is power for power in powers):
+            found.set_parse_math(False)
+
+
 def _legend(axes: mpl.axes.Axes, look: Look) -> None:
     _, labels = axes.get_legend_handles_labels()
     if not labels:
@@ -277,15 +290,19 @@ def picture(figure: Figure, ending: str, look: Look | None = None) -> bytes:
     words = textwrap.wrap(figure.caption, 125)
     n_rows = max((len(mark.values) for mark in figure.marks if isinstance(mark, Cells)), default=0)
     height = (5.6 if figure.is_square else 4.4) + 0.16 * len(words) + min(4.0, 0.08 * max(0, n_rows - 20))
-    # Text stays text in SVG, and one figure gives the same bytes each time.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparsescope", "text.parse_math": False}):
+    with _WRITING, rc_context(_SVG):
         canvas = Canvas(figsize=(8.6, height), layout="constrained", dpi=150)
         FigureCanvasAgg(canvas)
         draw(canvas, figure, look)
         canvas.suptitle(
-            "\n".join(textwrap.wrap(figure.title, 85)), x=0.01, ha="left", fontsize=12, color=look.ink
+            "\n".join(textwrap.wrap(figure.title, 85)),
+            x=0.01,
+            ha="left",
+            fontsize=12,
+            color=look.ink,
+            parse_math=False,
         )
-        canvas.supxlabel("\n".join(words), x=0.01, ha="left", fontsize=8, color=look.ink)
+        canvas.supxlabel("\n".join(words), x=0.01, ha="left", fontsize=8, color=look.ink, parse_math=False)
         buffer = io.BytesIO()
         canvas.savefig(buffer, format=ending, metadata={"Date": None} if ending == "svg" else None)
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -263,9 +264,13 @@ class StudyActions:
         if store is None or view is None:
             return
         name = self._context.dialogs.text("Rename the run", "Name of the run", view.record.name)
-        if name is not None and self._context.succeeds(lambda: store.rename_study(view.record.id, name)):
-            self._view = None
-            self.refresh()
+        record = None
+        if name is not None:
+            record = self._context.attempt(lambda: store.rename_study(view.record.id, name))
+        if record is not None:
+            self._view = replace(view, record=record)
+            self._turn(self._context.window.studies.result.knobs_row.values())
+            self._list(store.studies(record.kind), record)
 
     def follow(self, target: Target) -> None:
         """Lead to what lies behind a point: the feature and its tiles, a slide, or a tile."""

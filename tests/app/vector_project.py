@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,7 @@ def make_project(folder: Path, choice: WorldChoice) -> CorrelationRecord:
             NewCorrelation(
                 SAE_DIGEST,
                 tuple(analyses),
-                {"statistics": list(spec.statistics), "seed": 0},
+                asdict(spec),
                 {**found.meta, "slides": slides},
                 found.arrays,
                 cells=versions,

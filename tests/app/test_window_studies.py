@@ -1,0 +1,215 @@
+"""The studies of a project of twelve slides, in the window."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QComboBox, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from desktop_app.app import WindowStart, open_start
+from desktop_app.store import Store
+from desktop_app.widgets.studies import RESULT, SETTINGS, StudiesPanel
+from sae_backend.compute.pipeline import run
+from sae_backend.messages import Cancelled, Done, StudyRequest
+from sae_backend.studies.registry import STUDIES
+from sae_backend.studies.shown import Target
+from tests.app.conftest import Parts
+from tests.app.vector_project import WorldChoice, make_project
+
+pytestmark = pytest.mark.gl
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "project"
+    make_project(folder, WorldChoice(n_tiles=64, n_draws=20, baselines=False))
+    return folder
+
+
+@pytest.fixture
+def world(made: Path) -> Path:
+    folder = made.with_name("copy")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made, folder)
+    return folder
+
+
+def _open(parts: Parts, folder: Path, qtbot: QtBot, kind: str = "slides") -> StudiesPanel:
+    open_start(parts.desktop, WindowStart(project=folder))
+    with Store.open(folder) as store:
+        first = store.slides()[0].id
+    parts.controller.projects.open_record(first)
+    panel = parts.window.studies
+    parts.window.show_panel("Studies")
+    panel.choose(kind)
+    qtbot.waitUntil(lambda: "12 slides" in panel.has.text())
+    return panel
+
+
+def _asked(parts: Parts, qtbot: QtBot) -> tuple[int, StudyRequest]:
+    """The newest study that was asked of the worker."""
+    found: list[tuple[int, StudyRequest]] = []
+
+    def look() -> bool:
+        found[:] = [
+            (job, one) for job, one in parts.backend.requests.items() if isinstance(one, StudyRequest)
+        ]
+        return bool(found)
+
+    qtbot.waitUntil(look)
+    return found[-1]
+
+
+def _do(parts: Parts, panel: StudiesPanel, qtbot: QtBot) -> None:
+    """Start the chosen study, let the worker do it, and wait for its answer to be seen."""
+    before = set(parts.backend.requests)
+    panel.start.click()
+    qtbot.waitUntil(lambda: set(parts.backend.requests) > before)
+    job, request = _asked(parts, qtbot)
+    parts.backend.events.append(Done(job, run(request)))
+    qtbot.waitUntil(lambda: panel.pages.currentIndex() == RESULT)
+
+
+def _combo(panel: StudiesPanel, key: str) -> QComboBox:
+    widget = panel.form._fields[key][1]
+    assert isinstance(widget, QComboBox)
+    return widget
+
+
+def test_every_study_says_what_it_answers_and_what_is_missing(
+    parts: Parts, world: Path, qtbot: QtBot
+) -> None:
+    panel = _open(parts, world, qtbot)
+    for one in STUDIES:
+        panel.choose(one.kind)
+        qtbot.waitUntil(lambda wanted=one: panel.question.text() == wanted.question)
+        assert one.needs in panel.has.text() and panel.pages.currentIndex() == SETTINGS
+    panel.choose("encoders")
+    qtbot.waitUntil(lambda: "one encoder only" in panel.missing.text())
+    assert not panel.start.isEnabled() and "control:random-vit" in panel.missing.text()
+
+
+def test_a_study_is_done_and_its_points_lead_to_features_and_slides(
+    parts: Parts, world: Path, qtbot: QtBot
+) -> None:
+    panel = _open(parts, world, qtbot)
+    fact = _combo(panel, "fact")
+    fact.setCurrentIndex(fact.findData("site"))
+    assert _combo(panel, "a").findData("site 1") >= 0
+    _do(parts, panel, qtbot)
+    assert "12 slides of 12 patients" in panel.result.words.toPlainText()
+    with Store.open(world) as store:
+        assert [one.kind for one in store.studies()] == ["slides"]
+    panel.result.choose_figure("slides-difference")
+    drawn = panel.result.figure.drawn
+    assert drawn is not None
+    hit = next(hit for hit in drawn.hits if hit.target is not None and hit.target.feature == 8)
+    place = drawn.axes.transData.transform((hit.x, hit.y))
+    assert panel.result.figure.nearest(*place).target == hit.target
+    parts.controller.studies.follow(hit.target)
+    assert parts.controller._context.session.feature == 8
+    galleries = panel.result.galleries
+    qtbot.waitUntil(lambda: galleries.galleries[0].list.count() > 0)
+    assert "feature 8" in galleries.galleries[0].title.text()
+    parts.controller.studies.follow(Target(slide="slide-3.tif"))
+    qtbot.waitUntil(lambda: parts.controller._context.session.slide_record.name == "slide-3.tif")
+
+
+def test_a_threshold_that_is_moved_tells_the_study_anew(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    panel = _open(parts, world, qtbot)
+    _combo(panel, "fact").setCurrentIndex(_combo(panel, "fact").findData("site"))
+    _do(parts, panel, qtbot)
+    assert "false discovery rate of 0.05" in panel.result.words.toPlainText()
+    panel.result.knobs_row.set_value("q", 0.2)
+    assert "false discovery rate of 0.2" in panel.result.words.toPlainText()
+
+
+def test_runs_are_chosen_compared_renamed_and_exported(
+    parts: Parts, world: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    panel = _open(parts, world, qtbot)
+    _do(parts, panel, qtbot)
+    panel.again.click()
+    assert panel.pages.currentIndex() == SETTINGS
+    measure = _combo(panel, "measure")
+    measure.setCurrentIndex(measure.findData("rate"))
+    _do(parts, panel, qtbot)
+    qtbot.waitUntil(lambda: "share of tiles in which" in panel.result.words.toPlainText())
+    assert panel.runs.count() == 3 and panel.others.count() == 2
+    panel.result.choose_figure("slides-plane")
+    panel.others.setCurrentIndex(1)
+    panel.others.activated.emit(1)
+    qtbot.waitUntil(lambda: "measure: rate / mean" in panel.result.words.toPlainText())
+    assert panel.result.other_figure.drawn is not None
+    parts.dialogs.words = "By rate"
+    panel.rename_requested.emit()
+    qtbot.waitUntil(lambda: panel.runs.itemText(0).startswith("By rate"))
+    parts.dialogs.target = tmp_path / "plane.svg"
+    panel.export_requested.emit("figure")
+    qtbot.waitUntil(lambda: "plane.svg" in parts.window.notice.text)
+    assert "<svg" in (tmp_path / "plane.svg").read_text()
+    panel.result.choose_table("slides-nearest")
+    parts.dialogs.target = tmp_path / "nearest.csv"
+    panel.export_requested.emit("table")
+    qtbot.waitUntil((tmp_path / "nearest.csv").is_file)
+    parts.dialogs.directory = tmp_path
+    panel.export_requested.emit("all")
+    qtbot.waitUntil(lambda: bool(list(tmp_path.glob("slides-*/study.json"))))
+    parts.dialogs.target = tmp_path / "report.html"
+    panel.report.click()
+    qtbot.waitUntil((tmp_path / "report.html").is_file)
+
+
+def test_a_study_under_way_is_cancelled_and_can_be_started_again(
+    parts: Parts, world: Path, qtbot: QtBot
+) -> None:
+    panel = _open(parts, world, qtbot)
+    panel.start.click()
+    job, _ = _asked(parts, qtbot)
+    qtbot.waitUntil(panel.cancel.isVisible)
+    assert not panel.start.isEnabled()
+    panel.cancel.click()
+    assert parts.backend.cancelled == [job]
+    parts.backend.events.append(Cancelled(job))
+    qtbot.waitUntil(panel.start.isEnabled)
+    assert not panel.cancel.isVisible()
+
+
+def test_a_number_that_cannot_be_read_is_told_at_its_field(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    panel = _open(parts, world, qtbot, "depth")
+    qtbot.waitUntil(lambda: "layers" in panel.form._fields)
+    line = panel.form._fields["layers"][1]
+    assert isinstance(line, QLineEdit)
+    line.setText("1, two")
+    panel.start.click()
+    assert "“Blocks” takes whole numbers" in panel.missing.text()
+    line.setText("1, 2")
+    settings = panel.form.settings()
+    assert settings is not None and settings["layers"] == [1, 2]
+
+
+def test_cells_that_changed_since_mark_a_study(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    panel = _open(parts, world, qtbot)
+    _do(parts, panel, qtbot)
+    assert not panel.mark.text()
+    with Store.open(world) as store:
+        for slide in store.slides()[:2]:
+            store.set_slide_values({slide.id: {"patient": "other", "site": "north"}})
+    parts.controller.studies._view = None
+    parts.controller.studies.refresh()
+    qtbot.waitUntil(lambda: bool(panel.mark.text()))
+    assert panel.mark.text() == "stale: the slide table says something else of 2 slides"
+
+
+def test_tables_sort_numbers_as_numbers(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    panel = _open(parts, world, qtbot)
+    _do(parts, panel, qtbot)
+    panel.result.choose_table("slides-nearest")
+    view = panel.result.table.view
+    view.sortByColumn(3, view.horizontalHeader().sortIndicatorOrder().DescendingOrder)
+    shown = [float(view.model().index(row, 3).data()) for row in range(view.model().rowCount())]
+    assert shown == sorted(shown, reverse=True) and np.ptp(shown) > 0
