@@ -14,6 +14,7 @@ from typing import Any, Final
 from desktop_app.correlation_export import FORMULA_STARTS
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_figures import picture
+from desktop_app.study_names import with_names
 from desktop_app.study_words import headline, paragraphs
 from desktop_app.whole_files import written_whole
 from sae_backend.errors import UserInputError
@@ -26,7 +27,8 @@ PICTURES: Final = ("svg", "png", "pdf")
 
 def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
     """What a stored study says, with thresholds that the user moved."""
-    return study(record.kind).show(StudyResult(store.study_arrays(record.id), record.meta), knobs)
+    shown = study(record.kind).show(StudyResult(store.study_arrays(record.id), record.meta), knobs)
+    return with_names(shown, store.cluster_names(record.id))
 
 
 def study_of(store: Store, wanted: str = "", kind: str | None = None) -> StudyRecord:

@@ -11,6 +11,7 @@ import numpy as np
 
 from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
 from desktop_app.store import Store, StudyRecord
+from desktop_app.study_names import with_names
 from desktop_app.study_words import paragraphs
 from sae_backend.errors import SparsescopeError, UserInputError
 from sae_backend.features import FeatureMatrix
@@ -31,11 +32,14 @@ class StudyView:
     shown: Shown
     words: tuple[str, ...]
     mark: str
+    names: Mapping[str, str]
 
-    def with_knobs(self, knobs: Mapping[str, float]) -> StudyView:
-        """The same study told with other thresholds."""
-        shown = study(self.record.kind).show(self.result, knobs)
-        return StudyView(self.record, self.result, shown, tuple(paragraphs(self.record, shown)), self.mark)
+    def told(self, knobs: Mapping[str, float], names: Mapping[str, str] | None = None) -> StudyView:
+        """The same study told with other thresholds, or other names of its clusters."""
+        known = self.names if names is None else names
+        shown = with_names(study(self.record.kind).show(self.result, knobs), known)
+        words = tuple(paragraphs(self.record, shown))
+        return StudyView(self.record, self.result, shown, words, self.mark, known)
 
 
 def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView:
@@ -49,10 +53,10 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
     with Store(folder) as store:
         record = store.study(study_id)
         result = StudyResult(store.study_arrays(study_id), record.meta)
-        shown = study(record.kind).show(result)
-        return StudyView(
-            record, result, shown, tuple(paragraphs(record, shown)), study_mark(store, record, sae_digest)
-        )
+        names = store.cluster_names(study_id)
+        shown = with_names(study(record.kind).show(result), names)
+        mark = study_mark(store, record, sae_digest)
+        return StudyView(record, result, shown, tuple(paragraphs(record, shown)), mark, names)
 
 
 def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str:

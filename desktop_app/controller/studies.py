@@ -10,6 +10,7 @@ from psygnal import Signal
 from PySide6.QtCore import Qt, QTimer
 
 from desktop_app.controller.study_exports import StudyExports
+from desktop_app.controller.study_merging import StudyMerging
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_jobs import record_study, study_request
 from desktop_app.study_needs import StudyOffer, offer_of
@@ -60,6 +61,7 @@ class StudyActions:
         self._preparing, self._offers = LatestRead(), LatestRead()
         panel, session = context.window.studies, context.session
         self.exports = StudyExports(context, lambda: self._view)
+        self.merging = StudyMerging(context, lambda: self._view, self._show_again)
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(context.show_error)
         self._others.answered.connect(self._show_other)
@@ -168,15 +170,19 @@ class StudyActions:
         panel.show_mark(view.mark)
 
     def _show_again(self) -> None:
-        """Tell the study anew, as something that it shows was named."""
-        view = self._view
-        if view is not None:
-            self._turn(self._context.window.studies.result.knobs_row.values())
+        """Tell the study anew, as one of its clusters was named."""
+        store, view = self._context.session.store, self._view
+        if store is not None and view is not None:
+            names = self._context.attempt(lambda: store.cluster_names(view.record.id))
+            self._tell(view.told(self._context.window.studies.result.knobs_row.values(), names))
 
     def _turn(self, knobs: dict[str, float]) -> None:
         if self._view is not None:
-            self._view = self._view.with_knobs(knobs)
-            self._context.window.studies.result.show_answer(self._view.words, self._view.shown)
+            self._tell(self._view.told(knobs))
+
+    def _tell(self, view: StudyView) -> None:
+        self._view = view
+        self._context.window.studies.result.show_answer(view.words, view.shown)
 
     def compare_with(self, study_id: int) -> None:
         """Set another run beside the one shown; a negative number for none."""

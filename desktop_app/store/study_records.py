@@ -66,10 +66,10 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class ClusterNameRecord:
-    """A name that somebody gave to a cluster of a study; `at` is UTC in ISO 8601."""
+    """A name that somebody gave to a cluster of a study, such as "directions 3"; `at` is UTC in ISO 8601."""
 
     study_id: int
-    cluster: int
+    cluster: str
     name: str
     author: str
     at: str

@@ -108,7 +108,7 @@ class StudyRows:
             _must_find(connection, study_id)
             return unpacked(connection.execute(query), damaged)
 
-    def name_cluster(self, study_id: int, cluster: int, name: str) -> ClusterNameRecord:
+    def name_cluster(self, study_id: int, cluster: str, name: str) -> ClusterNameRecord:
         """Give a cluster of a study a name; an empty one takes the name back. Earlier names are kept.
 
         Raises
@@ -127,7 +127,7 @@ class StudyRows:
             )
         return ClusterNameRecord(study_id, cluster, title, self.author, at)
 
-    def cluster_names(self, study_id: int) -> dict[int, str]:
+    def cluster_names(self, study_id: int) -> dict[str, str]:
         """Names of a study's clusters as they are now, by cluster."""
         newest = {one.cluster: one.name for one in self.cluster_name_history(study_id)}
         return {cluster: name for cluster, name in newest.items() if name}

@@ -33,13 +33,14 @@ study_arrays = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# A row for every name that was ever given: the newest counts, and none is lost.
+# A row for every name that was ever given: the newest counts, and none is lost. A cluster is named by how it was
+# found and its number, such as "directions 3".
 cluster_names = Table(
     "cluster_names",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("study_id", ForeignKey("studies.id"), nullable=False, index=True),
-    Column("cluster", Integer, nullable=False),
+    Column("cluster", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("at", Text, nullable=False),

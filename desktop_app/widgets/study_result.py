@@ -115,6 +115,11 @@ class StudyResult(QWidget):
         """The table that is chosen."""
         return self._tables.get(str(self.table_choice.currentData()))
 
+    @property
+    def table_keys(self) -> tuple[str, ...]:
+        """Keys of the tables that there are."""
+        return tuple(self._tables)
+
     def show_answer(self, paragraphs: Sequence[str], shown: Shown) -> None:
         """Show a study's answer, on the figure and the table that were seen before where it has them."""
         self._paragraphs, self._shown = tuple(paragraphs), shown

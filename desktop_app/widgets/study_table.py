@@ -121,6 +121,16 @@ class StudyTable(QWidget):
         self.view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.view.resizeColumnsToContents()
 
+    @property
+    def chosen_row(self) -> int | None:
+        """Number of the chosen row in the table's own order, None where none is."""
+        rows = self.view.selectionModel().selectedRows() if self.view.selectionModel() is not None else []
+        return self._order.mapToSource(rows[0]).row() if rows else None
+
+    def choose_row(self, row: int) -> None:
+        """Choose a row of the table's own order."""
+        self.view.selectRow(self._order.mapFromSource(self.model.index(row, 0)).row())
+
     def _clicked(self, index: QModelIndex) -> None:
         target = self.model.target(self._order.mapToSource(index).row())
         if target is not None:

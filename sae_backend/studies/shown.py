@@ -41,7 +41,7 @@ class Target:
     other: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points:
     """A cloud of points.
 
@@ -76,7 +76,7 @@ class Points:
     write_names: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """A curve with an interval; NaN breaks it. Fields as those of `Points`; `is_dashed` for what is expected."""
 
@@ -90,7 +90,7 @@ class Line:
     is_dashed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bars:
     """Bars (n,) at the places named by the figure's `x_names`; several beside one another where there are several."""
 
@@ -102,7 +102,7 @@ class Bars:
     is_baseline: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Histogram:
     """Numbers (n,) in bins with these edges (n + 1,); as steps, so that several can be seen at once."""
 
@@ -112,7 +112,7 @@ class Histogram:
     is_baseline: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cells:
     """Numbers (n, m) as colours, with names of rows and columns; NaN stays empty. `is_signed`: 0 lies in the middle."""
 
@@ -146,7 +146,7 @@ class Band:
 Mark = Points | Line | Bars | Histogram | Cells | Rule | Band
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figure:
     """One figure.
 
@@ -186,7 +186,7 @@ class Figure:
     y_is_log: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table: `columns` hold texts or numbers, one a row; None and NaN are empty.
 
@@ -217,7 +217,7 @@ class Knob:
     value: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shown:
     """A study's answer.
 

@@ -56,12 +56,12 @@ def test_what_is_not_a_number_is_refused_and_nothing_is_stored(store: Store) -> 
 def test_clusters_keep_every_name_they_had(store: Store) -> None:
     added = store.add_study(a_study())
     for name in ("Glands", "Gland lining", "Nests"):
-        store.name_cluster(added.id, 2 if name == "Nests" else 0, name)
-    assert store.cluster_names(added.id) == {0: "Gland lining", 2: "Nests"}
-    store.name_cluster(added.id, 2, "")
-    assert store.cluster_names(added.id) == {0: "Gland lining"}
+        store.name_cluster(added.id, "directions 2" if name == "Nests" else "directions 0", name)
+    assert store.cluster_names(added.id) == {"directions 0": "Gland lining", "directions 2": "Nests"}
+    store.name_cluster(added.id, "directions 2", "")
+    assert store.cluster_names(added.id) == {"directions 0": "Gland lining"}
     history = store.cluster_name_history(added.id)
     assert [one.name for one in history] == ["Glands", "Gland lining", "Nests", ""]
     assert all(one.author == store.author and one.at for one in history)
     with pytest.raises(StoreError):
-        store.name_cluster(99, 0, "x")
+        store.name_cluster(99, "directions 0", "x")

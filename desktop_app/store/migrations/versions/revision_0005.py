@@ -43,8 +43,7 @@ def upgrade() -> None:
         "cluster_names",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("study_id", sa.Integer(), nullable=False),
-        sa.Column("cluster", sa.Integer(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("name", "author", "at")),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("cluster", "name", "author", "at")),
         sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_cluster_names_study_id_studies")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cluster_names")),
     )
