@@ -96,3 +96,12 @@ def _false_share(values: Floats) -> Floats:
     # A larger value has at most the q of a smaller one.
     found[order] = np.minimum.accumulate(share)
     return found
+
+
+def is_beyond(chances: tuple[FamilyChance, FamilyChance]) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which features beat chance family-wise under every null there is (F,), and whether there is one."""
+    known = [chance for chance in chances if np.isfinite(chance.p).any()]
+    if not known:
+        return np.zeros(chances[0].p.size, np.bool_), False
+    beyond = np.all([np.nan_to_num(chance.p, nan=1.0) <= LEVEL + 1e-12 for chance in known], axis=0)
+    return np.asarray(beyond, np.bool_), True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -19,11 +18,8 @@ from sae_backend.feature_plane import (
 from sae_backend.studies.absorption import MAX_PAIRS as MAX_ABSORBED
 from sae_backend.studies.absorption import Presence, presence
 from sae_backend.studies.chance_tiles import arrangements
-from sae_backend.studies.cluster_cells import ClusterCells, cluster_cells
+from sae_backend.studies.cluster_cells import cluster_cells
 from sae_backend.studies.cluster_stability import (
-    DISSOLVED,
-    N_SCRAMBLED,
-    JudgedClusters,
     StabilitySettings,
     coactivation_clusters,
     direction_clusters,
@@ -35,19 +31,25 @@ from sae_backend.studies.family_chance import family_chance
 from sae_backend.studies.feature_pairs import (
     ABSORBED,
     COACTIVE,
-    KINDS,
     FeaturePairs,
     PairLimits,
     PairRules,
     describe_pairs,
     find_pairs,
-    merge_groups,
+)
+from sae_backend.studies.geometry_answer import (
+    GeometrySettings,
+    LiveFeatures,
+    answer_arrays,
+    answer_meta,
+    plain,
+    widened,
 )
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 from sae_backend.studies.seed_clusters import again_in_seeds
-from sae_backend.studies.set_comparison import directions as unit_directions
-from sae_backend.studies.shared_tiles import SharedTiles, shared_halves
+from sae_backend.studies.set_space import directions as unit_directions
+from sae_backend.studies.shared_tiles import shared_halves
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -58,46 +60,6 @@ _CUT_SHARE: Final = 0.995
 
 _N_FOR_CUT: Final = 5
 _CUT_WITHOUT_CHANCE: Final = 0.2
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Settings as the registry has them."""
-
-    seed: int
-    min_active: int
-    n_null: int
-    n_resamples: int
-    n_boot: int
-    least_r: float
-    share: float
-    same_cosine: float
-    plane: str
-
-    @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> _Settings:
-        return cls(
-            seed=int(spec["seed"]),
-            min_active=int(spec["min_active"]),
-            n_null=int(spec["n_null"]),
-            n_resamples=int(spec["n_resamples"]),
-            n_boot=int(spec["n_boot"]),
-            least_r=float(spec["least_r"]),
-            share=float(spec["share"]),
-            same_cosine=float(spec["same_cosine"]),
-            plane=str(spec["plane"]),
-        )
-
-
-@dataclass(frozen=True)
-class _Live:
-    """Features that take part, on both halves: numbers (F,), activations and firing."""
-
-    numbers: Ints
-    halves: tuple[SharedTiles, SharedTiles]
-    columns: tuple[Columns, Columns]
-    firing: tuple[Columns, Columns]
-    directions: npt.NDArray[np.float32] | None
 
 
 def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
@@ -111,7 +73,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     UserInputError
         When no tile is left.
     """
-    settings = _Settings.of(spec)
+    settings = GeometrySettings.of(spec)
     live = _live(given, settings)
     total = settings.n_null + 6
 
@@ -150,23 +112,23 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     ]
     at("map of the features", step + 4)
     xy, method = _plane(live, settings, lambda: at("map of the features", step + 4))
-    arrays = _arrays(given, live, (together, aligned), cells, (pairs, present))
-    arrays["xy"] = _wide(xy, np.nan, given.sets[0].n_features, live.numbers)
+    arrays = answer_arrays(given, live, (together, aligned), cells, (pairs, present))
+    arrays["xy"] = widened(xy, np.nan, given.sets[0].n_features, live.numbers)
     if seeds is not None:
         arrays["directions/in_seeds"] = seeds
     at("map of the features", total)
-    meta = _meta(given, live, settings, (together, aligned), pairs)
+    meta = answer_meta(given, live, settings, (together, aligned), pairs)
     meta |= {
         "plane": method,
         "arrangement": ways.words,
         "n_exchanged": ways.n,
-        "cosine_limit": _plain(cosine),
+        "cosine_limit": plain(cosine),
         "n_seed_sets": 0 if seeds is None else len(seeds),
     }
     return StudyResult(arrays, meta)
 
 
-def _live(given: StudyInput, settings: _Settings) -> _Live:
+def _live(given: StudyInput, settings: GeometrySettings) -> LiveFeatures:
     choose, report = shared_halves(given, (0,))
     whole = Columns(choose.activations(0))
     numbers = np.flatnonzero(whole.n_active >= max(settings.min_active, 1))
@@ -178,7 +140,7 @@ def _live(given: StudyInput, settings: _Settings) -> _Live:
     chosen = whole.only(numbers)
     told = chosen if report is choose else Columns(report.activations(0)).only(numbers)
     firing = chosen.firing()
-    return _Live(
+    return LiveFeatures(
         numbers,
         (choose, report),
         (chosen, told),
@@ -187,7 +149,7 @@ def _live(given: StudyInput, settings: _Settings) -> _Live:
     )
 
 
-def _cut(live: _Live, settings: _Settings, alive: Any, steps: Steps) -> float:
+def _cut(live: LiveFeatures, settings: GeometrySettings, alive: Any, steps: Steps) -> float:
     """Down to which mean r clusters are merged."""
     ways = arrangements(live.halves[0], _N_FOR_CUT, settings.seed + 2, move_all=True)
 
@@ -200,7 +162,7 @@ def _cut(live: _Live, settings: _Settings, alive: Any, steps: Steps) -> float:
 
 
 def _direction_limits(
-    directions: npt.NDArray[np.float32], settings: _Settings, alive: Any, steps: Steps
+    directions: npt.NDArray[np.float32], settings: GeometrySettings, alive: Any, steps: Steps
 ) -> tuple[float, float]:
     kept = steps.get(
         "direction-limits",
@@ -211,7 +173,7 @@ def _direction_limits(
 
 
 def _pairs(
-    live: _Live, chance: CoActivationChance, cosine: float, settings: _Settings, alive: Any
+    live: LiveFeatures, chance: CoActivationChance, cosine: float, settings: GeometrySettings, alive: Any
 ) -> tuple[FeaturePairs, Presence]:
     nothing = np.full(live.numbers.size, np.inf)
     limits = [nothing, nothing]
@@ -250,7 +212,7 @@ def _pairs(
     return pairs, present
 
 
-def _plane(live: _Live, settings: _Settings, alive: Any) -> tuple[npt.NDArray[np.float32], str]:
+def _plane(live: LiveFeatures, settings: GeometrySettings, alive: Any) -> tuple[npt.NDArray[np.float32], str]:
     """Places of the features for the eye, and how they were found."""
     if live.directions is not None:
         rows, what = live.directions, "decoder directions"
@@ -273,114 +235,3 @@ def _sketch(columns: Columns, seed: int) -> npt.NDArray[np.float32]:
     made = (columns.by_tile.T @ axes - np.outer(mean, axes.sum(axis=0))) * scale[:, None]
     lengths = np.linalg.norm(made, axis=1, keepdims=True)
     return (made / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-
-def _wide(values: npt.NDArray[Any], empty: Any, size: int, at: Ints) -> npt.NDArray[Any]:
-    whole = np.full((size, *values.shape[1:]), empty, values.dtype)
-    whole[at] = values
-    return whole
-
-
-def _arrays(
-    given: StudyInput,
-    live: _Live,
-    clusters: tuple[JudgedClusters, JudgedClusters | None],
-    cells: list[ClusterCells],
-    found: tuple[FeaturePairs, Presence],
-) -> dict[str, npt.NDArray[Any]]:
-    n = given.sets[0].n_features
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "is_live": _wide(np.ones(live.numbers.size, np.bool_), False, n, live.numbers),
-        "n_active": _wide(live.firing[0].n_active, 0, n, live.numbers),
-    }
-    named = [
-        (name, each) for name, each in zip(("coactivation", "directions"), clusters, strict=True) if each
-    ]
-    for (name, each), described in zip(named, cells, strict=True):
-        arrays[f"{name}/labels"] = _wide(each.labels, -1, n, live.numbers)
-        for key in ("cohesion", "held_out", "stability", "p", "chance", "is_stable"):
-            arrays[f"{name}/{key}"] = getattr(each, key)
-        for key, values in vars(described).items():
-            arrays[f"{name}/{key}"] = values
-        arrays[f"{name}/between"] = _between(live.columns[1], each.labels)
-    pairs, present = found
-    for key, values in vars(pairs).items():
-        if isinstance(values, np.ndarray):
-            arrays[f"pair/{key}"] = live.numbers[values] if key in ("child", "parent") else values
-    arrays["pair/beside_child"], arrays["pair/elsewhere"] = present.beside_child, present.elsewhere
-    return arrays
-
-
-_MOST_BETWEEN: Final = 60
-
-
-def _between(columns: Columns, labels: Ints) -> Floats:
-    """Mean r between the members of the largest clusters on the half that reports, at most (60, 60)."""
-    n = min(int(labels.max(initial=-1)) + 1, _MOST_BETWEEN)
-    chosen = np.flatnonzero((labels >= 0) & (labels < n))
-    some, mine = columns.only(chosen), labels[chosen]
-    mean, scale = some.mean_and_scale(np.ones(some.n_rows))
-    # Sums of standardised activations by cluster; their products are sums of r over all pairs.
-    from scipy import sparse
-
-    member = sparse.csc_array(
-        sparse.coo_array((scale, (np.arange(chosen.size), mine)), shape=(chosen.size, n))
-    )
-    sums = np.asarray((some.by_tile @ member).toarray())
-    sums -= np.bincount(mine, mean * scale, minlength=n)
-    table = sums.T @ sums
-    sizes = np.bincount(mine, minlength=n).astype(np.float64)
-    varied = np.bincount(mine, scale > 0, minlength=n)
-    own = np.arange(n)
-    found = table / np.outer(sizes, sizes)
-    found[own, own] = (table[own, own] - varied) / np.maximum(sizes * (sizes - 1), 1)
-    return np.asarray(found, np.float64)
-
-
-def _meta(
-    given: StudyInput,
-    live: _Live,
-    settings: _Settings,
-    clusters: tuple[JudgedClusters, JudgedClusters | None],
-    pairs: FeaturePairs,
-) -> dict[str, Any]:
-    some, halves = given.sets[0], given.halves
-    together, aligned = clusters
-    units = live.halves[1].clusters
-    notes = [*live.halves[0].clusters.notes, *units.notes]
-    if halves is None:
-        notes.insert(0, "Nothing was held out: clusters and pairs were found and judged on the same tiles.")
-    if some.decoder is None:
-        notes.append("The directions of the features are not known: only their activations were compared.")
-    if not live.halves[0].clusters.can_judge:
-        notes.append("Too few patients, slides or blocks to draw again: no cluster is called stable.")
-    groups = merge_groups(pairs, live.numbers)
-    return {
-        "title": some.title,
-        "encoder": some.model.get("encoder"),
-        "layer": some.model.get("layer"),
-        "is_control": bool(some.model.get("is_control")),
-        "n_features": some.n_features,
-        "n_live": int(live.numbers.size),
-        "n_slides": len(given.slides),
-        "slide_names": [slide.name for slide in given.slides],
-        "n_patients": len({slide.unit for slide in given.slides}),
-        "n_tiles": [tiles.n_rows for tiles in live.halves],
-        "n_units": [tiles.clusters.n_clusters for tiles in live.halves],
-        "unit": units.unit,
-        "held_out": halves is not None,
-        "halves_unit": None if halves is None else halves.unit,
-        "type_names": list(given.type_names),
-        "cut": {"coactivation": together.cut, "directions": None if aligned is None else aligned.cut},
-        "dissolved": DISSOLVED,
-        "n_scrambled": N_SCRAMBLED,
-        "kinds": list(KINDS),
-        "n_pairs_found": pairs.n_found,
-        "merge": [{"kind": g.kind, "features": list(g.features), "reason": g.reason} for g in groups],
-        "settings": dict(vars(settings)),
-        "warnings": list(dict.fromkeys(notes)),
-    }
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

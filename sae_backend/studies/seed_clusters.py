@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sae_backend.studies.feature_clusters import Directions, best_jaccard, find_clusters
 from sae_backend.studies.feature_matching import match
 from sae_backend.studies.given import StudyInput
-from sae_backend.studies.set_comparison import directions, same_space
+from sae_backend.studies.set_space import directions, same_space
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from sae_backend.studies.chance_tiles import arrangements
 from sae_backend.studies.cross_products import Columns, correlation_blocks
-from sae_backend.studies.family_chance import LEVEL, FamilyChance, family_chance
+from sae_backend.studies.family_chance import FamilyChance, family_chance, is_beyond
 from sae_backend.studies.feature_matching import Candidates, Matching, best_values, match
-from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.given import StudyInput
 from sae_backend.studies.pair_sums import PairSums, mean_interval, pair_intervals, pair_sums
 from sae_backend.studies.result import Arrays, Progress, Steps
 from sae_backend.studies.set_chance import Draws, Pair, exchanged, random_dictionaries, shuffled_tiles
+from sae_backend.studies.set_space import pair_cosines
 from sae_backend.studies.shared_tiles import SharedTiles, shared_halves
 
 Floats = npt.NDArray[np.float64]
@@ -118,7 +119,7 @@ def compare(
     by_tile = shuffled_tiles(pair, lambda _: alive(total - 2), steps)
     judged = _Judged.of(pair, found, by_patient, by_random)
     held = _held_out(halves, found, settings, lambda: alive(total - 1))
-    cosine, mean_cosine = _cosines(given.sets[0], given.sets[number], halves.live, found)
+    cosine, mean_cosine = pair_cosines(given.sets[0], given.sets[number], halves.live, found.partner)
     arrays = _arrays(given, number, halves, (found, judged, held, cosine))
     arrays |= _histograms(found, by_patient, by_random, by_tile)
     alive(total)
@@ -206,15 +207,6 @@ def _pair_r(left: Columns, right: Columns, partner: Ints) -> Floats:
     return found
 
 
-def is_beyond(chances: tuple[FamilyChance, FamilyChance]) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which features beat chance family-wise under every null there is (F,), and whether there is one."""
-    known = [chance for chance in chances if np.isfinite(chance.p).any()]
-    if not known:
-        return np.zeros(chances[0].p.size, np.bool_), False
-    beyond = np.all([np.nan_to_num(chance.p, nan=1.0) <= LEVEL + 1e-12 for chance in known], axis=0)
-    return np.asarray(beyond, np.bool_), True
-
-
 @dataclass(frozen=True)
 class _HeldOut:
     """Correlations on the half that reports, of the live features of the first set; NaN without a partner."""
@@ -240,40 +232,6 @@ def _held_out(halves: _Halves, found: Matching, settings: Settings, alive: Calla
     )
     mean = float(np.nanmean(r)) if np.isfinite(r).any() else float("nan")
     return _HeldOut(r, low, high, mean, interval)
-
-
-def same_space(one: FeatureSet, other: FeatureSet) -> bool:
-    """Whether the directions of two sets lie in one space: same encoder, layer and pooling."""
-    if one.decoder is None or other.decoder is None or one.decoder.shape[1] != other.decoder.shape[1]:
-        return False
-    keys = ("encoder_digest", "layer", "pooling")
-    return all(one.model.get(key) is not None for key in keys) and all(
-        one.model.get(key) == other.model.get(key) for key in keys
-    )
-
-
-def directions(some: FeatureSet, features: Ints) -> npt.NDArray[np.float32]:
-    """Directions of some features, of unit length (n, d); zeros stay."""
-    assert some.decoder is not None
-    chosen = some.decoder[features]
-    lengths = np.linalg.norm(chosen, axis=1, keepdims=True)
-    return np.asarray(np.divide(chosen, lengths, out=np.zeros_like(chosen), where=lengths > 0))
-
-
-def _cosines(
-    one: FeatureSet, other: FeatureSet, live: tuple[Ints, Ints], found: Matching
-) -> tuple[Floats, float]:
-    """Cosine of each pair (F,), and the mean cosine of partners chosen by cosine; NaN in different spaces."""
-    cosine = np.full(found.partner.size, np.nan)
-    if not same_space(one, other) or 0 in (live[0].size, live[1].size):
-        return cosine, float("nan")
-    left, right = directions(one, live[0]), directions(other, live[1])
-    known = np.flatnonzero(found.partner >= 0)
-    cosine[known] = np.einsum("ij,ij->i", left[known], right[found.partner[known]])
-    step = max(1, 4_000_000 // len(right))
-    blocks = ((a, (left[a : a + step] @ right.T).astype(np.float64)) for a in range(0, len(left), step))
-    by_cosine = match(blocks, (len(left), len(right)))
-    return cosine, float(np.nan_to_num(by_cosine.value).sum() / min(len(left), len(right)))
 
 
 def _arrays(

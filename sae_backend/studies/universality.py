@@ -22,9 +22,9 @@ from sae_backend.studies.set_comparison import (
     Comparison,
     Settings,
     compare,
-    same_space,
     shared_r,
 )
+from sae_backend.studies.set_space import same_space
 
 Floats = npt.NDArray[np.float64]
 

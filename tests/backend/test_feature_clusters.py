@@ -15,6 +15,7 @@ from sae_backend.studies.chance_tiles import arrangements
 from sae_backend.studies.cluster_stability import StabilitySettings, direction_clusters, direction_limits
 from sae_backend.studies.coactivation_chance import coactivation_chance, holding, scrambled
 from sae_backend.studies.cross_products import Columns, correlation_blocks
+from sae_backend.studies.duplicates import merge_groups
 from sae_backend.studies.feature_clusters import (
     CoActivation,
     Directions,
@@ -31,7 +32,6 @@ from sae_backend.studies.feature_pairs import (
     PairRules,
     describe_pairs,
     find_pairs,
-    merge_groups,
 )
 from sae_backend.studies.result import Steps
 from sae_backend.studies.shared_tiles import shared_halves

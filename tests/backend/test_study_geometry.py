@@ -28,7 +28,7 @@ from sae_backend.studies.result import Steps
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS, study_input, study_slide, true_set
 
-QUICK = {"plane": "pca", "n_boot": 50, "n_null": 39, "n_resamples": 12}
+QUICK = {"plane": "pca", "n_boot": 50, "n_null": 19, "n_resamples": 8}
 N_FEATURES, N_GROUPS, SIZE = 80, 6, 6
 
 

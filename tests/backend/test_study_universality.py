@@ -31,7 +31,7 @@ from tests.backend.study_worlds import PROGRESS, study_slide, true_set
 
 N_FEATURES, N_SHARED = 50, 25
 RATES = FeatureSpec(n_features=N_FEATURES, rate_low=0.06, rate_high=0.2, patchy_share=0.2)
-QUICK = {"n_boot": 100}
+QUICK = {"n_boot": 100, "n_null": 39}
 
 
 def world_of(seed: int, n_slides: int = 16):
@@ -194,7 +194,7 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
         "universality", slides, (stub,), (), str(tmp_path / "cache"), str(tmp_path / "work"), spec,
         {"unit": "patient", "seed": 0, "assignments": sides}, "cpu",
     )  # fmt: skip
-    recipe = {"expansion": 2, "epochs": 70, "learning_rate": 3e-3, "batch_size": 128}
+    recipe = {"expansion": 2, "epochs": 50, "learning_rate": 3e-3, "batch_size": 128}
     first = make_set(request, "current", folders, recipe, Watch())
     assert recipe_of(first) == {**recipe, "l1": None, "seed": 0, "whiten": False, "batch_size": 80}
     request = replace(request, sets=(first,))
