@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +17,7 @@ from desktop_app.correlation_export import FORMULA_STARTS, write_correlations
 from desktop_app.jobs import features_of, require_current
 from desktop_app.provenance import run_of
 from desktop_app.store import CorrelationRow, Store
+from desktop_app.study_scores import study_scores
 from sae_backend.cache import disk_errors
 from sae_backend.errors import UserInputError
 
@@ -48,6 +50,7 @@ def feature_rows(store: Store) -> list[dict[str, Any]]:
     best = best_correlates(store, features.sae_digest)
     slide = store.slide(analysis.slide_id)
     n_valid = int(features.valid.sum())
+    scores = study_scores(store, features.sae_digest, features.n_features)
     rows = []
     for feature in range(features.n_features):
         note, match = notes.get(feature), best.get(feature)
@@ -77,6 +80,12 @@ def feature_rows(store: Store) -> list[dict[str, Any]]:
                 "pooling": analysis.pooling,
                 "sae_sha": features.sae_digest,
                 "embedding_sha": features.embedding_digest,
+                **{
+                    f"study: {score.title}": value
+                    if np.isfinite(value := float(score.values[feature]))
+                    else None
+                    for score in scores
+                },
             }
         )
     return rows

@@ -68,6 +68,7 @@ class Controller:
         self.feature_map = FeatureMapActions(context, self.jobs)
         self.jobs.on_pictures = self.examples.refresh
         self.studies = StudyActions(context, self.projects, self.features, self.jobs)
+        self.studies.done.connect(lambda _record: self.features.fill_table())
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
         self.review = ReviewActions(context, self.features)
         self.status = StatusActions(context)

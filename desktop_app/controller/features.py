@@ -16,6 +16,7 @@ from desktop_app.controller.lists import ListActions
 from desktop_app.controller.map_words import map_legend
 from desktop_app.export import best_correlates
 from desktop_app.layers import HEATMAP, world_to_l0
+from desktop_app.study_scores import study_scores
 from desktop_app.widgets.feature_model import FeatureNote, FeatureTable
 from desktop_app.widgets.texts import number, percent
 from sae_backend.heatmap import heatmap
@@ -122,6 +123,7 @@ class FeatureActions:
                 best[:, feature], best_type[feature] = (row.value, low, high, p), row.cell_type
         said = _comments(store, features.sae_digest)
         stats = features.stats
+        scores = study_scores(store, features.sae_digest, features.n_features)
         table = FeatureTable(
             firing_rate=stats.firing_rate,
             max_value=stats.max_value,
@@ -135,6 +137,8 @@ class FeatureActions:
                 note.feature: _note(note, said.get(note.feature, ""))
                 for note in store.annotations(features.sae_digest)
             },
+            scores={score.title: score.values for score in scores},
+            score_notes={score.title: score.note for score in scores},
         )
         for feature, words in said.items():
             table.notes.setdefault(feature, FeatureNote(words=words))

@@ -59,7 +59,7 @@ class FeatureTable:
 
     `best_r` is the strongest correlation with its interval `best_low` to `best_high` and its family-wise p `best_p`,
     which is said where it is above 0.05; `notes` and `bookmarks` are by feature number; `scores` are further
-    columns by their title.
+    columns by their title, and `score_notes` say what these mean.
     """
 
     firing_rate: npt.NDArray[np.float64]
@@ -73,6 +73,7 @@ class FeatureTable:
     notes: dict[int, FeatureNote] = field(default_factory=dict)
     bookmarks: set[int] = field(default_factory=set)
     scores: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    score_notes: Mapping[str, str] = field(default_factory=dict)
 
     def note(self, feature: int) -> FeatureNote:
         """Return what was said of a feature."""
@@ -175,7 +176,9 @@ class FeatureModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return HEADERS[section] if section < len(HEADERS) else self._score(section)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return EXPLAINED.get(section)
+            if section < len(HEADERS):
+                return EXPLAINED.get(section)
+            return self.table.score_notes.get(self._score(section))
         return None
 
     def data(self, index: _ANY_INDEX, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -142,3 +142,17 @@ def test_the_report_holds_everything_and_loads_nothing(run: Commands, project: P
     assert run("report", "--project", project, "--out", page, "--with-slides").code == 0
     slides = re.search(r'<section id="slides">.*?</section>', page.read_text(), re.DOTALL).group(0)
     assert "slide-0.tif" in slides and "P00" in slides
+
+
+def test_what_studies_say_of_features_is_in_the_feature_table(
+    run: Commands, project: Path, tmp_path: Path
+) -> None:
+    assert run("study", "slides", "--project", project, "--fact", "site", "--a", "site 0").code == 0
+    table = tmp_path / "features.csv"
+    assert run("export", "features", "--project", project, "--out", table).code == 0
+    with table.open(encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    with Store.open(project) as store:
+        effect = store.study_arrays(store.studies()[0].id)["group/effect"]
+    said = [float(row["study: site 0 less site 1"] or "nan") for row in rows]
+    np.testing.assert_allclose(said, effect)
