@@ -70,7 +70,7 @@ STUDIES: Final = (
         "Scanner and stain",
         "How well can the scanner or site be read from the features, and which features depend on it?",
         "Slides from at least two scanners or sites, several patients each; cells tell biology from technique.",
-        {"fact": "scanner", "label": None, "paired_by": None, "stress_tiles": 200, "seed": 0},
+        {"fact": "scanner", "label": None, "paired_by": None, "stress_tiles": 200, "neighbours": 10, "seed": 0},
     ),
     Study(
         "domain",
