@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sae_backend.compute.embed import Watch
+from sae_backend.compute.seed_sets import recipe_of
 from sae_backend.compute.set_making import make_set
 from sae_backend.messages import StudyRequest
 from sae_backend.studies.cohorts import two_groups
@@ -27,17 +28,14 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
     current = request.sets[0]
     if not spec["retrain"]:
         return [current]
-    known = current["model"].get("training") or {}
-    recipe = {key: known[key] for key in ("expansion", "whiten") if known.get(key) is not None}
-    if known.get("l1") is not None and known.get("l1_chosen_for_l0") is None:
-        # Where the penalty was looked for, it is looked for again: on the first cohort alone.
-        recipe["l1"] = known["l1"]
+    # As the project's own was trained, but for what follows from the number of tiles.
+    recipe = {key: value for key, value in recipe_of(current).items() if key not in ("epochs", "batch_size")}
     return [
         make_set(
             request,
             f"SAE of {groups.a}",
             current["embedding_dirs"],
-            {**recipe, "seed": int(spec["seed"])},
+            {**recipe, "seed": int(spec["seed"]), "epochs": spec.get("epochs")},
             watch,
             train_on=groups.slides_a,
         )

@@ -70,14 +70,21 @@ STUDIES: Final = (
         "Scanner and stain",
         "How well can the scanner or site be read from the features, and which features depend on it?",
         "Slides from at least two scanners or sites, several patients each; cells tell biology from technique.",
-        {"fact": "scanner", "label": None, "paired_by": None, "stress_tiles": 200, "neighbours": 10, "seed": 0},
+        {
+            "fact": "scanner",
+            "label": None,
+            "paired_by": None,
+            "stress_tiles": 200,
+            "neighbours": 10,
+            "seed": 0,
+        },
     ),
     Study(
         "domain",
         "Out of domain",
         "Do features chosen on one cohort keep their meaning on another?",
         "Two cohorts, told apart by a column of the slide table such as site or organ, with cells in both.",
-        {"fact": "site", "a": None, "b": None, "retrain": True, "seed": 0},
+        {"fact": "site", "a": None, "b": None, "retrain": True, "epochs": None, "seed": 0},
     ),
     Study(
         "encoders",

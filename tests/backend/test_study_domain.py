@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
+from sae_backend.compute.domain_sets import prepare
+from sae_backend.compute.embed import Watch
 from sae_backend.demo.vector_features import FeatureSpec
 from sae_backend.demo.vectors import CellType, NuisanceSpec, SlideSpec, VectorWorldSpec, make_world
 from sae_backend.errors import UserInputError
+from sae_backend.messages import StudyRequest
 from sae_backend.studies.domain_pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
 from sae_backend.studies.domain_shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS, study_slide, true_set
+from tests.backend.test_study_universality import embedded
 
 N_EACH = 20
 STAYS, GOES = 2, 5
@@ -149,3 +154,35 @@ def test_intervals_of_differences_are_those_computed_by_hand() -> None:
     )
     np.testing.assert_allclose([low[0], high[0]], [-0.07858, 0.34613], atol=1e-5)
     np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.03, 0.02])), [0.03, np.nan, 0.04, 0.04])
+
+
+def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) -> None:
+    """Other slides in the second cohort change neither the autoencoder nor what it makes of the first."""
+    found = []
+    for way, second in (("one", range(6, 10)), ("two", range(10, 14))):
+        folders = embedded(tmp_path / way, 14)
+        chosen = [*range(6), *second]
+        slides = tuple(
+            {
+                "name": f"slide {k}", "patient": f"P{k}", "facts": {"cohort": "first" if k < 6 else "second"},
+                "path": "", "mpp": None, "fingerprint": "", "targets_file": "",
+            }
+            for k in chosen
+        )  # fmt: skip
+        current = {
+            "title": "current", "model": {"training": {"expansion": 2, "l1": 0.3}}, "tile_spec": {},
+            "embedding_dirs": [folders[k] for k in chosen], "feature_dirs": [],
+        }  # fmt: skip
+        request = StudyRequest(
+            "domain", slides, (current,), (), str(tmp_path / way), str(tmp_path / f"{way}-work"),
+            {"fact": "cohort", "a": "first", "b": "second", "retrain": True, "epochs": 20, "seed": 0}, {}, "cpu",
+        )  # fmt: skip
+        (made,) = prepare(request, Watch())
+        assert made["title"] == "SAE of first"
+        found.append(made)
+    one, two = found
+    assert one["model"]["sae_digest"] == two["model"]["sae_digest"]
+    assert [Path(p).name for p in one["feature_dirs"][:6]] == [Path(p).name for p in two["feature_dirs"][:6]]
+    assert one["feature_dirs"][6:] != two["feature_dirs"][6:]
+    own = replace(request, spec={**request.spec, "retrain": False})
+    assert prepare(own, Watch()) == [current]
