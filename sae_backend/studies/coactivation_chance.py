@@ -59,14 +59,17 @@ def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
     r, it is not bounded by how unlike the rates are, and unlike the share itself it is not 1 by mere chance.
     Zero where the overlap is no larger than expected.
     """
-    child = n_child[:, None]
-    expected = child * share_parent
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inside = np.where(n_both > 0, n_both * np.log(n_both / expected), 0.0)
-        left = child - n_both
-        inside += np.where(left > 0, left * np.log(left / (child - expected)), 0.0)
-    inside = np.nan_to_num(inside, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(np.where(n_both > expected, np.sqrt(np.maximum(2 * inside, 0)), 0.0), np.float64)
+    expected = n_child[:, None] * share_parent
+    # Most pairs of many features share no tile: logarithms are taken of the others alone.
+    row, column = np.nonzero(n_both > expected)
+    both, child, chance = n_both[row, column], n_child[row], expected[row, column]
+    left = child - both
+    inside = both * np.log(both / chance)
+    some = left > 0
+    inside[some] += left[some] * np.log(left[some] / (child[some] - chance[some]))
+    found = np.zeros(n_both.shape)
+    found[row, column] = np.sqrt(np.maximum(2 * inside, 0))
+    return found
 
 
 def coactivation_chance(
@@ -118,9 +121,8 @@ def _one(
 def _held(n_both: Floats, first: int, n_active: Floats, n_rows: int) -> Floats:
     """Strength with which features are held by more frequent ones, 0 for others."""
     child = n_active[first : first + len(n_both)]
-    strength = holding(n_both, child, n_active / n_rows)
-    strength[n_active[None] <= child[:, None]] = 0.0
-    return strength
+    n_both[n_active[None] <= child[:, None]] = 0.0
+    return holding(n_both, child, n_active / n_rows)
 
 
 def scrambled(columns: Columns, ways: Arrangements, order: Ints) -> Columns:

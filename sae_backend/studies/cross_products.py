@@ -123,10 +123,9 @@ def correlation_blocks(
     w = ones if weights is None else weights
     mean_l, scale_l = left.mean_and_scale(w)
     there, factor = float(w.sum()), 1.0
-    sum_l = mean_l * there
+    sum_l, sum_r = mean_l * there, np.zeros(right.n_features)
     if laid is None:
         mean_r, scale_r = right.mean_and_scale(w)
-        sum_r = mean_r * there
     else:
         partner = laid.source >= 0
         times = np.bincount(laid.source[partner], minlength=right.n_rows).astype(np.float64)
@@ -138,10 +137,10 @@ def correlation_blocks(
             factor = max(there / left.n_rows, 1e-300) ** -0.5
         else:
             mean_r, scale_r = right.mean_and_scale(times)
-            sum_r = mean_r * there
     for a, r in product_blocks(left, right, laid, weights):
         b = a + len(r)
-        np.subtract(r, mean_l[a:b, None] * (sum_r - there * mean_r), out=r)
+        if laid is not None and laid.is_shift:
+            np.subtract(r, mean_l[a:b, None] * (sum_r - there * mean_r), out=r)
         np.subtract(r, sum_l[a:b, None] * mean_r, out=r)
         np.multiply(r, (factor * scale_l[a:b])[:, None] * scale_r, out=r)
         np.clip(r, -1, 1, out=r)

@@ -111,7 +111,7 @@ def find_pairs(
         b = a + len(r)
         by_r = (r > limits.r[a:b, None]) | (r > limits.r)
         strength = holding(both, n_active[a:b], n_active / firing.n_rows)
-        by_held = (strength > limits.held[a:b, None]) & (n_active[None] >= n_active[a:b, None])
+        by_held = (strength > limits.held[a:b, None]) & (n_active[None] > n_active[a:b, None])
         overlap = both / np.maximum(np.minimum(n_active[a:b, None], n_active), 1)
         cosine = np.full((b - a, n), -1.0)
         if directions is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,7 @@ def test_little_is_told_of_little(what: str) -> None:
         given = replace(given, sets=[bare], slides=slides)
     spec = {**QUICK, "min_active": 10**6 if what == "rare" else 10, "n_null": 19}
     result = run_study("geometry", given, spec, PROGRESS)
+    assert json.loads(json.dumps(result.meta, allow_nan=False)) == result.meta
     shown = study("geometry").show(result)
     assert shown.found and shown.limits and all(figure.caption for figure in shown.figures)
     if what == "rare":
