@@ -16,9 +16,13 @@ _BARS: Final = 30
 
 
 def _named(result: StudyResult, kind: str, k: int) -> str:
+    """The cluster's number, and the cells that it follows where the interval of r leaves 0 out."""
     number = int(result.arrays[f"{kind}/type_number"][k])
-    cells = f" ({result.meta['type_names'][number]})" if number >= 0 else ""
-    return f"cluster {k + 1}{cells}"
+    low, high = (float(result.arrays[f"{kind}/{end}"][k]) for end in ("low", "high"))
+    if number < 0 or not (low > 0 or high < 0):
+        return f"cluster {k + 1}"
+    sign = "" if low > 0 else "less "
+    return f"cluster {k + 1} ({sign}{result.meta['type_names'][number]})"
 
 
 def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
@@ -53,8 +57,8 @@ def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
         title=f"Map of the features, clusters by {TITLES[kind]}",
         caption=(
             f"{int(known.sum()):,} features; {result.meta['plane']}. Colours: the {coloured.size} largest of "
-            f"{stable.size} stable clusters, which were not found on this map; grey: all others. The cell type of each is "
-            "the one it follows most."
+            f"{stable.size} stable clusters, which were not found on this map; grey: all others. In brackets: the "
+            "cell type that it follows most, where the interval of r leaves 0 out."
         ),
         x_label="",
         y_label="",
@@ -135,7 +139,7 @@ def between_figure(result: StudyResult, kind: str, least: float) -> Figure | Non
 def cells_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
     """What cells the stable clusters follow; None without."""
     arrays = result.arrays
-    r = arrays[f"{kind}/r"]
+    r, types = arrays[f"{kind}/r"], arrays[f"{kind}/type_number"]
     shown = np.flatnonzero(stable_clusters(result, kind, least) & np.isfinite(r))[:_BARS]
     if not shown.size:
         return None
@@ -159,10 +163,10 @@ def cells_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
             f"{held}: {result.meta['n_tiles'][1]:,} tiles, {result.meta['n_units'][1]} units ({result.meta['unit']}); "
             "intervals: 95 % bootstrap-t over units. Grey: the best single feature, and random features in the same number."
         ),
-        x_label="",
+        x_label="cluster and the type that was chosen for it",
         y_label="r with the number of cells",
         marks=marks,
-        x_names=[_named(result, kind, int(k)) for k in shown],
+        x_names=[f"{k + 1}: {result.meta['type_names'][int(types[k])]}" for k in shown],
     )
 
 

@@ -35,8 +35,10 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     kinds = [kind for kind in _WORDS if f"{kind}/labels" in result.arrays]
     figures: list[Figure] = []
     tables: list[Table] = []
-    for kind in kinds:
-        figures += [map_figure(result, kind, least)]
+    for place, kind in enumerate(kinds):
+        # A second map without a cluster would be the first in grey.
+        if place == 0 or stable_clusters(result, kind, least).any():
+            figures.append(map_figure(result, kind, least))
     for kind in kinds:
         figures += [
             figure
@@ -115,7 +117,8 @@ def _clusters(result: StudyResult, kind: str, least: float) -> str:
         if meta["n_seed_sets"]:
             again = np.nanmean(arrays["directions/in_seeds"][:, stable]) if stable.any() else np.nan
             if np.isfinite(again):
-                text += f" In {meta['n_seed_sets']} other SAEs of this encoder they come back with a mean Jaccard index of {again:.2f}."
+                n_other = meta["n_seed_sets"]
+                text += f" In {n_other} other SAE{'s' * (n_other != 1)} of this encoder they come back with a mean Jaccard index of {again:.2f}."
     return text + _cells(result, kind, stable)
 
 

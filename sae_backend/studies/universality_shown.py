@@ -143,7 +143,7 @@ def _stable(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], lea
     found = arrays["found_in"]
     judged = np.isfinite(found)
     n_judged = int(judged.sum())
-    kind = "other seeds" if meta["seed_sets"] else "other SAEs"
+    kind = f"other {'seed' if meta['seed_sets'] else 'SAE'}{'s' * (len(over) != 1)}"
     if not n_judged:
         return "No feature's stability could be judged."
     if least > 0:

@@ -92,13 +92,15 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     keys = {figure.key for figure in shown.figures}
     assert {
         "map-coactivation",
-        "map-directions",
         "stability-coactivation",
         "cells-coactivation",
         "pairs",
     } <= keys
     plane = next(figure for figure in shown.figures if figure.key == "map-coactivation")
     assert sum(mark.x.size for mark in plane.marks) == live.sum() and len(plane.marks) == N_GROUPS + 1
+    assert [mark.label for mark in plane.marks if "(" in mark.label] == [
+        f"cluster {cluster + 1} (lymphocyte)"
+    ]
     table = next(table for table in shown.tables if table.key == "clusters-coactivation")
     assert table.n_rows == stable.size and table.columns["stable"] == stable.tolist()
     assert "0 with 0 features are stable" in study("geometry").show(result, {"least_stability": 1.01}).found
@@ -191,7 +193,7 @@ def test_clusters_of_other_seeds_are_looked_for() -> None:
     assert result.arrays["directions/in_seeds"].shape == (1, stable.size)
     assert result.arrays["directions/in_seeds"][0, stable].min() > 0.8
     shown = study("geometry").show(result)
-    assert "In 1 other SAEs" in shown.found
+    assert "In 1 other SAE of this encoder" in shown.found
 
 
 @pytest.mark.parametrize("what", ["no cells, no vectors, no decoder", "two slides", "rare"])
