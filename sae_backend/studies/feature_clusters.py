@@ -20,6 +20,8 @@ MIN_SIZE: Final = 3
 _MAX_DENSE: Final = 6_000
 """Most features whose pairs are held at once (288 MB)."""
 
+_ALIKE: Final = 0.999
+
 _BLOCK_VALUES: Final = 4_000_000
 
 
@@ -100,8 +102,12 @@ def find_clusters(
             alive()
             if members.size < min_size:
                 continue
+            higher = limit + 0.1 * (1 - limit)
+            if members.size > _MAX_DENSE and higher > _ALIKE:
+                # Copies of one another, which nothing takes apart.
+                found.append(place[members])
+                continue
             if members.size > _MAX_DENSE:
-                higher = limit + 0.1 * (1 - limit)
                 inner = graph[members][:, members]
                 inner.data = np.where(inner.data >= higher, inner.data, 0.0)
                 inner.eliminate_zeros()

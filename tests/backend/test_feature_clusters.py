@@ -88,6 +88,8 @@ def test_a_part_that_is_too_large_is_taken_apart(monkeypatch: pytest.MonkeyPatch
     found = find_clusters(Directions(directions), 0.3)
     assert np.bincount(found[found >= 0]).max() <= 20
     assert adjusted_rand_score(labels[labels < 1000], found[labels < 1000]) > 0.9
+    copies = np.tile(directions[:1], (30, 1))
+    assert (find_clusters(Directions(copies), 0.1) == 0).all()
 
 
 def test_jaccard_with_the_best_new_cluster() -> None:
