@@ -69,14 +69,18 @@ def encoded_set(
     request: StudyRequest, title: str, embedding_dirs: Sequence[str], sae_dir: Path, watch: Watch
 ) -> dict[str, Any]:
     """Encode every slide with an SAE that exists; an entry of `sets`."""
-    named = _named(watch, title)
     card = SparseAutoencoder.load(sae_dir).card
+    stage, total = f"{title}: encode slides", len(embedding_dirs)
+    # A slide takes a moment: what is counted is slides, and not the tiles of each.
+    quiet = replace(watch, progress=lambda *_: None)
     feature_dirs, encoder = [], None
-    for folder in embedding_dirs:
+    for number, folder in enumerate(embedding_dirs):
+        watch.progress(stage, number, total)
         embeddings = Embeddings.open(Path(folder))
         encoder = embeddings.card
-        made = encode(embeddings, str(sae_dir), Path(request.cache_dir), request.device, named)
+        made = encode(embeddings, str(sae_dir), Path(request.cache_dir), request.device, quiet)
         feature_dirs.append(made["feature_dir"])
+    watch.progress(stage, total, total)
     assert encoder is not None
     return {
         "title": title,
