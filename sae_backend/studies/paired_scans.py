@@ -41,6 +41,8 @@ class Agreement:
         Difference of these two means in standard deviations of tiles under one scanner, with its interval.
     percent
         The same difference in per cent of the mean over all scanners.
+    n_active
+        Matched tiles whose value is not 0 under every scanner; where they are few, one tile decides the ICC.
     """
 
     icc_a: Floats
@@ -53,6 +55,7 @@ class Agreement:
     shift_low: Floats
     shift_high: Floats
     percent: Floats
+    n_active: Floats
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """All arrays by the names under which they are stored."""
@@ -93,12 +96,13 @@ class _Glass:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over the matched tiles of each unit: n (U,), by scanner (U, k, W), squares and squared row sums (U, W)."""
+    """Sums over the matched tiles of each unit: n (U,), by scanner (U, k, W), squares, squared row sums, active tiles (U, W)."""
 
     n: Floats
     by_scanner: Floats
     squares: Floats
     row_squares: Floats
+    active: Floats
 
 
 def paired_scans(
@@ -220,6 +224,7 @@ def _summed(
                 np.zeros((len(units), len(scans), width)),
                 np.zeros((len(units), width)),
                 np.zeros((len(units), width)),
+                np.zeros((len(units), width)),
             )
         n[u] += glass.tiles[0].size
         summed = scans[0]
@@ -229,6 +234,7 @@ def _summed(
             sums.by_scanner[u, r] += _column_sum(scan)
             sums.squares[u] += _column_sum(scan * scan)
         sums.row_squares[u] += _column_sum(summed * summed)
+        sums.active[u] += _column_sum(summed != 0)
     assert sums is not None
     return sums
 
@@ -256,6 +262,7 @@ def _agreement(sums: _Sums, draws: tuple[int, int]) -> Agreement:
             again = _values(sums, span, drawn, ends)
             for key in ("icc_a", "shift"):
                 out[f"{key}_low"][span], out[f"{key}_high"][span] = _ends(again[key])
+    out["n_active"] = sums.active.sum(axis=0)
     numbers: dict[str, Any] = {**out, "high": high, "low": low}
     return Agreement(**numbers)
 

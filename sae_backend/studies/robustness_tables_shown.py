@@ -83,6 +83,10 @@ def _paired_columns(
     ):
         columns[title] = as_column(arrays[f"paired/features/{key}"][which])
         notes[title] = note
+    columns["matched tiles firing"] = as_column(arrays["paired/features/n_active"][which])
+    notes["matched tiles firing"] = (
+        "under one scanner at least; where they are few, single tiles decide the ICC"
+    )
     names = meta["paired"]["scanners"]
     for title, key in (("highest scanner", "high"), ("lowest scanner", "low")):
         columns[title] = [names[int(i)] for i in arrays[f"paired/features/{key}"][which]]

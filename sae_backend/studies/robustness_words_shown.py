@@ -16,6 +16,7 @@ Meta = Mapping[str, Any]
 
 CELLS: Final = "cells"
 _DRIFT: Final = 0.01
+_OFTEN: Final = 20
 _FEW_ARRANGEMENTS: Final = 40
 
 
@@ -163,6 +164,12 @@ def paired_words(meta: Meta, arrays: Arrays) -> str:
     if "paired/raw/icc_a" in arrays:
         dims = arrays["paired/raw/icc_a"]
         raw = f"; raw dimensions {number(float(np.nanmedian(dims)))}" if np.isfinite(dims).any() else ""
+    often = icc[np.isfinite(icc) & (arrays["paired/features/n_active"] >= _OFTEN)]
+    raw += (
+        f"; the {often.size:,} that fire in {_OFTEN} matched tiles or more {float(np.median(often)):.2f}"
+        if often.size
+        else ""
+    )
     shift = arrays["paired/features/shift"]
     shift = shift[np.isfinite(shift)]
     moved = f", median shift {float(np.median(shift)):.2f} SD" if shift.size else ""

@@ -118,6 +118,7 @@ def test_paired_scans_agree_as_planted() -> None:
     assert agree.icc_a_low[4] < 0 < agree.icc_a_high[4]
     assert np.isnan([agree.icc_a[3], agree.shift[3], agree.percent[3]]).all()
     assert agree.shift[0] == pytest.approx(0, abs=1e-6)
+    assert agree.n_active.tolist() == [600, 600, 600, 0, 600]
     x = np.concatenate([f.toarray()[:, 2] for f in given.sets[0].features[1::2]])
     assert agree.shift[2] == pytest.approx(1.5 / x.std(), rel=0.02)
     assert agree.shift_low[2] < agree.shift[2] < agree.shift_high[2]
