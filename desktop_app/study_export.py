@@ -27,7 +27,9 @@ PICTURES: Final = ("svg", "png", "pdf")
 
 def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
     """What a stored study says, with thresholds that the user moved."""
-    shown = study(record.kind).show(StudyResult(store.study_arrays(record.id), record.meta), knobs)
+    shown = study(record.kind).show(
+        StudyResult.from_stored(store.study_arrays(record.id), record.meta), knobs
+    )
     return with_names(shown, store.cluster_names(record.id))
 
 

@@ -181,7 +181,7 @@ def record_study(
 ) -> StudyRecord:
     """Keep what the worker did for a `StudyRequest` and remove what it left to go on from."""
     folder = Path(result["work_dir"])
-    found = read_result(folder)
+    arrays, meta = read_result(folder).as_stored()
     cache = store.cache_dir
     sets = [
         {
@@ -209,8 +209,8 @@ def record_study(
                 "versions": _versions(),
             },
             sets=sets,
-            meta=found.meta,
-            arrays=found.arrays,
+            meta=meta,
+            arrays=arrays,
             name=name,
             cells={entry["fingerprint"]: entry["cells_version"] for entry in request.slides},
             split_id=_split_id(store, request.halves),

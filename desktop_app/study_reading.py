@@ -52,7 +52,7 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
     """
     with Store(folder) as store:
         record = store.study(study_id)
-        result = StudyResult(store.study_arrays(study_id), record.meta)
+        result = StudyResult.from_stored(store.study_arrays(study_id), record.meta)
         names = store.cluster_names(study_id)
         shown = with_names(study(record.kind).show(result), names)
         mark = study_mark(store, record, sae_digest)

@@ -19,6 +19,7 @@ Progress = Callable[[str, int, int], None]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _ENDING: Final = ".npz"
+_TEXTS: Final = "arrays of texts"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ class StudyResult:
 
     arrays: Arrays
     meta: Mapping[str, Any]
+
+    def as_stored(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Arrays of numbers alone, and the meta, which then holds the arrays of texts, too."""
+        texts = {name: array.tolist() for name, array in self.arrays.items() if array.dtype.kind == "U"}
+        numbers = {name: array for name, array in self.arrays.items() if name not in texts}
+        return numbers, {**self.meta, **({_TEXTS: texts} if texts else {})}
+
+    @classmethod
+    def from_stored(cls, arrays: Arrays, meta: Mapping[str, Any]) -> StudyResult:
+        """Put together what :meth:`as_stored` took apart."""
+        texts = {name: np.array(words, np.str_) for name, words in meta.get(_TEXTS, {}).items()}
+        return cls({**arrays, **texts}, {key: value for key, value in meta.items() if key != _TEXTS})
 
 
 class Steps:

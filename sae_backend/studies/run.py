@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
@@ -50,4 +51,7 @@ def run_study(
     settings = {**study(kind).defaults, **spec}
     module = import_module(f"sae_backend.studies.{kind}")
     run: Run = module.run
-    return run(given, settings, progress, steps or Steps())
+    found = run(given, settings, progress, steps or Steps())
+    # Here and not when the project keeps it: what cannot be kept would have cost its hours for nothing.
+    json.dumps(found.meta, allow_nan=False)
+    return found
