@@ -16,10 +16,10 @@ def headline(record: StudyRecord) -> str:
     if patients:
         n += f" of {len(patients)} patient{'s' * (len(patients) != 1)}"
     control = " (control, random weights)" if first.get("is_control") else ""
-    return (
-        f"{study(record.kind).title}: {record.name}. {first['encoder']}{control}, block {first['layer']}, "
-        f"SAE {record.sae_digest[:8]}; {n}."
-    )
+    what = f"{first['encoder']}{control}, block {first['layer']}, SAE {record.sae_digest[:8]}"
+    if len(record.sets) > 1:
+        what += f" ({record.sets[0]['title']}), with {', '.join(one['title'] for one in record.sets[1:])}"
+    return f"{study(record.kind).title}: {record.name}. {what}; {n}."
 
 
 def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:

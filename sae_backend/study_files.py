@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -145,8 +146,9 @@ def read_result(folder: Path) -> StudyResult:
         When it is missing or damaged.
     """
     try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as kept:
+        # The stream is ours to close: numpy leaves it open where the file is damaged.
+        with (folder / ARRAYS).open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
         return StudyResult(arrays, json.loads((folder / META).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise CacheError("What the study found is missing or damaged.", _AGAIN) from error

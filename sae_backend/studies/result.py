@@ -87,7 +87,8 @@ def _read(file: Path) -> Arrays | None:
     if not file.is_file():
         return None
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        # The stream is ours to close: numpy leaves it open where the file is damaged.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
     except (OSError, ValueError, BadZipFile):
         return None
