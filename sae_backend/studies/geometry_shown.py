@@ -148,7 +148,7 @@ def _pairs(result: StudyResult) -> str:
     again = "on both halves" if meta["held_out"] else "on the same tiles"
     cut = f" (the closest {kind.size:,} are listed)" if meta["n_pairs_found"] > kind.size else ""
     return (
-        f"{meta['n_pairs_found']:,} pairs go together beyond chance{cut}: {n['duplicate']:,} duplicates (each fires in at "
+        f"{meta['n_pairs_found']:,} pairs go together beyond chance (by r, by overlap or by cosine, each family-wise at 5 %){cut}: {n['duplicate']:,} duplicates (each fires in at "
         f"least {share:.0%} of the other's tiles {again}), {n['split']:,} splits (one fires in at least {share:.0%} of the "
         f"other's tiles, beyond its own rate, but not the other way round), {n['absorbed']:,} that may be absorbed and "
         f"{n['same direction']:,} of the same direction in other tiles; {n['not confirmed']:,} were not confirmed. "
