@@ -120,6 +120,7 @@ def _answer(store: Store, record: StudyRecord, out: Path | None) -> Answer:
         "id": record.id,
         "kind": record.kind,
         "name": record.name,
+        "short": shown.short,
         "found": shown.found,
         "limits": shown.limits,
         "warnings": list(shown.warnings),

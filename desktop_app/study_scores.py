@@ -49,7 +49,7 @@ def _universality(store: Store, record: StudyRecord) -> list[FeatureScore]:
 
 def _robustness(store: Store, record: StudyRecord) -> list[FeatureScore]:
     fact = str(record.request["spec"]["fact"])
-    arrays = store.study_arrays(record.id, (f"effect/{fact}/effect",))
+    arrays = store.study_arrays(record.id, (f"effect/{fact}/omega2",))
     note = f"Share of the variance between slides that lies between values of {fact} (omega2; {record.name} of Scanner and stain)"
     return [FeatureScore(f"{fact} effect", note, _floats(values)) for values in arrays.values()]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from desktop_app.store import StudyRecord
 from sae_backend.studies.registry import study
 from sae_backend.studies.shown import Shown
+
+SHORT: Final = "In short: "
 
 
 def headline(record: StudyRecord) -> str:
@@ -25,6 +29,8 @@ def headline(record: StudyRecord) -> str:
 def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
     """Everything in the order in which it should be read."""
     parts = [headline(record), study(record.kind).question]
+    if shown.short:
+        parts.append(f"{SHORT}{shown.short}")
     parts += [f"Note: {warning}" for warning in shown.warnings]
     parts.append(shown.found)
     if shown.limits:

@@ -171,6 +171,8 @@ def studies_section(store: Store, choice: ReportChoice) -> str:
             shown = shown_of(store, record)
             content = [paragraph(headline(record)), f"<p><i>{text(one.question)}</i></p>"]
             mark = study_mark(store, record, record.sae_digest)
+            if shown.short:
+                content.append(f"<p><strong>{text(shown.short)}</strong></p>")
             content += [paragraph(words, "notice") for words in (*shown.warnings, mark) if words]
             content += [paragraph(shown.found), paragraph(f"What cannot be said: {shown.limits}")]
             content += [figure(drawn) for drawn in shown.figures]

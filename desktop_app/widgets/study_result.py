@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.study_words import SHORT
 from desktop_app.widgets.figure_view import FigureView
 from desktop_app.widgets.plain_tabs import PlainTabs
 from desktop_app.widgets.study_knobs import StudyKnobs
@@ -225,7 +226,9 @@ def _as_html(paragraphs: Sequence[str], shown: Shown) -> str:
     parts = []
     for place, text in enumerate(paragraphs):
         plain = html.escape(text)
-        if text in warned or place == 0:
+        if text.startswith(SHORT):
+            plain = f"<big>{plain}</big>"
+        elif text in warned or place == 0:
             plain = f"<b>{plain}</b>"
         elif place == 1:
             plain = f"<i>{plain}</i>"

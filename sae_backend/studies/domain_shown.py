@@ -45,7 +45,14 @@ def show(result: StudyResult, _knobs: Mapping[str, float]) -> Shown:
     if quality is not None:
         figures.append(quality)
     tables.append(_quality_table(meta, arrays))
-    return Shown(_found(meta, arrays), _limits(meta, arrays), _warnings(meta), figures, tables)
+    return Shown(
+        _found(meta, arrays),
+        _limits(meta, arrays),
+        _warnings(meta),
+        figures,
+        tables,
+        short=_short(meta, arrays),
+    )
 
 
 def _found(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -60,6 +67,26 @@ def _found(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> s
         parts += [_best_words(meta, arrays), _all_words(meta, arrays), _baseline_words(meta, arrays)]
     parts.append(_quality_words(meta, arrays))
     return " ".join(part for part in parts if part)
+
+
+def _short(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    if not meta["has_cells"]:
+        return "Without cells in both cohorts nothing can be said of what the features follow."
+    best = np.flatnonzero(arrays["pair/is_best"])
+    verdict = arrays["pair/verdict"][best]
+    kept = np.isin(verdict, (KEPT, WEAKER))
+    gone = [meta["type_names"][int(arrays["pair/type"][k])] for k in best[np.isin(verdict, (LOST, REVERSED))]]
+    open_ones = int((verdict == UNDECIDED).sum())
+    parts = [
+        f"Of the best features of {best.size} cell types, found on {meta['a']}, {int(kept.sum())} "
+        f"{'follows' if kept.sum() == 1 else 'follow'} the same cells on {meta['b']}"
+    ]
+    parts.append(
+        f"{len(gone)} do not ({', '.join(gone)})" if gone else "none is shown to have lost its meaning"
+    )
+    if open_ones:
+        parts.append(f"{open_ones} cannot be decided with the patients there are")
+    return "; ".join(parts) + "."
 
 
 def _best_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:

@@ -59,6 +59,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
             Knob(LEAST_R, "Least |r| with a cell type", 0.0, 1.0, 0.01, thresholds[0]),
             Knob(LEAST_EFFECT, f"Least effect of {meta['fact']}", 0.0, 1.0, 0.01, thresholds[1]),
         ],
+        short=words.short(meta, arrays, roles),
     )
 
 

@@ -88,6 +88,26 @@ def read_words(meta: Meta, arrays: Arrays, fact: str) -> str:
     return said
 
 
+def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
+    """The answer without jargon."""
+    fact = meta["fact"]
+    own = score(meta, arrays, fact, FEATURES) if fact in meta["facts"] else {}
+    p, auroc = own.get("p", np.nan), own.get("auroc", np.nan)
+    if not np.isfinite(auroc):
+        first = f"How well the {fact} can be read from the features could not be judged."
+    elif p <= LEVEL:
+        first = f"The features still tell the {fact}: of two tiles the right one is picked in {auroc:.0%} (by chance 50%)."
+    else:
+        first = f"The {fact} is not shown to be readable from the features ({auroc:.0%}, by chance 50%)."
+    n = {name: int((roles == k).sum()) for k, name in enumerate(ROLES)}
+    if not (roles != SILENT).any():
+        return first
+    return (
+        f"{first} {n['biological']} features follow cells and not the {fact}, {n['technical']} the {fact} and not cells, "
+        f"{n['entangled']} both."
+    )
+
+
 def effect_words(meta: Meta, arrays: Arrays) -> str:
     """How many features differ between labels."""
     fact = meta["fact"]

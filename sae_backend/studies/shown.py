@@ -233,6 +233,8 @@ class Shown:
         In the order of importance.
     knobs
         Thresholds that the figures and tables depend on.
+    short
+        The answer in one or two sentences without jargon, for whoever has no time for more.
     """
 
     found: str
@@ -241,6 +243,7 @@ class Shown:
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     knobs: Sequence[Knob] = ()
+    short: str = ""
 
 
 def as_column(values: npt.NDArray[np.floating]) -> list[float | None]:

@@ -22,6 +22,7 @@ from sae_backend.studies.slides_figures import (
 )
 
 _MOST_LINES: Final = 8
+_LEVEL: Final = 0.05
 _STRONG: Final = 0.5
 _LEAST_PATIENTS: Final = 6
 
@@ -42,13 +43,9 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     tables += [_nearest(meta, arrays), _profiles(meta, arrays)]
     knob = Knob("q", "False discovery rate up to which a difference counts as found", 0.01, 0.25, 0.01, q)
     return Shown(
-        _found(meta, arrays, q),
-        _limits(meta),
-        _warnings(meta),
-        figures,
-        tables,
-        (knob,) if meta["compared"] else (),
-    )
+        _found(meta, arrays, q), _limits(meta), _warnings(meta), figures, tables,
+        (knob,) if meta["compared"] else (), _short(meta, arrays, q),
+    )  # fmt: skip
 
 
 def _found(meta: Meta, arrays: Arrays, q: float) -> str:
@@ -63,6 +60,30 @@ def _found(meta: Meta, arrays: Arrays, q: float) -> str:
                 f"The most alike slide of another patient has the same {key} in {arrays['shared'][m]:.0%} "
                 f"(by chance {arrays['shared_chance'][m]:.0%}, p {_p(float(arrays['shared_p'][m]))})."
             )
+    return " ".join(parts)
+
+
+def _short(meta: Meta, arrays: Arrays, q: float) -> str:
+    parts = []
+    if meta["compared"]:
+        n_family, n_q = int((arrays["group/p"] <= _LEVEL).sum()), int((arrays["group/q"] <= q).sum())
+        if n_family or n_q:
+            parts.append(
+                f"{meta['a']} and {meta['b']} differ in {max(n_family, n_q)} of {meta['n_features']:,} features, most in "
+                f"feature {int(order_of(arrays)[0])}."
+            )
+        else:
+            parts.append(
+                f"No feature is shown to differ between {meta['a']} and {meta['b']} ({meta['n_a']} and {meta['n_b']} patients)."
+            )
+    known = [m for m in range(len(meta["facts"])) if arrays["shared_p"][m] <= _LEVEL]
+    if known:
+        keys = ", ".join(meta["facts"][m] for m in known)
+        parts.append(f"Slides that look alike to the model share more than by chance: {keys}.")
+    elif meta["facts"]:
+        parts.append(
+            "Slides that look alike to the model share no column of the slide table more than by chance."
+        )
     return " ".join(parts)
 
 
