@@ -81,7 +81,7 @@ def best_columns(
         have it computed.
     """
     if chosen_r is None:
-        chosen_r = _all_r(representation, choosing, spec.min_active, step)
+        chosen_r = column_correlations(representation, choosing, spec.min_active, step)
     width = representation.width
     step(width)
     strength = np.nan_to_num(np.abs(chosen_r), nan=-1.0)
@@ -143,10 +143,20 @@ def _reported(
     return float(value[0, 0]), float(low[0, 0]), float(high[0, 0])
 
 
-def _all_r(
+def column_correlations(
     representation: Representation, tiles: AssembledTiles, min_active: int, step: Callable[[int], None]
 ) -> Floats:
-    """Pearson's r of every column with every type (W, C)."""
+    """Pearson's r of every column with every type (W, C), NaN where the column or the type does not vary enough.
+
+    Parameters
+    ----------
+    representation, tiles
+        Columns and the tiles on which they are looked at.
+    min_active
+        Tiles in which a column has to differ from zero.
+    step
+        Called with the number of columns done; may raise to end it.
+    """
     y = _centred(tiles.counts)
     y_norm = np.sqrt((y**2).sum(axis=0))
     flat = (tiles.counts == tiles.counts[:1]).all(axis=0)

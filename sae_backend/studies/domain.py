@@ -10,18 +10,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.baselines import best_columns
+from sae_backend.baselines import best_columns, column_correlations
 from sae_backend.correlate import correlate
 from sae_backend.correlation_result import PEARSON, CorrelationSpec
 from sae_backend.errors import UserInputError
 from sae_backend.halves import BLOCK, CHOOSE, REPORT, draw_halves, half_of
-from sae_backend.representations import SAE, TITLES, representations
+from sae_backend.representations import SAE, TITLES, Representation, representations
 from sae_backend.slide_parts import SlidePart, assemble
 from sae_backend.studies.cohorts import TwoGroups, two_groups
 from sae_backend.studies.domain_pairs import difference_interval, difference_p, holm, verdicts
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.reconstruction import explained
-from sae_backend.studies.result import Progress, Steps, StudyResult
+from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -58,7 +58,9 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     names = list(given.type_names)
     parts_a, parts_b = given.parts(0, groups.slides_a), given.parts(0, groups.slides_b)
     seed = int(spec["seed"])
-    arrays: dict[str, npt.NDArray[Any]] = dict(steps.get("explained", lambda: _quality(given, groups, seed)))
+    arrays: dict[str, npt.NDArray[Any]] = dict(
+        steps.get("explained", lambda: _quality(given, groups, seed, progress))
+    )
     meta: dict[str, Any] = {
         "fact": groups.fact, "a": groups.a, "b": groups.b, "n_other_slides": groups.n_other,
         "retrained": bool(spec["retrain"]), "type_names": names,
@@ -76,12 +78,14 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     choosing = known_a if halves is None else half_of(known_a, halves, CHOOSE)
     reporting = known_a if halves is None else half_of(known_a, halves, REPORT)
     settings = CorrelationSpec(n_bootstrap=_DRAWS, n_permutations=999, seed=seed, statistics=(PEARSON,))
-    chosen = dict(steps.get("choose", lambda: _choose(choosing, names, settings, progress)))
+    chosen = dict(steps.get("chosen", lambda: _choose(choosing, names, settings, progress)))
     pairs = _Pairs(chosen["features"], chosen["types"], chosen["r"])
     found_a = _reported(reporting, pairs, names, settings, bind(progress, f"report on {groups.a}"))
     found_b = _reported(known_b, pairs, names, settings, bind(progress, f"report on {groups.b}"))
     arrays |= _compared(pairs, found_a, found_b, chosen)
-    for name, other in _baselines((choosing, reporting, known_b), settings, progress).items():
+    for name, other in _baselines(
+        (choosing, reporting, known_b), settings, chosen["all_r"], (progress, steps)
+    ).items():
         arrays |= {f"best/{name}/{key}": value for key, value in other.items()}
     return StudyResult(
         arrays,
@@ -131,7 +135,7 @@ def _choose(
     kept = list(dict.fromkeys(wanted))[: max(_MOST_PAIRS, n_best)]
     features, types = (np.array(each, np.int64) for each in zip(*kept, strict=True))
     return {
-        "features": features, "types": types, "r": r[features, types],
+        "features": features, "types": types, "r": r[features, types], "all_r": r,
         "p": p[features, types], "beats": beats,
         "is_best": np.asarray(np.arange(features.size) < n_best, np.bool_),
     }  # fmt: skip
@@ -183,25 +187,41 @@ def _compared(
 def _baselines(
     parts: tuple[Sequence[SlidePart], Sequence[SlidePart], Sequence[SlidePart]],
     spec: CorrelationSpec,
-    progress: Progress,
-) -> dict[str, dict[str, npt.NDArray[Any]]]:
-    """The best column of each representation for each type: chosen on A, reported on A's other half and on B."""
+    feature_r: Floats,
+    tools: tuple[Progress, Steps],
+) -> dict[str, Arrays]:
+    """The best column of each representation for each type: chosen on A, reported on A's other half and on B.
+
+    `feature_r` (F, C) is what all features had where they were chosen.
+    """
+    progress, steps = tools
     n_types = parts[0][0].counts.shape[1]
     choosing, reporting, other = (assemble(each, n_types, spec.block_um, spec.cluster) for each in parts)
-    found: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    found: dict[str, Arrays] = {}
     # Only tiles of A are handed over, so that no mean, axis or threshold can come from B.
-    known = representations(choosing, spec.seed, reporting)
+    known = representations(choosing, spec.seed, reporting, lambda: progress("baselines", 0, len(TITLES)))
     for number, (name, representation) in enumerate(known.items()):
-        progress("baselines", number, len(known))
         if name != SAE and any(part.vectors is None for part in parts[2]):
             continue
-        step = bind(_step, progress, number, len(known))
-        at_a = best_columns(representation, choosing, reporting, spec, step)
-        at_b = best_columns(representation, choosing, other, spec, step)
-        found[name] = {
-            "column": at_a.column, "a": at_a.value, "low_a": at_a.ci_low, "high_a": at_a.ci_high,
-            "b": at_b.value, "low_b": at_b.ci_low, "high_b": at_b.ci_high,
-        }  # fmt: skip
+
+        def make(
+            number: int = number, name: str = name, representation: Representation = representation
+        ) -> Arrays:
+            step = bind(_step, progress, number, len(known))
+            own = (
+                feature_r
+                if name == SAE
+                else column_correlations(representation, choosing, spec.min_active, step)
+            )
+            at_a = best_columns(representation, choosing, reporting, spec, step, own)
+            at_b = best_columns(representation, choosing, other, spec, step, own)
+            return {
+                "column": at_a.column, "a": at_a.value, "low_a": at_a.ci_low, "high_a": at_a.ci_high,
+                "b": at_b.value, "low_b": at_b.ci_low, "high_b": at_b.ci_high,
+            }  # fmt: skip
+
+        progress("baselines", number, len(known))
+        found[name] = steps.get(f"baseline-{name}", make)
     progress("baselines", len(known), len(known))
     return found
 
@@ -210,11 +230,13 @@ def _step(progress: Progress, number: int, total: int, _done: int) -> None:
     progress("baselines", number, total)
 
 
-def _quality(given: StudyInput, groups: TwoGroups, seed: int) -> dict[str, npt.NDArray[Any]]:
+def _quality(
+    given: StudyInput, groups: TwoGroups, seed: int, progress: Progress
+) -> dict[str, npt.NDArray[Any]]:
     """Explained variance, L0 and silent features on each cohort; intervals by resampling patients."""
     some = given.sets[0]
     found: dict[str, npt.NDArray[Any]] = {}
-    sums = explained(some)
+    sums = explained(some, bind(progress, "explained variance"))
     for name, slides in (("a", groups.slides_a), ("b", groups.slides_b)):
         rates, n_tiles = _firing(some, slides)
         found[f"{name}/rate"] = rates

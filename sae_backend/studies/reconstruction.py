@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,14 +56,17 @@ class Explained:
             return np.asarray(weights @ self.n_firing / (weights @ self.n))
 
 
-def explained(some: FeatureSet) -> Explained | None:
-    """Sum up all slides of a set; None where vectors or decoder are missing."""
+def explained(some: FeatureSet, step: Callable[[int, int], None] = lambda *_: None) -> Explained | None:
+    """Sum up all slides of a set; None where vectors or decoder are missing.
+
+    `step` takes (slides done, slides) every few thousand tiles, and may raise to end it.
+    """
     if some.decoder is None or some.offset is None:
         return None
     vectors = [each for each in some.vectors if each is not None]
     if len(vectors) != len(some.vectors):
         return None
-    width = some.decoder.shape[1]
+    width, decoder = some.decoder.shape[1], some.decoder.astype(np.float64)
     n_slides = len(vectors)
     n, error, square, firing = np.zeros((4, n_slides))
     total = np.zeros((n_slides, width))
@@ -70,10 +74,11 @@ def explained(some: FeatureSet) -> Explained | None:
         rows = features.tocsr()
         usable = np.flatnonzero(valid)
         for start in range(0, usable.size, _TILES):
+            step(k, n_slides)
             tiles = usable[start : start + _TILES]
             true = np.asarray(x[tiles], np.float64)
             part = rows[tiles]
-            made = part @ some.decoder.astype(np.float64) + some.offset
+            made = part @ decoder + some.offset
             n[k] += tiles.size
             error[k] += float(((true - made) ** 2).sum())
             square[k] += float((true**2).sum())

@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from sae_backend.baselines import best_columns
 from sae_backend.compute.domain_sets import prepare
 from sae_backend.compute.embed import Watch
+from sae_backend.correlation_result import CorrelationSpec
 from sae_backend.demo.vector_features import FeatureSpec
 from sae_backend.demo.vectors import CellType, NuisanceSpec, SlideSpec, VectorWorldSpec, make_world
-from sae_backend.errors import UserInputError
+from sae_backend.errors import CancelledError, UserInputError
+from sae_backend.halves import CHOOSE, REPORT, draw_halves, half_of
 from sae_backend.messages import StudyRequest
+from sae_backend.representations import SaeColumns
+from sae_backend.slide_parts import assemble
 from sae_backend.studies.domain_pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
 from sae_backend.studies.domain_shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.result import Steps
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS, study_slide, true_set
 from tests.backend.test_study_universality import embedded
@@ -186,3 +192,33 @@ def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) ->
     assert one["feature_dirs"][6:] != two["feature_dirs"][6:]
     own = replace(request, spec={**request.spec, "retrain": False})
     assert prepare(own, Watch()) == [current]
+
+
+def test_every_stage_can_be_ended_and_baselines_are_not_made_again(tmp_path: Path, monkeypatch) -> None:
+    given, seen = two_cohorts(), set()
+    steps = Steps(tmp_path)
+    first = run_study("domain", given, SPEC, lambda stage, *_: seen.add(stage), steps)
+    assert seen == {"explained variance", "choose", "report on first", "report on second", "baselines"}
+    for stage in seen:
+
+        def end(now: str, *_: int, stage: str = stage) -> None:
+            if now == stage:
+                raise CancelledError("Stopped.", "Start again.")
+
+        with pytest.raises(CancelledError):
+            run_study("domain", given, SPEC, end)
+    monkeypatch.setattr("sae_backend.studies.domain.best_columns", None)
+    again = run_study("domain", given, SPEC, PROGRESS, steps)
+    assert np.array_equal(first.arrays["best/random/a"], again.arrays["best/random/a"])
+
+
+def test_the_best_features_are_those_that_all_columns_together_would_give(found) -> None:
+    given = two_cohorts()
+    names = list(given.type_names)
+    parts = given.parts(0, range(N_EACH))
+    choosing, reporting = (half_of(parts, draw_halves(parts, 0), side) for side in (CHOOSE, REPORT))
+    settings = CorrelationSpec(n_bootstrap=50, statistics=("pearson",))
+    tiles = [assemble(each, len(names), settings.block_um) for each in (choosing, reporting)]
+    own = best_columns(SaeColumns(tiles[0]), *tiles, settings, lambda _: None)
+    assert np.array_equal(found.arrays["best/sae/column"], own.column)
+    assert np.allclose(found.arrays["best/sae/a"], own.value)
