@@ -14,6 +14,7 @@ from sae_backend.studies.held_out_shown import (
     interval,
     listed,
     mean_of,
+    missing_baselines,
     number,
     oriented,
     row_means,
@@ -206,6 +207,8 @@ def _limits(result: StudyResult) -> str:
         "that differ within a slide.",
         f"Where {meta['fact']} and patients of another kind go together, its share holds both.",
         "A p of entropies has the feature as its unit and says nothing of other patients.",
+        "No change with depth means that the interval of the slope holds 0; it does not show that there is none.",
+        *missing_baselines(result.arrays, meta["titles"]),
     ]
     if meta["reports"].get("notes"):
         parts += [str(note) for note in meta["reports"]["notes"]]

@@ -15,6 +15,7 @@ from sae_backend.studies.held_out_shown import (
     interval,
     listed,
     mean_of,
+    missing_baselines,
     number,
     oriented,
 )
@@ -183,5 +184,6 @@ def _limits(result: StudyResult) -> str:
         "among them, and the score over pairs of different patients says how much is of one patient alone.",
         "AUPRC takes a tile to have a type where it holds more cells of it than the median tile.",
     ]
+    parts += missing_baselines(result.arrays, meta["titles"])
     notes = [str(note) for report in meta["reports"] for note in report.get("notes", [])]
     return " ".join([*parts, *dict.fromkeys(notes)])

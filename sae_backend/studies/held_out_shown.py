@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.result import Arrays
+
 Floats = npt.NDArray[np.float64]
 
 BASELINE_TITLES: Final = {
@@ -57,3 +59,22 @@ def oriented(value: Floats, choose: Floats) -> Floats:
 def row_means(values: Floats) -> Floats:
     """Mean of each row (B, C) over what is finite in it."""
     return np.array([mean_of(row) for row in values], np.float64)
+
+
+def missing_baselines(arrays: Arrays, titles: Sequence[str]) -> list[str]:
+    """Sentences on baselines of a set that have no value though its features do."""
+    texts = []
+    for k, title in enumerate(titles):
+        if not np.isfinite(arrays["sae/value"][k]).any():
+            continue
+        lacking = [
+            words
+            for name, words in BASELINE_TITLES.items()
+            if not np.isfinite(arrays[f"{name}/value"][k]).any()
+        ]
+        if lacking:
+            texts.append(
+                f"{title} has no value for {listed(lacking)}: its embeddings are missing, or no column differs from 0 in enough "
+                "tiles (a random SAE fires as rarely as the features do on average)."
+            )
+    return texts

@@ -130,6 +130,7 @@ def test_little_is_told_as_little(what: str) -> None:
         "one encoder": "no difference of the mean r can be claimed",
     }
     assert expected[what] in shown.found
+    assert ("has no value for raw dimensions" in shown.limits) == (what == "vectors")
     if what == "one encoder":
         assert any("of one encoder" in warning for warning in shown.warnings)
 
