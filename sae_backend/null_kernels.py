@@ -85,6 +85,23 @@ def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layou
 
 
 @_compiled
+def sparse_products(left: Any, right: Any, table: Any) -> None:
+    """Add to `table` (F, G) the products of sparse columns with those of the same tiles.
+
+    `left` is stored by column (pointers, rows, values) and may name a row of -1, which has no partner; `right` is stored
+    by row (pointers, columns, values).
+    """
+    pointers, rows, values = left
+    starts, columns, others = right
+    for f in range(table.shape[0]):
+        for i in range(pointers[f], pointers[f + 1]):
+            row, value = rows[i], values[i]
+            if row >= 0:
+                for j in range(starts[row], starts[row + 1]):
+                    table[f, columns[j]] += value * others[j]
+
+
+@_compiled
 def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> None:
     """Fill in `out` (P, N): the row that comes to lie on each row under each order (P, K)."""
     segment = layout[0]

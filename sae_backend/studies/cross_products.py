@@ -151,8 +151,12 @@ def product_blocks(
     left: Columns, right: Columns, laid: Laid | None = None, weights: Floats | None = None
 ) -> Iterator[tuple[int, Floats]]:
     """Sums over tiles of the products of all pairs, block by block; see :func:`correlation_blocks`."""
+    # Slow to load, and most who import this module multiply nothing.
+    from sae_backend import null_kernels
+
     width = max(1, _BLOCK_VALUES // max(1, right.n_features))
-    whole = left.by_feature
+    whole, table = left.by_feature, right.by_tile
+    others = table.indptr, table.indices, table.data
     for a in range(0, left.n_features, width):
         b = min(a + width, left.n_features)
         part = slice(int(whole.indptr[a]), int(whole.indptr[b]))
@@ -161,8 +165,7 @@ def product_blocks(
             values = values * weights[rows]
         if laid is not None:
             rows = laid.source[rows]
-            values = np.where(rows >= 0, values, 0.0)
-            rows = np.maximum(rows, 0)
         pointers = whole.indptr[a : b + 1] - whole.indptr[a]
-        some = sparse.csr_array((values, rows, pointers), shape=(b - a, left.n_rows))
-        yield a, np.asarray((some @ right.by_tile).toarray(), np.float64)
+        found = np.zeros((b - a, right.n_features))
+        null_kernels.sparse_products((pointers, rows, values), others, found)
+        yield a, found
