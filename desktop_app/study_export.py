@@ -15,11 +15,9 @@ from desktop_app.correlation_export import FORMULA_STARTS
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_figures import picture
 from desktop_app.study_names import with_names
-from desktop_app.study_words import headline, paragraphs
+from desktop_app.study_words import headline, paragraphs, told
 from desktop_app.whole_files import written_whole
 from sae_backend.errors import UserInputError
-from sae_backend.studies.registry import study
-from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Shown, Table
 
 PICTURES: Final = ("svg", "png", "pdf")
@@ -27,9 +25,7 @@ PICTURES: Final = ("svg", "png", "pdf")
 
 def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
     """What a stored study says, with thresholds that the user moved."""
-    shown = study(record.kind).show(
-        StudyResult.from_stored(store.study_arrays(record.id), record.meta), knobs
-    )
+    shown = told(record, store.study_arrays(record.id), knobs)
     return with_names(shown, store.cluster_names(record.id))
 
 

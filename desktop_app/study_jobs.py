@@ -23,6 +23,7 @@ from sae_backend.errors import UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.halves import Halves
 from sae_backend.messages import StudyRequest
+from sae_backend.studies.registry import study
 from sae_backend.study_files import read_result
 
 STUDIES_FOLDER: Final = "studies"
@@ -207,6 +208,7 @@ def record_study(
                 "type_names": list(request.type_names),
                 "halves": {**request.halves},
                 "versions": _versions(),
+                "format": study(request.kind).format,
             },
             sets=sets,
             meta=meta,

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_names import with_names
-from desktop_app.study_words import paragraphs
+from desktop_app.study_words import paragraphs, told
 from sae_backend.errors import SparsescopeError, UserInputError
 from sae_backend.features import FeatureMatrix
-from sae_backend.studies.registry import study
-from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown, Target
 
 _PICTURED: Final = 12
@@ -28,7 +27,7 @@ class StudyView:
     """A study with everything that is seen of it; `mark` says in a few words what has changed since."""
 
     record: StudyRecord
-    result: StudyResult
+    arrays: Mapping[str, npt.NDArray[Any]]
     shown: Shown
     words: tuple[str, ...]
     mark: str
@@ -37,9 +36,9 @@ class StudyView:
     def told(self, knobs: Mapping[str, float], names: Mapping[str, str] | None = None) -> StudyView:
         """The same study told with other thresholds, or other names of its clusters."""
         known = self.names if names is None else names
-        shown = with_names(study(self.record.kind).show(self.result, knobs), known)
+        shown = with_names(told(self.record, self.arrays, knobs), known)
         words = tuple(paragraphs(self.record, shown))
-        return StudyView(self.record, self.result, shown, words, self.mark, known)
+        return StudyView(self.record, self.arrays, shown, words, self.mark, known)
 
 
 def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView:
@@ -52,11 +51,11 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
     """
     with Store(folder) as store:
         record = store.study(study_id)
-        result = StudyResult.from_stored(store.study_arrays(study_id), record.meta)
+        arrays = store.study_arrays(study_id)
         names = store.cluster_names(study_id)
-        shown = with_names(study(record.kind).show(result), names)
+        shown = with_names(told(record, arrays), names)
         mark = study_mark(store, record, sae_digest)
-        return StudyView(record, result, shown, tuple(paragraphs(record, shown)), mark, names)
+        return StudyView(record, arrays, shown, tuple(paragraphs(record, shown)), mark, names)
 
 
 def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy.typing as npt
 
 from desktop_app.store import StudyRecord
+from sae_backend.errors import StoreError
 from sae_backend.studies.registry import study
+from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
 
 SHORT: Final = "In short: "
@@ -24,6 +29,26 @@ def headline(record: StudyRecord) -> str:
     if len(record.sets) > 1:
         what += f" ({record.sets[0]['title']}), with {', '.join(one['title'] for one in record.sets[1:])}"
     return f"{study(record.kind).title}: {record.name}. {what}; {n}."
+
+
+def told(
+    record: StudyRecord, arrays: Mapping[str, npt.NDArray[Any]], knobs: Mapping[str, float] | None = None
+) -> Shown:
+    """What a stored study says.
+
+    Raises
+    ------
+    StoreError
+        When it was made by a version of the program whose results this one cannot tell.
+    """
+    one = study(record.kind)
+    if record.request.get("format") != one.format:
+        raise StoreError(
+            f"{one.title}, {record.name}, was done by another version of the program, which wrote its result in "
+            "another form.",
+            "It is kept as it is: do the study again with the same settings, or open it with that version.",
+        )
+    return one.show(StudyResult.from_stored(arrays, record.meta), knobs)
 
 
 def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:

@@ -15,11 +15,12 @@ from desktop_app.methods_text import methods_text
 from desktop_app.provenance import analyses_of
 from desktop_app.report.parts import figure, paragraph, section, table, text
 from desktop_app.run_state import stale_words
-from desktop_app.store import AnalysisRecord, CorrelationRecord, Store
+from desktop_app.store import AnalysisRecord, CorrelationRecord, Store, StudyRecord
 from desktop_app.study_export import shown_of
 from desktop_app.study_reading import study_mark
 from desktop_app.study_words import headline, made_with
 from desktop_app.words import CONTROL_NOTICE
+from sae_backend.errors import StoreError
 from sae_backend.representations import TITLES
 from sae_backend.studies.registry import STUDIES, study
 
@@ -168,25 +169,31 @@ def studies_section(store: Store, choice: ReportChoice) -> str:
     for one in STUDIES:
         runs = store.studies(one.kind)
         for record in runs if choice.all_runs else runs[-1:]:
-            shown = shown_of(store, record)
-            content = [paragraph(headline(record)), f"<p><i>{text(one.question)}</i></p>"]
-            mark = study_mark(store, record, record.sae_digest)
-            if shown.short:
-                content.append(f"<p><strong>{text(shown.short)}</strong></p>")
-            content += [paragraph(words, "notice") for words in (*shown.warnings, mark) if words]
-            content += [paragraph(shown.found), paragraph(f"What cannot be said: {shown.limits}")]
-            content += [figure(drawn) for drawn in shown.figures]
-            content += [
-                f"<h3>{text(some.title)}</h3>{table(some.columns, some.notes, 12)}" for some in shown.tables
-            ]
-            content.append(paragraph(made_with(record), "small"))
-            parts.append(
-                f'<article id="study-{record.id}"><h2>{text(study(record.kind).title)}</h2>{"".join(content)}</article>'
-            )
+            content = _study_content(store, record)
+            parts.append(f'<article id="study-{record.id}"><h2>{text(one.title)}</h2>{content}</article>')
     missing = [one.title for one in STUDIES if not store.studies(one.kind)]
     if missing:
         parts.append(paragraph(f"Not done: {', '.join(missing)}.", "small"))
     return section("Studies", "".join(parts), "studies")
+
+
+def _study_content(store: Store, record: StudyRecord) -> str:
+    """One study: what it asks, what it found, its figures and tables."""
+    content = [paragraph(headline(record)), f"<p><i>{text(study(record.kind).question)}</i></p>"]
+    try:
+        shown = shown_of(store, record)
+    except StoreError as error:
+        # One that cannot be told any more is named, and the others stand.
+        return "".join([*content, paragraph(f"{error.sentence} {error.hint}", "notice")])
+    if shown.short:
+        content.append(f"<p><strong>{text(shown.short)}</strong></p>")
+    mark = study_mark(store, record, record.sae_digest)
+    content += [paragraph(words, "notice") for words in (*shown.warnings, mark) if words]
+    content += [paragraph(shown.found), paragraph(f"What cannot be said: {shown.limits}")]
+    content += [figure(drawn) for drawn in shown.figures]
+    content += [f"<h3>{text(some.title)}</h3>{table(some.columns, some.notes, 12)}" for some in shown.tables]
+    content.append(paragraph(made_with(record), "small"))
+    return "".join(content)
 
 
 def features_section(store: Store, analysis: AnalysisRecord) -> str:

@@ -43,7 +43,33 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:  # noqa: ARG
         warnings=tuple(meta["warnings"]),
         figures=figures(result),
         tables=tables(result),
+        short=_short(result),
     )
+
+
+def _short(result: StudyResult) -> str:
+    """The answer without jargon."""
+    arrays, meta = result.arrays, result.meta
+    parts = []
+    if meta["types"]:
+        means = row_means(oriented(arrays["sae/value"], arrays["sae/choose"]))
+        said = trend(arrays["slope/family_low"][0], arrays["slope/family_high"][0])
+        words = {
+            "rises with depth": "Deeper blocks follow cells better",
+            "falls with depth": "Deeper blocks follow cells less well",
+            "shows no change with depth": "Deeper blocks are not shown to follow cells better or worse",
+        }
+        if said:
+            parts.append(
+                f"{words[said]} (mean r {number(means[0])} in the first, {number(means[-1])} in the last)."
+            )
+    if not meta["scanner_reason"] and np.isfinite(arrays["scanner"][[0, -1], 0, 0]).all():
+        first, last = (float(arrays["scanner"][k, 0, 0]) for k in (0, -1))
+        parts.append(
+            f"The {meta['fact']} of a tile can be told with {first:.0%} from the first block and {last:.0%} from the last "
+            "(by chance 50%)."
+        )
+    return " ".join(parts)
 
 
 def trend(low: float, high: float) -> str:

@@ -40,7 +40,30 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures=figures(result, second),
         tables=tables(result, second),
         knobs=(SECOND_KNOB,),
+        short=_short(result),
     )
+
+
+def _short(result: StudyResult) -> str:
+    """The answer without jargon."""
+    arrays, meta = result.arrays, result.meta
+    if not meta["types"]:
+        return "Without cells nothing can be said of what the features follow."
+    low, high = arrays["difference/family_low"], arrays["difference/family_high"]
+    texts = []
+    for i, (a, b) in enumerate(meta["pairs"]):
+        if not np.isfinite(low[i, 0]):
+            continue
+        one, other = meta["titles"][a], meta["titles"][b]
+        ends = f"mean r {number(_mean_r(result, 'sae', a))} against {number(_mean_r(result, 'sae', b))}"
+        texts.append(
+            {
+                "first": f"Features of {one} follow cells better than those of {other} ({ends}).",
+                "second": f"Features of {other} follow cells better than those of {one} ({ends} the other way).",
+                "none": f"Features of {one} and {other} are not shown to differ in how well they follow cells ({ends}).",
+            }[verdict(low[i, 0], high[i, 0])]
+        )
+    return " ".join(texts) or "Whether the encoders differ cannot be judged with the patients there are."
 
 
 def _setting(result: StudyResult) -> str:

@@ -30,6 +30,8 @@ class Study:
         What it needs, in one sentence.
     defaults
         Settings and their values where nobody says otherwise, as plain JSON.
+    format
+        Raised when results of earlier versions can no longer be told.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Study:
     question: str
     needs: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    format: int = 1
 
     def show(self, result: StudyResult, knobs: Mapping[str, float] | None = None) -> Shown:
         """Tell a result; `knobs` are thresholds that the user moved."""

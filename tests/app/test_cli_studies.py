@@ -7,6 +7,7 @@ import html.parser
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from desktop_app.store import Store
+from sae_backend.studies.registry import STUDIES
 from tests.app.command_line import Commands, assert_refused
 from tests.app.vector_project import WorldChoice, make_project
 
@@ -156,3 +158,17 @@ def test_what_studies_say_of_features_is_in_the_feature_table(
         effect = store.study_arrays(store.studies()[0].id)["group/effect"]
     said = [float(row["study: site 0 less site 1"] or "nan") for row in rows]
     np.testing.assert_allclose(said, effect)
+
+
+def test_a_study_in_an_older_form_is_named_and_the_report_stands(
+    run: Commands, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("study", "slides", "--project", project).code == 0
+    newer = tuple(replace(one, format=2) for one in STUDIES)
+    monkeypatch.setattr("sae_backend.studies.registry.STUDIES", newer)
+    assert_refused(
+        run("study", "show", "--project", project), "another version of the program", "do the study again"
+    )
+    page = tmp_path / "report.html"
+    assert run("report", "--project", project, "--out", page).code == 0
+    assert "another version of the program" in page.read_text(encoding="utf-8")
