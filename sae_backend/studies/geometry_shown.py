@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -62,6 +62,21 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures=figures,
         tables=tables,
         knobs=[Knob(LEAST_STABILITY, "Least stability of a stable cluster", 0.0, 1.0, 0.05, least)],
+        short=_short(result, kinds, least),
+    )
+
+
+def _short(result: StudyResult, kinds: Sequence[str], least: float) -> str:
+    """The answer without jargon."""
+    parts = []
+    for kind in kinds:
+        n = int(stable_clusters(result, kind, least).sum())
+        parts.append(f"{n} stable group{'s' * (n != 1)} of features {_WORDS[kind]}")
+    n_merge = len(result.meta["merge"])
+    return (
+        f"There {'are' if not parts or not parts[0].startswith('1 ') else 'is'} {' and '.join(parts)}; "
+        f"{n_merge} set{'s' * (n_merge != 1)} of features {'are' if n_merge != 1 else 'is'} proposed for one concept, as "
+        "they fire in the same places or one within another."
     )
 
 

@@ -53,7 +53,24 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures=figures,
         tables=tables,
         knobs=[Knob(LEAST_R, "Least held-out r of a match", 0.0, 1.0, 0.05, least)],
+        short=_short(result, least),
     )
+
+
+def _short(result: StudyResult, least: float) -> str:
+    """The answer without jargon."""
+    texts = []
+    for comparison in result.meta["comparisons"]:
+        number, n_live = int(comparison["set"]), comparison["n_live"][0]
+        title = result.meta["sets"][number]["title"]
+        if not n_live or not (comparison["n_exchanged"] or comparison["n_random"]):
+            texts.append(f"Which features come back in {title} could not be judged.")
+            continue
+        n = int(is_matched(result, number, least).sum())
+        texts.append(
+            f"{n:,} of {n_live:,} features that fire often enough come back in {title}, beyond chance."
+        )
+    return " ".join(texts)
 
 
 def _setting(meta: Mapping[str, Any]) -> str:
