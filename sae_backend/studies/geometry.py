@@ -186,7 +186,7 @@ def _pairs(
     listed = find_pairs(
         live.columns[0], live.firing[0], live.directions, PairLimits(limits[0], limits[1], cosine), alive
     )
-    rules = PairRules(settings.share, settings.same_cosine, settings.n_boot, settings.seed)
+    rules = PairRules(settings.share, settings.same_cosine, settings.n_boot, settings.seed, alive)
     halves = live.halves
     pairs = describe_pairs(
         ((live.columns[0], live.firing[0]), (live.columns[1], live.firing[1])),

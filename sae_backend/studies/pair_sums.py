@@ -52,7 +52,13 @@ class PairSums:
         return np.asarray(share[:, 0] if weights is None else share, np.float64)
 
 
-def pair_sums(left: Columns, right: Columns, pairs: tuple[Ints, Ints], clusters: Clusters) -> PairSums:
+def pair_sums(
+    left: Columns,
+    right: Columns,
+    pairs: tuple[Ints, Ints],
+    clusters: Clusters,
+    alive: Callable[[], None] = lambda: None,
+) -> PairSums:
     """Sums of the pairs (left[i], right[i]) by unit.
 
     Parameters
@@ -63,6 +69,8 @@ def pair_sums(left: Columns, right: Columns, pairs: tuple[Ints, Ints], clusters:
         Numbers of the features (P,) each.
     clusters
         The units.
+    alive
+        Called every few hundred pairs; may raise to end the work.
     """
     n_rows, k = left.n_rows, clusters.n_clusters
     pointers = np.concatenate([[0], np.cumsum(clusters.sizes)])
@@ -70,6 +78,7 @@ def pair_sums(left: Columns, right: Columns, pairs: tuple[Ints, Ints], clusters:
     found = np.zeros((5, pairs[0].size, k))
     # Pieces, so that the copies of the columns stay small.
     for a in range(0, pairs[0].size, 512):
+        alive()
         b = min(a + 512, pairs[0].size)
         x, y = left.by_feature[:, pairs[0][a:b]], right.by_feature[:, pairs[1][a:b]]
         products = (x, x.multiply(x), y, y.multiply(y), x.multiply(y))

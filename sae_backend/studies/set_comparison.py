@@ -104,7 +104,7 @@ def compare(
         progress(f"match with {title}", min(done, total), total)
 
     alive(0)
-    halves = _halves(given, (0, number), settings.min_active)
+    halves = _halves(given, (0, number), settings.min_active, lambda: alive(0))
     pair = Pair(
         f"set-{number}",
         halves.choose,
@@ -112,7 +112,7 @@ def compare(
         *halves.chosen,
         seed=settings.seed,
     )
-    found = match(_watched(pair, lambda: alive(0)), pair.shape)
+    found = match(_watched(pair.left, pair.right, lambda: alive(0)), pair.shape)
     ways = arrangements(halves.choose, settings.n_null, settings.seed)
     by_patient = exchanged(pair, ways, lambda p: alive(1 + p), steps)
     by_random = random_dictionaries(pair, settings.n_random, lambda p: alive(1 + settings.n_null + p), steps)
@@ -132,27 +132,33 @@ def compare(
     return Comparison(arrays, meta)
 
 
-def shared_r(given: StudyInput, numbers: tuple[int, int], min_active: int) -> float:
+def shared_r(
+    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None] = lambda: None
+) -> float:
     """Mean held-out r of the one-to-one partners of two sets, a feature without one counting 0.
 
     The mean is over the live features of the set that has fewer; NaN without any. With cosines in place of
-    correlations it is the PW-MCC of Song et al. 2025 (arXiv 2505.20254).
+    correlations it is the PW-MCC of Song et al. 2025 (arXiv 2505.20254). `alive` is called now and then, and may raise.
     """
-    halves = _halves(given, numbers, min_active)
+    halves = _halves(given, numbers, min_active, alive)
     left, right = halves.chosen
     if 0 in (left.n_features, right.n_features):
         return float("nan")
-    found = match(correlation_blocks(left, right), (left.n_features, right.n_features))
+    found = match(_watched(left, right, alive), (left.n_features, right.n_features))
     chosen = np.flatnonzero(found.partner >= 0)
-    sums = pair_sums(*halves.reported, (chosen, found.partner[chosen]), halves.report.clusters)
+    sums = pair_sums(*halves.reported, (chosen, found.partner[chosen]), halves.report.clusters, alive)
     return float(np.nan_to_num(sums.r()).sum() / min(left.n_features, right.n_features))
 
 
-def _halves(given: StudyInput, numbers: tuple[int, int], min_active: int) -> _Halves:
+def _halves(
+    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+) -> _Halves:
     choose, report = shared_halves(given, numbers)
     chosen = [Columns(choose.activations(number)) for number in numbers]
     live = [np.flatnonzero(columns.n_active >= max(min_active, 1)) for columns in chosen]
+    alive()
     kept = [columns.only(features) for columns, features in zip(chosen, live, strict=True)]
+    alive()
     told = kept
     if report is not choose:
         told = [
@@ -162,8 +168,8 @@ def _halves(given: StudyInput, numbers: tuple[int, int], min_active: int) -> _Ha
     return _Halves(choose, report, (live[0], live[1]), (kept[0], kept[1]), (told[0], told[1]))
 
 
-def _watched(pair: Pair, alive: Callable[[], None]) -> Any:
-    for block in correlation_blocks(pair.left, pair.right):
+def _watched(left: Columns, right: Columns, alive: Callable[[], None]) -> Any:
+    for block in correlation_blocks(left, right):
         alive()
         yield block
 
@@ -221,7 +227,7 @@ class _HeldOut:
 def _held_out(halves: _Halves, found: Matching, settings: Settings, alive: Callable[[], None]) -> _HeldOut:
     known = np.flatnonzero(found.partner >= 0)
     clusters = halves.report.clusters
-    sums: PairSums = pair_sums(*halves.reported, (known, found.partner[known]), clusters)
+    sums: PairSums = pair_sums(*halves.reported, (known, found.partner[known]), clusters, alive)
     alive()
     r, low, high = np.full((3, found.partner.size), np.nan)
     r[known] = sums.r()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any, Final
@@ -97,14 +97,17 @@ def _between(given: StudyInput, settings: Settings, progress: Progress, steps: S
     pairs = list(combinations(range(n), 2))
     for done, (a, b) in enumerate(pairs):
         progress("compare all pairs of SAEs", done, len(pairs))
-        kept = steps.get(f"between-{a}-{b}", partial(_between_two, given, (a, b), settings.min_active))
+        alive = partial(progress, "compare all pairs of SAEs", done, len(pairs))
+        kept = steps.get(f"between-{a}-{b}", partial(_between_two, given, (a, b), settings.min_active, alive))
         table[a, b] = table[b, a] = float(kept["r"])
     progress("compare all pairs of SAEs", len(pairs), len(pairs))
     return table
 
 
-def _between_two(given: StudyInput, numbers: tuple[int, int], min_active: int) -> Arrays:
-    return {"r": np.array(shared_r(given, numbers, min_active))}
+def _between_two(
+    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+) -> Arrays:
+    return {"r": np.array(shared_r(given, numbers, min_active, alive))}
 
 
 def _meta(

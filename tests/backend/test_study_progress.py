@@ -1,0 +1,71 @@
+"""Long work on pairs of features and on set against set says that it goes on, so that it can be ended."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sae_backend.errors import CancelledError
+from sae_backend.studies.cross_products import Columns
+from sae_backend.studies.feature_pairs import PairRules, describe_pairs
+from sae_backend.studies.pair_sums import pair_sums
+from sae_backend.studies.set_comparison import shared_r
+from sae_backend.studies.shared_tiles import shared_halves
+from tests.backend.test_study_domain import two_cohorts
+
+
+class Ends:
+    """Counts calls, and raises at one of them."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.n, self.at = 0, at
+
+    def __call__(self) -> None:
+        self.n += 1
+        if self.n == self.at:
+            raise CancelledError("Stopped.", "Start again.")
+
+
+@pytest.fixture(scope="module")
+def given():
+    return two_cohorts()
+
+
+@pytest.fixture(scope="module")
+def halves(given):
+    return shared_halves(given, (0,))
+
+
+def test_sums_of_many_pairs_can_be_ended(halves) -> None:
+    tiles, _ = halves
+    columns = Columns(tiles.activations(0))
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(columns.n_features, size=(2, 2000))
+    seen = Ends()
+    whole = pair_sums(columns, columns, tuple(pairs), tiles.clusters, seen)
+    assert seen.n == 4
+    by_hand = np.corrcoef(columns.by_tile.toarray().T)[pairs[0], pairs[1]]
+    np.testing.assert_allclose(whole.r(), by_hand, atol=1e-9)
+    with pytest.raises(CancelledError):
+        pair_sums(columns, columns, tuple(pairs), tiles.clusters, Ends(3))
+
+
+def test_naming_pairs_can_be_ended(halves) -> None:
+    sides = [(some, some.firing()) for some in (Columns(tiles.activations(0)) for tiles in halves)]
+    found = np.arange(5), np.arange(5, 10), np.ones((2, 5), np.bool_), 5
+    clusters = tuple(tiles.clusters for tiles in halves)
+    seen = Ends()
+    describe_pairs(tuple(sides), clusters, found, None, PairRules(0.8, 0.9, 20, 0, seen))
+    for at in range(1, seen.n + 1):
+        with pytest.raises(CancelledError):
+            describe_pairs(tuple(sides), clusters, found, None, PairRules(0.8, 0.9, 20, 0, Ends(at)))
+
+
+def test_set_against_set_can_be_ended(given) -> None:
+    seen = Ends()
+    two = type(given)(given.slides, [given.sets[0], given.sets[0]], given.type_names, given.halves)
+    assert shared_r(two, (0, 1), 1, seen) == pytest.approx(1.0)
+    assert seen.n >= 4
+    for at in range(1, seen.n + 1):
+        with pytest.raises(CancelledError):
+            shared_r(two, (0, 1), 1, Ends(at))
