@@ -5,8 +5,9 @@ No label is asked: a feature of something that no cell type stands for can be of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -90,7 +91,7 @@ def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) ->
     found = []
     for block in range(n_blocks):
         columns = slice(block * width, min((block + 1) * width, n_features))
-        low = seen.lowest(columns)
+        low = seen.lowest(columns, partial(progress, "alike", block, total))
         found.append(
             _scored(
                 seen,
@@ -104,7 +105,7 @@ def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) ->
     )
     dimensions = None
     if raw_width:
-        ends = seen.raw_ends()
+        ends = seen.raw_ends(lambda: progress("alike", n_blocks, total))
         dimensions = _scored(
             seen,
             lambda k, tiles: seen.dimensions(k, tiles, ends),
@@ -171,10 +172,11 @@ class _Seen:
         length = np.linalg.norm(found, axis=1, keepdims=True)
         return np.asarray(found / np.where(length > 0, length, 1))
 
-    def lowest(self, columns: slice) -> Floats:
+    def lowest(self, columns: slice, alive: Callable[[], None]) -> Floats:
         """Least activation of each column over all used tiles; 0 unless it fires in all of them."""
         n, low = np.zeros(columns.stop - columns.start), np.full(columns.stop - columns.start, np.inf)
         for k, tiles in enumerate(self.tiles):
+            alive()
             block = sparse.csr_array(self._some.features[k][:, columns])[tiles]
             n += np.bincount(block.indices, minlength=low.size)
             np.minimum.at(low, block.indices, block.data)
@@ -188,11 +190,12 @@ class _Seen:
         block.data -= low[block.indices]
         return sparse.csr_array(block)
 
-    def raw_ends(self) -> Floats:
+    def raw_ends(self, alive: Callable[[], None]) -> Floats:
         """Least and largest value of each dimension (2, d)."""
         ends = np.stack([np.full(self.raw_width, np.inf), np.full(self.raw_width, -np.inf)])
         for k, tiles in enumerate(self.tiles):
             for a in range(0, tiles.size, _TILES):
+                alive()
                 values = self._raw(k, tiles[a : a + _TILES])
                 ends = np.stack([np.fmin(ends[0], values.min(axis=0)), np.fmax(ends[1], values.max(axis=0))])
         return ends

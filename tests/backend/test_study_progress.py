@@ -8,6 +8,7 @@ import pytest
 from sae_backend.errors import CancelledError
 from sae_backend.studies.cross_products import Columns
 from sae_backend.studies.feature_pairs import PairRules, describe_pairs
+from sae_backend.studies.monosemanticity_score import alikeness
 from sae_backend.studies.pair_sums import pair_sums
 from sae_backend.studies.set_comparison import shared_r
 from sae_backend.studies.shared_tiles import shared_halves
@@ -69,3 +70,12 @@ def test_set_against_set_can_be_ended(given) -> None:
     for at in range(1, seen.n + 1):
         with pytest.raises(CancelledError):
             shared_r(two, (0, 1), 1, Ends(at))
+
+
+def test_how_alike_tiles_are_can_be_ended_at_every_slide(given) -> None:
+    calls: list[tuple] = []
+    two = type(given)(given.slides, [given.sets[0], given.sets[0]], given.type_names, given.halves)
+    alikeness(two, 0, 1, lambda *said: calls.append(said))
+    # Least values and scores of the features, ends and scores of the dimensions, and all pairs.
+    assert len(calls) >= 5 * len(two.slides)
+    assert all(done <= total for _, done, total in calls)
