@@ -98,7 +98,7 @@ def _false_share(values: Floats) -> Floats:
     return found
 
 
-def is_beyond(chances: tuple[FamilyChance, FamilyChance]) -> tuple[npt.NDArray[np.bool_], bool]:
+def is_beyond(chances: tuple[FamilyChance, ...]) -> tuple[npt.NDArray[np.bool_], bool]:
     """Which features beat chance family-wise under every null there is (F,), and whether there is one."""
     known = [chance for chance in chances if np.isfinite(chance.p).any()]
     if not known:

@@ -23,12 +23,15 @@ from sae_backend.studies.shared_tiles import SharedTiles, shared_halves
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-STATES: Final = ("matched", "not confirmed", "shares a partner", "private", "not judged", "not live")
+STATES: Final = (
+    "matched", "as random directions", "not confirmed", "shares a partner", "private", "not judged", "not live",
+)  # fmt: skip
 """What a feature is: its pair beats chance family-wise on the half that chooses, and has a held-out r above what
-chance gives the best partner on average; does not have that; its best partner is above chance but belongs to
-another feature; has none above chance; chance could not be judged; too rare."""
+chance gives the best partner on average; does so against exchanged units, but random dictionaries come as close;
+does not have that held-out r; its best partner is above chance but belongs to another feature; has none above
+chance; chance could not be judged; too rare."""
 
-MATCHED, NOT_CONFIRMED, SHARES, PRIVATE, NOT_JUDGED, NOT_LIVE = range(len(STATES))
+MATCHED, AS_RANDOM, NOT_CONFIRMED, SHARES, PRIVATE, NOT_JUDGED, NOT_LIVE = range(len(STATES))
 
 REASONS: Final = (
     "",
@@ -253,14 +256,16 @@ def _arrays(
     # The partner is fixed by now: on the other half there is no best of many to be exceeded.
     limits = [np.nan_to_num(chance.mean, nan=-np.inf) for chance in judged.pair]
     confirmed = np.nan_to_num(held.r, nan=-np.inf) > np.maximum(*limits)
-    matched = beyond & confirmed
-    state = _states(is_judged, is_beyond(judged.left)[0], beyond, matched)
-    pair_beyond, pair_matched = np.zeros((2, others.size), np.bool_)
+    # Exchanged units say whether two features go together at all, random dictionaries whether that takes training.
+    together, by_units = is_beyond(judged.pair[:1])
+    again = together & (np.nan_to_num(held.r, nan=-np.inf) > limits[0])
+    pairs = np.stack([beyond & confirmed, again & by_units, (beyond | (together & by_units))])
+    state = _states(is_judged, is_beyond(judged.left[:1])[0] | is_beyond(judged.left)[0], pairs)
+    other_pairs = np.zeros((3, others.size), np.bool_)
     known = matching.partner >= 0
-    pair_beyond[matching.partner[known]] = beyond[known]
-    pair_matched[matching.partner[known]] = matched[known]
+    other_pairs[:, matching.partner[known]] = pairs[:, known]
     best_beyond, other_judged = is_beyond(judged.right)
-    other_state = _states(other_judged, best_beyond, pair_beyond, pair_matched)
+    other_state = _states(other_judged, is_beyond(judged.right[:1])[0] | best_beyond, other_pairs)
     reason = np.where(known, np.where(np.isfinite(held.r), 0, 3), 2)
 
     def wide(values: npt.NDArray[Any], empty: Any, size: int = n_left, at: Ints = live) -> npt.NDArray[Any]:
@@ -298,15 +303,15 @@ def _arrays(
 
 
 def _states(
-    is_judged: bool,
-    best: npt.NDArray[np.bool_],
-    pair: npt.NDArray[np.bool_],
-    matched: npt.NDArray[np.bool_],
+    is_judged: bool, best: npt.NDArray[np.bool_], pairs: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int8]:
+    """State of each feature; `pairs` (3, F): matched, again beyond exchanged units, beyond any chance where chosen."""
     if not is_judged:
         return np.full(best.size, NOT_JUDGED, np.int8)
+    matched, again, beyond = pairs
     rest = np.where(best, SHARES, PRIVATE)
-    return np.where(matched, MATCHED, np.where(pair, NOT_CONFIRMED, rest)).astype(np.int8)
+    rest = np.where(beyond, NOT_CONFIRMED, rest)
+    return np.where(matched, MATCHED, np.where(again, AS_RANDOM, rest)).astype(np.int8)
 
 
 def _histograms(found: Matching, *draws: Draws) -> dict[str, npt.NDArray[Any]]:

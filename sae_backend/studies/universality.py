@@ -14,6 +14,7 @@ from sae_backend.errors import UserInputError
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 from sae_backend.studies.set_comparison import (
+    AS_RANDOM,
     MATCHED,
     NOT_JUDGED,
     NOT_LIVE,
@@ -38,7 +39,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     Beside them there are, over the F features of the first set: `stability`, the mean held-out r of its partners in
     the SAEs that differ from it in the seed alone (all others where there is none), a missing partner counting 0
     and NaN where no r is defined; `stability_min`; and `found_in`, the share of these SAEs in which it has a
-    partner above chance, NaN where it takes no part. `between` (S, S) is the mean held-out r of each two sets.
+    partner above what exchanged units give, whether or not random directions come as close, NaN where it takes no part. `between` (S, S) is the mean held-out r of each two sets.
 
     Raises
     ------
@@ -87,7 +88,9 @@ def _stability(found: Sequence[Comparison]) -> dict[str, npt.NDArray[Any]]:
             np.where(known, r, 0.0).sum(axis=0), n_known, out=nan.copy(), where=n_known > 0
         ),
         "stability_min": np.where(n_known > 0, np.where(known, r, np.inf).min(axis=0), np.nan),
-        "found_in": np.divide((state == MATCHED).sum(axis=0), n_judged, out=nan.copy(), where=n_judged > 0),
+        "found_in": np.divide(
+            np.isin(state, (MATCHED, AS_RANDOM)).sum(axis=0), n_judged, out=nan.copy(), where=n_judged > 0
+        ),
     }
 
 

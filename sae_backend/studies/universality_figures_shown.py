@@ -16,7 +16,15 @@ _NULLS: Final = (
     ("random", "random dictionaries (mean of {n_random})"),
     ("shuffled", "single tiles shuffled (mean of {n_shuffled}; too lenient)"),
 )
-_SHOWN_STATES: Final = ("matched", "not confirmed", "shares a partner", "private", "not judged", "not live")
+_SHOWN_STATES: Final = (
+    "matched",
+    "as random directions",
+    "not confirmed",
+    "shares a partner",
+    "private",
+    "not judged",
+    "not live",
+)
 
 
 def targets_of(result: StudyResult, number: int, features: npt.NDArray[np.int64]) -> list[Target]:
@@ -66,10 +74,14 @@ def halves_figure(result: StudyResult, comparison: Mapping[str, Any], least: flo
     title = result.meta["sets"][number]["title"]
     x, y = arrays[f"{number}/r_choose"], arrays[f"{number}/r_report"]
     known = np.isfinite(x) & np.isfinite(y)
-    matched = (arrays[f"{number}/state"] == result.meta["states"].index("matched")) & (y >= least)
+    state, names = arrays[f"{number}/state"], result.meta["states"]
+    group = np.where(y >= least, state, -1)
     marks: list[Mark] = [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), is_dashed=True)]
-    for is_in, label in ((False, "not above chance on both halves"), (True, "matched")):
-        some = np.flatnonzero(known & (matched == is_in))
+    shown = ("as random directions", "matched")
+    for label in ("not above chance on both halves", *shown):
+        is_in = label in shown
+        among = group == names.index(label) if is_in else ~np.isin(group, [names.index(one) for one in shown])
+        some = np.flatnonzero(known & among)
         if not some.size:
             continue
         partner = arrays[f"{number}/partner"][some]
@@ -92,7 +104,7 @@ def halves_figure(result: StudyResult, comparison: Mapping[str, Any], least: flo
     return Figure(
         key=f"halves-{number}",
         title=f"Pairs with {title}: chosen and held out",
-        caption=f"{_ending(result, comparison)} Intervals: {interval}. Dashed: no loss; grey: not matched.{empty}",
+        caption=f"{_ending(result, comparison)} Intervals: {interval}. Dashed: no loss; grey: not above chance.{empty}",
         x_label="r where the partner was chosen",
         y_label="r held out" if result.meta["held_out"] else "r on the same tiles",
         marks=marks,
@@ -109,7 +121,8 @@ def numbers_figure(result: StudyResult, least: float) -> Figure:
         number = int(comparison["set"])
         first, title = meta["sets"][0]["title"], meta["sets"][number]["title"]
         own, other = arrays[f"{number}/state"].copy(), arrays[f"{number}/other_state"].copy()
-        weak = (own == names.index("matched")) & ~(arrays[f"{number}/r_report"] >= least)
+        back = [names.index("matched"), names.index("as random directions")]
+        weak = np.isin(own, back) & ~(arrays[f"{number}/r_report"] >= least)
         other[arrays[f"{number}/partner"][weak]] = names.index("not confirmed")
         own[weak] = names.index("not confirmed")
         places += [f"{first} in {title}", f"{title} in {first}"]
@@ -124,7 +137,7 @@ def numbers_figure(result: StudyResult, least: float) -> Figure:
         title="Shared and private features",
         caption=(
             "Features of each SAE by what became of them in the other: matched one for one above chance on both "
-            "halves, above chance only where partners were chosen, best partner taken by another feature, none above "
+            "halves; the same, but random directions come as close; above chance only where partners were chosen, best partner taken by another feature, none above "
             f"chance (private). Grey: in fewer than {meta['settings']['min_active']} tiles of the half that chooses."
         ),
         x_label="",

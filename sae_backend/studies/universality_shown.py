@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +25,7 @@ LEAST_R: Final = "least_r"
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell the result; the knob `least_r` asks for more than chance of a pair before it counts as matched."""
     least = float(knobs.get(LEAST_R, 0.0))
-    meta, arrays = result.meta, result.arrays
+    meta = result.meta
     figures: list[Figure] = []
     tables: list[Table] = []
     sentences = [_setting(meta)]
@@ -38,7 +38,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         ]
         tables.append(pair_table(result, number))
     figures.insert(min(2, len(figures)), numbers_figure(result, least))
-    sentences.append(_stable(meta, arrays, least))
+    sentences.append(_stable(result, least))
     stability = stability_figure(result)
     if stability is not None:
         figures.append(stability)
@@ -66,10 +66,9 @@ def _short(result: StudyResult, least: float) -> str:
         if not n_live or not (comparison["n_exchanged"] or comparison["n_random"]):
             texts.append(f"Which features come back in {title} could not be judged.")
             continue
-        n = int(is_matched(result, number, least).sum())
-        texts.append(
-            f"{n:,} of {n_live:,} features that fire often enough come back in {title}, beyond chance."
-        )
+        n, strict = (int(which(result, number, least).sum()) for which in (comes_back, is_matched))
+        more = f"; {strict:,} of them closer than random directions come" if comparison["n_random"] else ""
+        texts.append(f"{n:,} of {n_live:,} features that fire often enough come back in {title}{more}.")
     return " ".join(texts)
 
 
@@ -92,8 +91,18 @@ def _setting(meta: Mapping[str, Any]) -> str:
 
 def is_matched(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
     """Which features of the first set have a partner in set `number` above chance and of this r at least (F,)."""
+    return _is(result, number, least, ("matched",))
+
+
+def comes_back(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
+    """The same, with those that random directions come as close to (F,)."""
+    return _is(result, number, least, ("matched", "as random directions"))
+
+
+def _is(result: StudyResult, number: int, least: float, names: Sequence[str]) -> npt.NDArray[np.bool_]:
     state, r = result.arrays[f"{number}/state"], result.arrays[f"{number}/r_report"]
-    return np.asarray((state == result.meta["states"].index("matched")) & (r >= least), np.bool_)
+    wanted = [result.meta["states"].index(name) for name in names]
+    return np.asarray(np.isin(state, wanted) & (r >= least), np.bool_)
 
 
 def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> str:
@@ -110,16 +119,22 @@ def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> 
     state = arrays[f"{number}/state"]
     n = {name: int((state == k).sum()) for k, name in enumerate(names)}
     asked = f" and r of at least {least:g}" if least > 0 else ""
+    back = comes_back(result, number, least)
     text = (
-        f"{title}: {int(matched.sum()):,} of {n_live:,} live features ({matched.sum() / n_live:.0%}) have a partner of "
-        f"their own above chance{asked}"
+        f"{title}: {int(back.sum()):,} of {n_live:,} live features ({back.sum() / n_live:.0%}) come back: they have a "
+        f"partner of their own above what exchanged units give{asked}"
     )
-    r = arrays[f"{number}/r_report"][matched]
+    r = arrays[f"{number}/r_report"][back]
     if r.size:
         text += f", with a median held-out r of {np.median(r):.2f}"
-        cosine = arrays[f"{number}/cosine"][matched]
+        cosine = arrays[f"{number}/cosine"][back]
         if np.isfinite(cosine).any():
             text += f" and a median cosine of their directions of {np.nanmedian(cosine):.2f}"
+    if back.any() and comparison["n_random"]:
+        text += (
+            f". {int(matched.sum()):,} of these {'is' if matched.sum() == 1 else 'are'} closer to it than random "
+            "dictionaries come; that the others come back takes no training, as random directions find them too"
+        )
     text += (
         f"; {n['shares a partner']:,} share a partner with another feature, {n['not confirmed']:,} pairs were not "
         f"confirmed on the other half, and {n['private']:,} have no partner above chance."
@@ -150,12 +165,13 @@ def _chance(comparison: Mapping[str, Any]) -> str:
             f"in {comparison['n_random']} dictionaries of random directions with the same firing rates on the same vectors"
         )
     return (
-        f"Chance is the best partner found {' and '.join(parts)}; above it means a family-wise p of 0.05 or less over "
-        "the features of this SAE, and a held-out r above what chance gives the best partner on average."
+        f"Chance is the best partner found {' and '.join(parts)}; above each means a family-wise p of 0.05 or less over "
+        "the features of this SAE, and a held-out r above what it gives the best partner on average."
     )
 
 
-def _stable(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], least: float) -> str:
+def _stable(result: StudyResult, least: float) -> str:
+    meta, arrays = result.meta, result.arrays
     over = meta["stability_over"]
     found = arrays["found_in"]
     judged = np.isfinite(found)
@@ -164,10 +180,7 @@ def _stable(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], lea
     if not n_judged:
         return "No feature's stability could be judged."
     if least > 0:
-        each = [
-            (arrays[f"{k}/state"] == meta["states"].index("matched")) & (arrays[f"{k}/r_report"] >= least)
-            for k in over
-        ]
+        each = [comes_back(result, k, least) for k in over]
         always = int((np.all(each, axis=0) & judged).sum())
     else:
         always = int((found[judged] >= 1).sum())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sae_backend.cards import EncoderCard
 from sae_backend.compute.embed import Watch
@@ -244,3 +245,32 @@ def test_steps_are_made_once(tmp_path: Path) -> None:
     again = run_study("universality", given, small, PROGRESS, Steps(tmp_path))
     for name, values in first.arrays.items():
         np.testing.assert_array_equal(values, again.arrays[name], name)
+
+
+def test_what_any_random_direction_finds_is_told_apart_from_what_was_learned() -> None:
+    """One direction holds most of the variance: random dictionaries find it too, and the planted ones they do not."""
+    world = world_of(11)
+    strong = np.random.default_rng(3)
+    direction = strong.standard_normal(64)
+    direction /= np.linalg.norm(direction)
+    slides, extra = [], []
+    for slide in world.slides:
+        level = np.abs(strong.normal(0, 12, slide.n_tiles)) * (strong.random(slide.n_tiles) < 0.5)
+        extra.append(level.astype(np.float32))
+        slides.append((slide.vectors + np.outer(level, direction)).astype(np.float32))
+    truth = true_set(world.slides, world.dictionary)
+    first = [
+        sparse.hstack([m, sparse.csc_array(v[:, None])], format="csc")
+        for m, v in zip(truth.features, extra, strict=True)
+    ]
+    decoder = np.vstack([truth.decoder, direction[None]]).astype(np.float32)
+    own = replace(truth, features=first, vectors=slides, decoder=decoder)
+    other = seen_badly(replace(own, title="other"), 1, 0.1)
+    result = run_study("universality", given_of(world, [own, other]), QUICK, PROGRESS)
+    names, state = result.meta["states"], result.arrays["1/state"]
+    assert names[state[N_FEATURES]] == "as random directions"
+    learned = state[:N_FEATURES][state[:N_FEATURES] != names.index("not live")]
+    assert (learned == names.index("matched")).mean() > 0.8
+    assert result.arrays["found_in"][N_FEATURES] == 1
+    shown = study("universality").show(result)
+    assert "takes no training" in shown.found and "closer than random directions come" in shown.short
