@@ -244,7 +244,7 @@ def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: P
         "n_labellings": found.n_labellings,
     }
     arrays = {name: getattr(found, name) for name in EFFECT_FIELDS}
-    vectors = raw_means(given, slides)
+    vectors = raw_means(given, slides, bind(progress, f"effect of {fact}: mean vectors"))
     if vectors is not None:
         raw = effect_sizes(
             vectors, units, draws["n_permutations"], draws["seed"], bind(progress, f"effect of {fact}: raw")

@@ -217,14 +217,16 @@ def feature_groups(given: StudyInput, cells: Arrays) -> dict[str, Ints]:
     for part in with_cells(given, CHOOSE):
         active += np.diff(part.features.indptr)
     others = np.setdiff1d(np.flatnonzero(active > 0), follows)
-    left, matched = list(others[np.argsort(active[others], kind="stable")]), []
+    left, matched = others[np.argsort(active[others], kind="stable")], []
+    rates = active[left]
     for feature in follows[np.argsort(-active[follows], kind="stable")]:
-        if not left:
+        if not left.size:
             break
-        rates = active[np.array(left)]
         place = int(np.searchsorted(rates, active[feature]))
-        near = [i for i in (place - 1, place) if 0 <= i < len(left)]
-        matched.append(left.pop(min(near, key=lambda i: abs(int(rates[i]) - int(active[feature])))))
+        near = [i for i in (place - 1, place) if 0 <= i < left.size]
+        closest = min(near, key=lambda i: abs(int(rates[i]) - int(active[feature])))
+        matched.append(left[closest])
+        left, rates = np.delete(left, closest), np.delete(rates, closest)
     groups[BIOLOGY] = follows
     if others.size:
         groups[MATCHED], groups[REST] = np.sort(np.array(matched, np.int64)), others
@@ -259,15 +261,21 @@ def tile_rows(
     return found
 
 
-def raw_means(given: StudyInput, slides: Sequence[int]) -> Floats | None:
-    """Mean vector of each slide over its valid tiles, float64 (S, d); None where vectors are missing or not finite."""
-    found = []
+def raw_means(
+    given: StudyInput, slides: Sequence[int], step: Callable[[int, int], None] = lambda *_: None
+) -> Floats | None:
+    """Mean vector of each slide over its valid tiles, float64 (S, d); None where vectors are missing or not finite.
+
+    `step` takes (slides done, slides) every few thousand tiles, and may raise to end it.
+    """
+    found: list[Floats] = []
     for k in slides:
         vectors, keep = given.sets[0].vectors[k], np.flatnonzero(given.sets[0].valid[k])
         if vectors is None or not keep.size:
             return None
         summed = np.zeros(vectors.shape[1])
         for a in range(0, keep.size, _ROWS):
+            step(len(found), len(slides))
             summed += np.asarray(vectors[keep[a : a + _ROWS]], np.float64).sum(axis=0)
         found.append(summed / keep.size)
     stacked = np.stack(found)

@@ -10,6 +10,7 @@ from sae_backend.studies.cross_products import Columns
 from sae_backend.studies.feature_pairs import PairRules, describe_pairs
 from sae_backend.studies.monosemanticity_score import alikeness
 from sae_backend.studies.pair_sums import pair_sums
+from sae_backend.studies.robustness_tiles import raw_means
 from sae_backend.studies.set_comparison import shared_r
 from sae_backend.studies.shared_tiles import shared_halves
 from tests.backend.test_study_domain import two_cohorts
@@ -79,3 +80,11 @@ def test_how_alike_tiles_are_can_be_ended_at_every_slide(given) -> None:
     # Least values and scores of the features, ends and scores of the dimensions, and all pairs.
     assert len(calls) >= 5 * len(two.slides)
     assert all(done <= total for _, done, total in calls)
+
+
+def test_mean_vectors_are_those_of_all_tiles_and_can_be_ended_at_every_slide(given) -> None:
+    seen: list[int] = []
+    slides = range(len(given.slides))
+    found = raw_means(given, slides, lambda done, _: seen.append(done))
+    np.testing.assert_allclose(found, [v.mean(axis=0, dtype=float) for v in given.sets[0].vectors], atol=1e-6)
+    assert seen == list(slides)
