@@ -250,7 +250,7 @@ def _frame(axes: mpl.axes.Axes, figure: Figure, look: Look) -> None:
     if figure.y_limits is not None:
         axes.set_ylim(*figure.y_limits)
     if figure.is_square:
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("equal", adjustable="box")
     _legend(axes, look)
 
 

@@ -22,8 +22,6 @@ _SHOWN_STATES: Final = (
     "not confirmed",
     "shares a partner",
     "private",
-    "not judged",
-    "not live",
 )
 
 
@@ -131,14 +129,19 @@ def numbers_figure(result: StudyResult, least: float) -> Figure:
     for name in _SHOWN_STATES:
         values = np.array([(state == names.index(name)).sum() for state in columns], np.float64)
         if values.any():
-            marks.append(Bars(values, name, is_baseline=name in ("not live", "not judged")))
+            marks.append(Bars(values, name))
+    live = [
+        int((~np.isin(state, [names.index("not live"), names.index("not judged")])).sum())
+        for state in columns
+    ]
     return Figure(
         key="numbers",
         title="Shared and private features",
         caption=(
             "Features of each SAE by what became of them in the other: matched one for one above chance on both "
             "halves; the same, but random directions come as close; above chance only where partners were chosen, best partner taken by another feature, none above "
-            f"chance (private). Grey: in fewer than {meta['settings']['min_active']} tiles of the half that chooses."
+            f"chance (private). From left to right {', '.join(f'{n:,}' for n in live)} features were judged; those that "
+            f"fire in fewer than {meta['settings']['min_active']} tiles of the half that chooses are left out."
         ),
         x_label="",
         y_label="features",
