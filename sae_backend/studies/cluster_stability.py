@@ -187,7 +187,7 @@ def _chance_stability(
             ways = arrangements(tiles, min(_MOST_WAYS, columns.n_features), settings.seed + 100 + k)
             if ways.n == 0:
                 return {"stability": np.zeros(0)}
-            alone = scrambled(columns, ways, order)
+            alone = scrambled(columns, ways, order, alive)
             alive()
             own = find_clusters(CoActivation(alone), settings.cut, alive)
             return {"stability": _resampled(tiles, alone, own, few, "", alive, Steps())}

@@ -125,13 +125,17 @@ def _held(n_both: Floats, first: int, n_active: Floats, n_rows: int) -> Floats:
     return holding(n_both, child, n_active / n_rows)
 
 
-def scrambled(columns: Columns, ways: Arrangements, order: Ints) -> Columns:
+def scrambled(
+    columns: Columns, ways: Arrangements, order: Ints, alive: Callable[[], None] = lambda: None
+) -> Columns:
     """The same features, each with its tiles exchanged in a way of its own, so that none goes with another.
 
-    Features that follow each other in `order` (F,) get different ways; there are fewer ways than features.
+    Features that follow each other in `order` (F,) get different ways; there are fewer ways than features. `alive` is called
+    now and then, and may raise.
     """
     rows, cols, values = [], [], []
     for p in range(ways.n):
+        alive()
         mine = order[p :: ways.n]
         some = sparse.csr_array(columns.by_feature[:, mine])
         source = ways.laid(p).source

@@ -5,7 +5,7 @@ Neither all tiles times all features nor all features times all features is ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -145,6 +145,13 @@ def correlation_blocks(
         np.multiply(r, (factor * scale_l[a:b])[:, None] * scale_r, out=r)
         np.clip(r, -1, 1, out=r)
         yield a, r
+
+
+def watched(blocks: Iterator[tuple[int, Floats]], alive: Callable[[], None]) -> Iterator[tuple[int, Floats]]:
+    """The same blocks; `alive` is called before each is used, and may raise."""
+    for block in blocks:
+        alive()
+        yield block
 
 
 def product_blocks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -74,12 +74,12 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         When no tile is left.
     """
     settings = GeometrySettings.of(spec)
-    live = _live(given, settings)
     total = settings.n_null + 6
 
     def at(stage: str, done: int) -> None:
         progress(stage, min(done, total), total)
 
+    live = _live(given, settings, lambda: at("what chance gives", 0))
     at("what chance gives", 0)
     ways = arrangements(live.halves[0], settings.n_null, settings.seed)
     chance = coactivation_chance(
@@ -128,9 +128,9 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     return StudyResult(arrays, meta)
 
 
-def _live(given: StudyInput, settings: GeometrySettings) -> LiveFeatures:
+def _live(given: StudyInput, settings: GeometrySettings, alive: Callable[[], None]) -> LiveFeatures:
     choose, report = shared_halves(given, (0,))
-    whole = Columns(choose.activations(0))
+    whole = Columns(choose.activations(0, alive))
     numbers = np.flatnonzero(whole.n_active >= max(settings.min_active, 1))
     some = given.sets[0]
     unit = None if some.decoder is None else unit_directions(some, np.arange(some.n_features))
@@ -138,7 +138,7 @@ def _live(given: StudyInput, settings: GeometrySettings) -> LiveFeatures:
         # A feature without a direction writes nothing, whatever it reads.
         numbers = numbers[unit[numbers].any(axis=1)]
     chosen = whole.only(numbers)
-    told = chosen if report is choose else Columns(report.activations(0)).only(numbers)
+    told = chosen if report is choose else Columns(report.activations(0, alive)).only(numbers)
     firing = chosen.firing()
     return LiveFeatures(
         numbers,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.chance_tiles import arrangements
-from sae_backend.studies.cross_products import Columns, correlation_blocks
+from sae_backend.studies.cross_products import Columns, correlation_blocks, watched
 from sae_backend.studies.family_chance import FamilyChance, family_chance, is_beyond
 from sae_backend.studies.feature_matching import Candidates, Matching, best_values, match
 from sae_backend.studies.given import StudyInput
@@ -115,7 +115,7 @@ def compare(
         *halves.chosen,
         seed=settings.seed,
     )
-    found = match(_watched(pair.left, pair.right, lambda: alive(0)), pair.shape)
+    found = match(watched(correlation_blocks(pair.left, pair.right), lambda: alive(0)), pair.shape)
     ways = arrangements(halves.choose, settings.n_null, settings.seed)
     by_patient = exchanged(pair, ways, lambda p: alive(1 + p), steps)
     by_random = random_dictionaries(pair, settings.n_random, lambda p: alive(1 + settings.n_null + p), steps)
@@ -147,7 +147,7 @@ def shared_r(
     left, right = halves.chosen
     if 0 in (left.n_features, right.n_features):
         return float("nan")
-    found = match(_watched(left, right, alive), (left.n_features, right.n_features))
+    found = match(watched(correlation_blocks(left, right), alive), (left.n_features, right.n_features))
     chosen = np.flatnonzero(found.partner >= 0)
     sums = pair_sums(*halves.reported, (chosen, found.partner[chosen]), halves.report.clusters, alive)
     return float(np.nan_to_num(sums.r()).sum() / min(left.n_features, right.n_features))
@@ -157,7 +157,7 @@ def _halves(
     given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
 ) -> _Halves:
     choose, report = shared_halves(given, numbers)
-    chosen = [Columns(choose.activations(number)) for number in numbers]
+    chosen = [Columns(choose.activations(number, alive)) for number in numbers]
     live = [np.flatnonzero(columns.n_active >= max(min_active, 1)) for columns in chosen]
     alive()
     kept = [columns.only(features) for columns, features in zip(chosen, live, strict=True)]
@@ -165,16 +165,10 @@ def _halves(
     told = kept
     if report is not choose:
         told = [
-            Columns(report.activations(number)).only(features)
+            Columns(report.activations(number, alive)).only(features)
             for number, features in zip(numbers, live, strict=True)
         ]
     return _Halves(choose, report, (live[0], live[1]), (kept[0], kept[1]), (told[0], told[1]))
-
-
-def _watched(left: Columns, right: Columns, alive: Callable[[], None]) -> Any:
-    for block in correlation_blocks(left, right):
-        alive()
-        yield block
 
 
 @dataclass(frozen=True)

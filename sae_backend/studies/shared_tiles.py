@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,12 +67,13 @@ class SharedTiles:
         """Number of the unit of each row, int64 (N,)."""
         return np.repeat(np.arange(self.clusters.n_clusters), self.clusters.sizes)
 
-    def activations(self, number: int) -> sparse.csr_array:
-        """What set `number` sees, sparse float64 (N, F) by tile."""
+    def activations(self, number: int, alive: Callable[[], None] = lambda: None) -> sparse.csr_array:
+        """What set `number` sees, sparse float64 (N, F) by tile; `alive` is called at every slide, and may raise."""
         features = self.given.sets[number].features
         slides = _slide_numbers(self.given, self.tiles.parts)
         found = []
         for slide, keep in zip(slides, self.tiles.kept, strict=True):
+            alive()
             by_tile = sparse.csr_array(features[slide])[keep]
             by_tile.data = by_tile.data.astype(np.float64)
             found.append(by_tile)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from sae_backend.errors import CancelledError
+from sae_backend.studies.chance_tiles import arrangements
+from sae_backend.studies.coactivation_chance import scrambled
 from sae_backend.studies.cross_products import Columns
 from sae_backend.studies.feature_pairs import PairRules, describe_pairs
 from sae_backend.studies.monosemanticity_score import alikeness
@@ -88,3 +90,17 @@ def test_mean_vectors_are_those_of_all_tiles_and_can_be_ended_at_every_slide(giv
     found = raw_means(given, slides, lambda done, _: seen.append(done))
     np.testing.assert_allclose(found, [v.mean(axis=0, dtype=float) for v in given.sets[0].vectors], atol=1e-6)
     assert seen == list(slides)
+
+
+def test_reading_and_scrambling_features_can_be_ended(halves) -> None:
+    tiles, _ = halves
+    seen = Ends()
+    columns = Columns(tiles.activations(0, seen))
+    assert seen.n == len(tiles.tiles.parts)
+    ways = arrangements(tiles, 7, 0)
+    again = Ends()
+    moved = scrambled(columns, ways, np.arange(columns.n_features), again)
+    assert again.n == ways.n == 7
+    assert moved.n_rows == columns.n_rows and moved.n_features == columns.n_features
+    with pytest.raises(CancelledError):
+        scrambled(columns, ways, np.arange(columns.n_features), Ends(7))
