@@ -36,6 +36,22 @@ _READ: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
     "b": (str, "VALUE", "second group or cohort"),
     "encoders": (_names, "ID,...", "encoders to compare (default: all that saw the slides)"),
     "feature": (arguments.natural, "N", "feature to follow"),
+    "within": (str, "COLUMN", "exchange patients only where this column is the same, such as site"),
+    "measure": (str, "mean|rate|top", "what a slide is summed up by"),
+    "neighbours": (arguments.whole, "N", "nearest tiles that the robustness index looks at"),
+    "n_bootstrap": (arguments.whole, "N", "draws for the intervals"),
+    "n_boot": (arguments.whole, "N", "draws for the intervals"),
+    "n_permutations": (arguments.whole, "N", "arrangements for p"),
+    "n_shuffles": (arguments.natural, "N", "exchanges of the labels, for what chance reads"),
+    "most_tiles": (arguments.whole, "N", "most tiles that the scanner is read from"),
+    "n_null": (arguments.natural, "N", "exchanges that say what chance gives"),
+    "n_random": (arguments.natural, "N", "random dictionaries that say what takes no training"),
+    "n_resamples": (arguments.natural, "N", "times that patients or features are drawn again, for stability"),
+    "min_active": (arguments.whole, "N", "tiles in which a feature must fire to take part"),
+    "least_r": (arguments.number, "R", "r below which a pair is not looked at"),
+    "share": (arguments.number, "SHARE", "overlap of duplicates and splits, 0 to 1"),
+    "same_cosine": (arguments.number, "COSINE", "cosine of two directions that count as the same"),
+    "plane": (str, "umap|pca", "how the map for the eye is laid out"),
 }  # fmt: skip
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
+from scipy.sparse import csr_array, hstack
 
 from desktop_app.app import WindowStart, open_start
 from desktop_app.store import Store
 from desktop_app.widgets.studies import RESULT, SETTINGS, StudiesPanel
 from sae_backend.compute.pipeline import run
+from sae_backend.features import FeatureMatrix, write_features
 from sae_backend.messages import Cancelled, Done, StudyRequest
 from sae_backend.studies.registry import STUDIES
 from sae_backend.studies.shown import Target
@@ -213,3 +215,57 @@ def test_tables_sort_numbers_as_numbers(parts: Parts, world: Path, qtbot: QtBot)
     view.sortByColumn(3, view.horizontalHeader().sortIndicatorOrder().DescendingOrder)
     shown = [float(view.model().index(row, 3).data()) for row in range(view.model().rowCount())]
     assert shown == sorted(shown, reverse=True) and np.ptp(shown) > 0
+
+
+def test_duplicates_get_one_concept_and_a_cluster_a_name(parts: Parts, world: Path, qtbot: QtBot) -> None:
+    _doubled(world)
+    panel = _open(parts, world, qtbot, "geometry")
+    few = {"min_active": 10, "n_null": 19, "n_resamples": 5, "n_boot": 20, "plane": "pca"}
+    parts.controller.studies.run(few)
+    job, request = _asked(parts, qtbot)
+    parts.backend.events.append(Done(job, run(request)))
+    qtbot.waitUntil(lambda: panel.pages.currentIndex() == RESULT)
+    panel.merge_requested.emit()
+    assert "Choose a group" in parts.window.notice.text
+    table = panel.result.shown_table
+    assert table is not None and table.key == "merge"
+    groups = [[int(part) for part in text.split(",")] for text in table.columns["features"]]
+    row = next(k for k, group in enumerate(groups) if {0, 1} <= set(group))
+    panel.result.table.choose_row(row)
+    parts.dialogs.words = "stroma: keloid"
+    panel.merge_requested.emit()
+    with Store.open(world) as store:
+        digest = store.studies("geometry")[0].sae_digest
+        for feature in groups[row]:
+            note = store.annotation(digest, feature)
+            assert note.concept == "stroma: keloid" and store.history(digest, feature)
+    # Each is a step of its own that can be taken back.
+    parts.controller.undo.undo()
+    with Store.open(world) as store:
+        concepts = [store.annotation(digest, feature).concept for feature in groups[row]]
+    assert concepts.count("") == 1
+    panel.name_cluster_requested.emit()
+    found = panel.result.shown_table
+    assert found is not None and found.key.startswith("clusters-")
+    panel.result.table.choose_row(0)
+    parts.dialogs.words = "Doubled"
+    panel.name_cluster_requested.emit()
+    named = panel.result.shown_table
+    assert named is not None and named.columns["name"][0] == "Doubled"
+    with Store.open(world) as store:
+        (record,) = store.studies("geometry")
+        assert list(store.cluster_names(record.id).values()) == ["Doubled"]
+
+
+def _doubled(folder: Path) -> None:
+    """Make features 1 and 2 copies of feature 0 on every slide."""
+    with Store.open(folder) as store:
+        for analysis in store.analyses():
+            place = store.cache_dir / analysis.feature_folder
+            known = FeatureMatrix.open(place)
+            columns = known.csc().tocsc()
+            first = columns[:, [0]]
+            doubled = hstack([first, first, first, columns[:, 3:]], format="csr")
+            digests = {"sae_digest": known.sae_digest, "embedding_digest": known.embedding_digest}
+            shutil.rmtree(place)
+            write_features(place, [csr_array(doubled)], known.valid, known.grid, digests)
