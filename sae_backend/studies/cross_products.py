@@ -58,9 +58,9 @@ class Columns:
         """The same by feature."""
         return sparse.csc_array(self.by_tile)
 
-    @cached_property
+    @property
     def squares(self) -> sparse.csr_array:
-        """Squares of the values by tile."""
+        """Squares of the values by tile; made each time, as it is quick and would hold as much as the values."""
         m = self.by_tile
         return sparse.csr_array((m.data**2, m.indices, m.indptr), shape=m.shape)
 

@@ -55,10 +55,11 @@ class RandomDictionaries:
             for f, (row, n) in enumerate(zip(seen, wanted.tolist(), strict=True)):
                 if n == 0:
                     continue
-                best = np.argpartition(row, row.size - n - 1)[row.size - n - 1 :]
+                # A copy, as a view would hold the places of all tiles for every feature.
+                best = np.argpartition(row, row.size - n - 1)[row.size - n - 1 :].astype(np.int32)
                 limit, fires = row[best[0]], best[1:]
                 rows.append(fires)
-                columns.append(np.full(n, a + f))
+                columns.append(np.full(n, a + f, np.int32))
                 # The threshold is the first value that is left out.
                 values.append(np.maximum(row[fires].astype(np.float64) - float(limit), 1e-12))
         shape = (len(self._z), self._n_active.size)

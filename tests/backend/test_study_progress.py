@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from sae_backend.studies.cross_products import Columns
 from sae_backend.studies.feature_pairs import PairRules, describe_pairs
 from sae_backend.studies.monosemanticity_score import alikeness
 from sae_backend.studies.pair_sums import pair_sums
+from sae_backend.studies.random_dictionary import RandomDictionaries
 from sae_backend.studies.robustness_tiles import raw_means
 from sae_backend.studies.set_comparison import shared_r
 from sae_backend.studies.shared_tiles import shared_halves
@@ -104,3 +107,18 @@ def test_reading_and_scrambling_features_can_be_ended(halves) -> None:
     assert moved.n_rows == columns.n_rows and moved.n_features == columns.n_features
     with pytest.raises(CancelledError):
         scrambled(columns, ways, np.arange(columns.n_features), Ends(7))
+
+
+def test_a_random_dictionary_holds_no_more_than_what_fires() -> None:
+    n_tiles, n_features = 20_000, 300
+    vectors = np.random.default_rng(0).standard_normal((n_tiles, 8)).astype(np.float32)
+    dictionaries = RandomDictionaries(vectors, np.full(n_features, 20))
+    tracemalloc.start()
+    try:
+        drawn = dictionaries.draw((0,))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (drawn.n_active == 20).all()
+    # A place of every tile for every feature would be 8 bytes each, 48 MB.
+    assert peak < 256 * n_tiles * 4 * 1.7
