@@ -74,9 +74,7 @@ class SharedTiles:
         found = []
         for slide, keep in zip(slides, self.tiles.kept, strict=True):
             alive()
-            by_tile = sparse.csr_array(features[slide])[keep]
-            by_tile.data = by_tile.data.astype(np.float64)
-            found.append(by_tile)
+            found.append(_compact(sparse.csr_array(features[slide])[keep]))
         stacked = sparse.csr_array(sparse.vstack(found, format="csr"))
         order = self.clusters.order
         return stacked if bool((np.diff(order) == 1).all()) else sparse.csr_array(stacked[order])
@@ -110,6 +108,13 @@ class SharedTiles:
         slides = _slide_numbers(self.given, self.tiles.parts)
         arrays = [np.asarray(self.given.slides[slide].counts, np.float64) for slide in slides]
         return np.asarray(self.tiles.gather(arrays), np.float64)
+
+
+def _compact(by_tile: sparse.csr_array) -> sparse.csr_array:
+    """The same with float64 values, and with places in 32 bits where they fit: half the memory of 64."""
+    small = np.int32 if by_tile.nnz < 2**31 else np.int64
+    places = by_tile.indices.astype(small), by_tile.indptr.astype(small)
+    return sparse.csr_array((by_tile.data.astype(np.float64), *places), shape=by_tile.shape)
 
 
 def shared_halves(given: StudyInput, numbers: Sequence[int]) -> tuple[SharedTiles, SharedTiles]:

@@ -100,6 +100,8 @@ def test_reading_and_scrambling_features_can_be_ended(halves) -> None:
     seen = Ends()
     columns = Columns(tiles.activations(0, seen))
     assert seen.n == len(tiles.tiles.parts)
+    assert columns.by_tile.indices.dtype == columns.by_tile.indptr.dtype == np.int32
+    assert columns.by_feature.indices.dtype == columns.only(np.arange(2)).by_tile.indices.dtype == np.int32
     ways = arrangements(tiles, 7, 0)
     again = Ends()
     moved = scrambled(columns, ways, np.arange(columns.n_features), again)
