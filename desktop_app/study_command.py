@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from desktop_app import arguments
+from desktop_app import arguments, export
 from desktop_app.commands import Answer, worker_of
 from desktop_app.running import ProgressPrinter, study_project
 from desktop_app.store import Store, StudyRecord
@@ -106,6 +106,9 @@ def do_study(options: Namespace) -> Answer:
     known = study(options.kind).defaults
     settings = {key: getattr(options, key) for key in known if getattr(options, key) is not None}
     chosen = StudyOptions(options.kind, settings, options.name, options.device)
+    if options.out is not None:
+        # Before the work and not after it.
+        export.check_can_write(options.out / "study.csv")
     with Store.open(options.project) as store, worker_of(options) as worker:
         record = study_project(store, worker, chosen, ProgressPrinter())
         return _answer(store, record, options.out)

@@ -32,6 +32,15 @@ SERIES: Final = ("#2b8cd6", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9
 """Colours of the series in turn (after Okabe and Ito, then others), seen on dark and on light."""
 
 GREY: Final = "#8c8c8c"
+GREYS: Final = ("#8c8c8c", "#b9b9b9", "#6b6b6b", "#a39a8c", "#7f8a99")
+"""Of baselines in turn; seen on dark and on light."""
+
+GREY_DASHES: Final[dict[str, Any]] = {
+    "#b9b9b9": (0, (1, 1.5)),
+    "#6b6b6b": (0, (6, 2)),
+    "#a39a8c": (0, (3, 1, 1, 1)),
+}
+
 _SVG: Final = {"svg.fonttype": "none", "svg.hashsalt": "sparsescope"}
 """Text stays text in SVG, and one figure gives the same bytes each time."""
 
@@ -77,22 +86,23 @@ def draw(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
     axes = canvas.add_subplot()
     axes.set_facecolor(look.paper)
     hits: list[Hit] = []
-    colours = iter([*SERIES] * (1 + len(figure.marks) // len(SERIES)))
+    colours = _Colours()
     # Marks hold arrays, which cannot be compared as a whole.
     bars = [id(mark) for mark in figure.marks if isinstance(mark, Bars)]
     for mark in figure.marks:
         match mark:
             case Points():
-                hits += _points(axes, mark, _colour(mark.is_baseline, colours), look)
+                hits += _points(axes, mark, colours.next(mark.is_baseline, mark.colour), look)
             case Line():
-                hits += _line(axes, mark, _colour(mark.is_baseline, colours))
+                hits += _line(axes, mark, colours.next(mark.is_baseline))
             case Bars():
                 place = (bars.index(id(mark)), len(bars))
-                hits += _bars(axes, mark, place, _colour(mark.is_baseline, colours), figure)
+                hits += _bars(axes, mark, place, colours.next(mark.is_baseline), figure)
             case Histogram():
                 axes.stairs(
                     mark.counts, mark.edges, label=mark.label or None, fill=False, linewidth=1.6,
-                    color=_colour(mark.is_baseline, colours), baseline=None if figure.y_is_log else 0,
+                    color=(shade := colours.next(mark.is_baseline)),
+                    linestyle=GREY_DASHES.get(shade, "solid") if mark.is_baseline else "solid", baseline=None if figure.y_is_log else 0,
                 )  # fmt: skip
             case Cells():
                 hits += _cells(canvas, axes, mark, look)
@@ -109,8 +119,21 @@ def draw(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
     return Drawn(axes, hits, figure)
 
 
-def _colour(is_baseline: bool, colours: Any) -> str:
-    return GREY if is_baseline else str(next(colours))
+class _Colours:
+    """Gives each series a colour in turn; baselines are greys that can be told apart."""
+
+    def __init__(self) -> None:
+        self._n = self._n_grey = 0
+
+    def next(self, is_baseline: bool, fixed: int | None = None) -> str:
+        """The colour of the next series."""
+        if is_baseline:
+            self._n_grey += 1
+            return GREYS[(self._n_grey - 1) % len(GREYS)]
+        if fixed is not None:
+            return SERIES[fixed % len(SERIES)]
+        self._n += 1
+        return SERIES[(self._n - 1) % len(SERIES)]
 
 
 def _points(axes: mpl.axes.Axes, mark: Points, colour: str, look: Look) -> list[Hit]:
@@ -147,7 +170,9 @@ def _points(axes: mpl.axes.Axes, mark: Points, colour: str, look: Look) -> list[
 
 def _line(axes: mpl.axes.Axes, mark: Line, colour: str) -> list[Hit]:
     x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
-    style: Any = (0, (4, 3)) if mark.is_dashed else "solid"
+    style: Any = (
+        (0, (4, 3)) if mark.is_dashed else (GREY_DASHES.get(colour, "solid") if mark.is_baseline else "solid")
+    )
     few = "o" if x.size <= 40 and not mark.is_dashed else ""
     axes.plot(x, y, color=colour, linewidth=1.6, linestyle=style, marker=few, markersize=4.5,
               label=mark.label or None)  # fmt: skip

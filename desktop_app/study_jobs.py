@@ -28,6 +28,8 @@ from sae_backend.study_files import read_result
 
 STUDIES_FOLDER: Final = "studies"
 _TARGETS: Final = "targets"
+_COLUMNS: Final = ("fact", "label", "paired_by", "within")
+_BY_COLUMN: Final = ("robustness", "domain")
 
 
 def study_request(store: Store, options: StudyOptions) -> StudyRequest:
@@ -52,7 +54,27 @@ def study_request(store: Store, options: StudyOptions) -> StudyRequest:
             f"No slide was analysed with all of {', '.join(one.title for one in sets)}.",
             "Analyse the same slides, on the same tiles, with each of them.",
         )
+    _check_columns(store, options, [record.slide_id for record in shared])
     return _Request(store, options, spec, sets, shared).made()
+
+
+def _check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) -> None:
+    """Refuse columns that no slide has a value in, before the cells of all slides are counted.
+
+    A default is no wish: depth looks at the scanner where it is on record, and goes without where it is not.
+    """
+    wanted = [options.settings.get(key) for key in _COLUMNS]
+    if options.kind in _BY_COLUMN:
+        wanted.append(options.spec()["fact"])
+    known = store.slide_values()
+    columns = sorted({key for slide_id in slides for key, text in known.get(slide_id, {}).items() if text})
+    folded = {key.casefold() for key in columns}
+    for column in wanted:
+        if column and str(column).casefold() not in folded:
+            raise UserInputError(
+                f"No slide has a value in the column {str(column)!r}.",
+                f"The slide table has {', '.join(columns) or 'no columns: import one (sparsescope slides import)'}.",
+            )
 
 
 class _Request:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sae_backend.errors import UserInputError
 from sae_backend.studies.registry import study
+from sae_backend.studies.settings import check_settings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class StudyOptions:
             raise UserInputError(
                 f"The study {self.kind} has no setting {unknown[0]!r}.", f"It has {', '.join(known)}."
             )
+        check_settings(self.settings)
 
     def spec(self) -> dict[str, Any]:
         """All settings, as JSON can hold them."""

@@ -42,13 +42,18 @@ def told(
         When it was made by a version of the program whose results this one cannot tell.
     """
     one = study(record.kind)
+    other = StoreError(
+        f"{one.title}, {record.name}, was done by another version of the program, which wrote its result in another "
+        "form.",
+        "It is kept as it is: do the study again with the same settings, or open it with that version.",
+    )
     if record.request.get("format") != one.format:
-        raise StoreError(
-            f"{one.title}, {record.name}, was done by another version of the program, which wrote its result in "
-            "another form.",
-            "It is kept as it is: do the study again with the same settings, or open it with that version.",
-        )
-    return one.show(StudyResult.from_stored(arrays, record.meta), knobs)
+        raise other
+    try:
+        return one.show(StudyResult.from_stored(arrays, record.meta), knobs)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        # Arrays that are damaged, or of a form that nobody marked.
+        raise other from error
 
 
 def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
@@ -57,7 +62,7 @@ def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
     if shown.short:
         parts.append(f"{SHORT}{shown.short}")
     parts += [f"Note: {warning}" for warning in shown.warnings]
-    parts.append(shown.found)
+    parts += shown.found.split("\n")
     if shown.limits:
         parts.append(f"What cannot be said: {shown.limits}")
     parts.append(made_with(record))

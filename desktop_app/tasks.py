@@ -177,6 +177,44 @@ class LatestRead(QObject):
             self.answered.emit(result)
 
 
+class EveryWrite(QObject):
+    """Runs slow writes beside the window one after another; each is answered, and none is stepped over."""
+
+    answered = Signal(object)
+    failed = Signal(object)
+    _finished = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._finished.connect(self._answer, Qt.ConnectionType.QueuedConnection)
+
+    def ask(self, function: Callable[[], Any]) -> None:
+        """Run `function` in a thread when those before it are done; `answered` or `failed` follow."""
+
+        def run() -> None:
+            try:
+                result = function()
+            except SparsescopeError as error:
+                self._finished.emit(None, error)
+            else:
+                self._finished.emit(result, None)
+
+        self._pool.start(run)
+
+    def close(self, timeout_ms: int = 30_000) -> bool:
+        """Wait until everything that was asked for is written; False when the time ran out."""
+        return self._pool.waitForDone(timeout_ms)
+
+    @Slot(object, object)
+    def _answer(self, result: object, error: object) -> None:
+        if error is not None:
+            self.failed.emit(error)
+        else:
+            self.answered.emit(result)
+
+
 class Pause(QObject):
     """Says `over` once, some time after the last :meth:`restart`: for saving what is being typed."""
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from sae_backend.errors import SparsescopeError
     from sae_backend.studies.shown import Target
 
-_HEIGHT_PX: Final = 460
-_MOST_SHARE: Final = 0.5
+_HEIGHT_PX: Final = 560
+_MOST_SHARE: Final = 0.58
 _COUNTING: Final = "Counting the cells in the tiles …"
 
 
@@ -63,7 +63,7 @@ class StudyActions:
         self.exports = StudyExports(context, lambda: self._view)
         self.merging = StudyMerging(context, lambda: self._view, self._show_again)
         self._reads.answered.connect(self._show)
-        self._reads.failed.connect(context.show_error)
+        self._reads.failed.connect(self._cannot_show)
         self._others.answered.connect(self._show_other)
         self._others.failed.connect(context.show_error)
         self._tiles.answered.connect(lambda found: panel.result.galleries.show_pictures(*found))
@@ -86,8 +86,9 @@ class StudyActions:
         context.window.menus.studies_requested.connect(lambda: context.window.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
-        for ended in (context.tasks.job_done, context.tasks.job_failed, context.tasks.job_cancelled):
+        for ended in (context.tasks.job_done, context.tasks.job_failed):
             ended.connect(lambda job, *_: self._ended(job))
+        context.tasks.job_cancelled.connect(self._stopped)
 
     @property
     def view(self) -> StudyView | None:
@@ -155,6 +156,9 @@ class StudyActions:
             return
         features = self._context.session.features
         digest = None if features is None else features.sae_digest
+        self._view = None
+        panel.result.wait()
+        panel.show_result()
         self._reads.ask(partial(read_study, store.folder, study_id, digest))
 
     def _show(self, view: StudyView) -> None:
@@ -168,6 +172,11 @@ class StudyActions:
         self._list(store.studies(panel.kind), view.record)
         panel.show_result()
         panel.show_mark(view.mark)
+
+    def _cannot_show(self, error: SparsescopeError) -> None:
+        panel = self._context.window.studies
+        panel.result.words.setPlainText(f"{error.sentence} {error.hint}")
+        panel.result.figure.say(error.sentence)
 
     def _show_again(self) -> None:
         """Tell the study anew, as one of its clusters was named."""
@@ -258,6 +267,13 @@ class StudyActions:
     def _ended(self, job: int) -> None:
         if self._running.pop(job, None) is not None:
             self.refresh_busy()
+
+    def _stopped(self, job: int) -> None:
+        if job in self._running:
+            self._context.window.say(
+                "The study was cancelled. Start it again with the same settings, and it goes on where it stopped."
+            )
+        self._ended(job)
 
     def _cancel(self) -> None:
         kind = self._context.window.studies.kind

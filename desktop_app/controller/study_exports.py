@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from desktop_app.store import Store
 from desktop_app.study_export import write_figure, write_study, write_table
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import EveryWrite
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -22,11 +22,11 @@ _TABLES: Final = "CSV (*.csv);;TSV (*.tsv)"
 
 
 class StudyExports:
-    """Writes what the user names, beside the window; `view` gives the study that is shown."""
+    """Writes what the user names, beside the window and one after another; `view` gives the study that is shown."""
 
     def __init__(self, context: Context, view: Callable[[], StudyView | None]) -> None:
         self._context, self._view = context, view
-        self._writing = LatestRead()
+        self._writing = EveryWrite()
         self._writing.answered.connect(lambda words: context.window.say(str(words)))
         self._writing.failed.connect(self._failed)
         panel = context.window.studies
@@ -35,7 +35,7 @@ class StudyExports:
         context.window.menus.report_requested.connect(self.report)
 
     def close(self) -> None:
-        """Wait for the file that is being written."""
+        """Wait for the files that are being written."""
         self._writing.close()
 
     def export(self, what: str) -> None:

@@ -189,7 +189,8 @@ def _study_content(store: Store, record: StudyRecord) -> str:
         content.append(f"<p><strong>{text(shown.short)}</strong></p>")
     mark = study_mark(store, record, record.sae_digest)
     content += [paragraph(words, "notice") for words in (*shown.warnings, mark) if words]
-    content += [paragraph(shown.found), paragraph(f"What cannot be said: {shown.limits}")]
+    content += [paragraph(part) for part in shown.found.split("\n")]
+    content.append(paragraph(f"What cannot be said: {shown.limits}"))
     content += [figure(drawn) for drawn in shown.figures]
     content += [f"<h3>{text(some.title)}</h3>{table(some.columns, some.notes, 12)}" for some in shown.tables]
     content.append(paragraph(made_with(record), "small"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sae_backend.studies.shown import Figure
 
 REACH_PX: Final = 12.0
+LEAST_PX: Final = (280, 215)
+"""With less, long names below the axes leave no room for the axes themselves."""
 
 
 class FigureView(QWidget):
@@ -89,9 +91,16 @@ class FigureView(QWidget):
             max(8.0, float(self.font().pointSizeF())),
         )
         made = Canvas(layout="constrained", dpi=96)
-        self._canvas = FigureCanvasQTAgg(made)
+
+        class Paper(FigureCanvasQTAgg):
+            """As small as its room: matplotlib's own size would make the page scroll where it need not."""
+
+            def sizeHint(self) -> QSize:
+                return QSize(*LEAST_PX)
+
+        self._canvas = Paper(made)
         self._canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self._canvas.setMinimumSize(120, 90)
+        self._canvas.setMinimumSize(*LEAST_PX)
         self._canvas.setAccessibleName(figure.title)
         self._canvas.setAccessibleDescription(figure.caption)
         self._drawn = draw(made, figure, look)

@@ -15,7 +15,7 @@ _FINE = 0.01
 
 
 class StudyKnobs(QWidget):
-    """A row for each threshold; `changed` carries all of them by key."""
+    """A field for each threshold; `changed` carries all of them by key."""
 
     changed = Signal(object)
 
@@ -24,7 +24,6 @@ class StudyKnobs(QWidget):
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(0, 1)
         self._spins: dict[str, QDoubleSpinBox] = {}
         self.hide()
 
@@ -38,7 +37,7 @@ class StudyKnobs(QWidget):
             if widget is not None:
                 widget.deleteLater()
         self._spins = {}
-        for row, knob in enumerate(knobs):
+        for place, knob in enumerate(knobs):
             spin = QDoubleSpinBox()
             spin.setDecimals(3 if knob.step < _FINE else 2)
             spin.setRange(knob.low, knob.high)
@@ -51,8 +50,10 @@ class StudyKnobs(QWidget):
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-            self._grid.addWidget(label, row, 0)
-            self._grid.addWidget(spin, row, 1)
+            # Beside one another: a row each would take the height from the figure.
+            self._grid.addWidget(label, 0, 2 * place)
+            self._grid.addWidget(spin, 0, 2 * place + 1)
+            self._grid.setColumnStretch(2 * place, 1)
             self._spins[knob.key] = spin
         self.setVisible(bool(knobs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QSizePolicy,
     QSplitter,
     QTextBrowser,
@@ -25,9 +26,10 @@ from desktop_app.widgets.plain_tabs import PlainTabs
 from desktop_app.widgets.study_knobs import StudyKnobs
 from desktop_app.widgets.study_table import StudyTable
 from desktop_app.widgets.two_galleries import TwoGalleries
+from sae_backend.studies.shown import Table
 
 if TYPE_CHECKING:
-    from sae_backend.studies.shown import Figure, Shown, Table
+    from sae_backend.studies.shown import Figure, Shown
 
 WORDS, FIGURES, TABLES = range(3)
 _TILES_PX: Final = 250
@@ -55,8 +57,8 @@ class StudyResult(QWidget):
         self.knobs_row = StudyKnobs()
         self.knobs_row.changed.connect(self.knobs_changed)
         self.figure_choice, self.table_choice = _combo("Figure"), _combo("Table")
-        self.figure_choice.activated.connect(lambda _place: self._show_figure())
-        self.table_choice.activated.connect(lambda _place: self._show_table())
+        self.figure_choice.activated.connect(lambda _place: self._turn_to(self._show_figure))
+        self.table_choice.activated.connect(lambda _place: self._turn_to(self._show_table))
         for view in (self.figure, self.table):
             view.target_requested.connect(self.target_requested)
         self.table_note = QLabel("")
@@ -90,10 +92,16 @@ class StudyResult(QWidget):
         column.setSpacing(2)
         column.addWidget(self.figure_choice)
         column.addWidget(self.knobs_row)
-        both = QHBoxLayout()
+        inside = QWidget()
+        both = QHBoxLayout(inside)
+        both.setContentsMargins(0, 0, 0, 0)
         both.addWidget(self.figure, 1)
         both.addWidget(self.other_figure, 1)
-        column.addLayout(both, 1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setWidget(inside)
+        column.addWidget(area, 1)
         return page
 
     def _table_page(self) -> QWidget:
@@ -133,6 +141,19 @@ class StudyResult(QWidget):
         self._drawn_key = None
         self._show_front()
 
+    def wait(self) -> None:
+        """Show nothing of the study before while another is read."""
+        self._shown, self._paragraphs, self._figures, self._tables = None, (), {}, {}
+        self._drawn_key = None
+        self.words.setPlainText("Reading the study …")
+        self.figure.say("Reading the study …")
+        self.table.show_table(Table("", "", {}, {}))
+        self.table_note.setText("")
+        for combo in (self.figure_choice, self.table_choice):
+            combo.clear()
+        self.other_figure.hide()
+        self.galleries.hide()
+
     def choose_figure(self, key: str) -> None:
         """Show a figure by its key."""
         self.figure_choice.setCurrentIndex(self.figure_choice.findData(key))
@@ -144,6 +165,11 @@ class StudyResult(QWidget):
         self.table_choice.setCurrentIndex(self.table_choice.findData(key))
         self.tabs.setCurrentIndex(TABLES)
         self._show_table()
+
+    def _turn_to(self, show: Callable[[], None]) -> None:
+        """Show another figure or table; the tiles of a point of the one before go."""
+        self.galleries.hide()
+        show()
 
     def _show_front(self) -> None:
         """Draw what is in front only: a figure takes a moment."""
@@ -162,6 +188,8 @@ class StudyResult(QWidget):
             self.figure.show_figure(figure)
         elif self._shown is not None:
             self.figure.say("This study has no figure.")
+        # The list above names the figure; beside another each needs its own name.
+        self.figure.title.setVisible(self._other is not None)
         self.other_figure.setVisible(self._other is not None and figure is not None)
         if self._other is None or figure is None:
             return

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 _SORT = Qt.ItemDataRole.UserRole
+_ROWS_MEASURED = 30
 
 
 class StudyTableModel(QAbstractTableModel):
@@ -102,6 +103,8 @@ class StudyTable(QWidget):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.view.verticalHeader().hide()
+        # A thousand rows of forty columns would take seconds to look at for their widths.
+        self.view.horizontalHeader().setResizeContentsPrecision(_ROWS_MEASURED)
         self.view.setAccessibleName("Table of the study")
         self.view.clicked.connect(self._clicked)
         self.view.activated.connect(self._clicked)

@@ -66,8 +66,8 @@ def _short(result: StudyResult) -> str:
     if not meta["scanner_reason"] and np.isfinite(arrays["scanner"][[0, -1], 0, 0]).all():
         first, last = (float(arrays["scanner"][k, 0, 0]) for k in (0, -1))
         parts.append(
-            f"The {meta['fact']} of a tile can be told with {first:.0%} from the first block and {last:.0%} from the last "
-            "(by chance 50%)."
+            f"Of two tiles the one of a given {meta['fact']} is picked in {first:.0%} from the first block and in {last:.0%} from "
+            "the last (by chance 50%)."
         )
     return " ".join(parts)
 

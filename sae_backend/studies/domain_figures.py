@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sae_backend.studies.domain_pairs import KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
 from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Table, Target, as_column
 
+_COLOURS: Final = {UNDECIDED: 0, KEPT: 2, WEAKER: 5, LOST: 1, REVERSED: 4}
 _NOTES: Final = {
     "r chosen": "Pearson r on the half of cohort A that chose the feature",
     "r in A": "Pearson r on the other half of cohort A, which took no part in the choice",
@@ -43,7 +44,7 @@ def scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> 
                     for f, t in zip(arrays["pair/feature"][place], arrays["pair/type"][place], strict=True)
                 ],
                 x_low=ends("low_a"), x_high=ends("high_a"), y_low=ends("low_b"), y_high=ends("high_b"),
-                is_baseline=code == UNDECIDED,
+                is_baseline=code == UNDECIDED, colour=_COLOURS[code],
             )
         )  # fmt: skip
     return Figure(

@@ -34,7 +34,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         _alike(result, second),
     )
     return Shown(
-        found=" ".join(sentence for sentence in sentences if sentence),
+        found="\n".join(sentence for sentence in sentences if sentence),
         limits=_limits(result),
         warnings=tuple(result.meta["warnings"]),
         figures=figures(result, second),

@@ -11,8 +11,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-ROLES: Final = ("biological", "technical", "entangled", "unexplained")
-BIOLOGICAL, TECHNICAL, ENTANGLED, UNEXPLAINED = range(len(ROLES))
+ROLES: Final = ("biological", "technical", "entangled", "unexplained", "not judged")
+BIOLOGICAL, TECHNICAL, ENTANGLED, UNEXPLAINED, NOT_JUDGED = range(len(ROLES))
 SILENT: Final = -1
 
 LEVEL: Final = 0.05
@@ -40,7 +40,8 @@ class Axes:
 def find_roles(axes: Axes, least_r: float, least_effect: float) -> Ints:
     """Role of each feature, int64 (F,): a number of `ROLES`, `SILENT` where neither axis is known.
 
-    An axis counts where it is as large as the threshold and beats chance (family-wise p of 0.05 or less).
+    An axis counts where it is as large as the threshold and beats chance (family-wise p of 0.05 or less). Where one
+    axis is not known the feature is not judged: what follows cells may still differ between scanners.
     """
     follows = _counts(np.abs(axes.r), axes.p_r, least_r)
     differs = _counts(axes.effect, axes.p_effect, least_effect)
@@ -49,7 +50,11 @@ def find_roles(axes: Axes, least_r: float, least_effect: float) -> Ints:
         np.where(differs, ENTANGLED, BIOLOGICAL),
         np.where(differs, TECHNICAL, UNEXPLAINED),
     )
-    return np.where(np.isfinite(axes.r) | np.isfinite(axes.effect), role, SILENT).astype(np.int64)
+    known = [
+        np.isfinite(size) & np.isfinite(p) for size, p in ((axes.r, axes.p_r), (axes.effect, axes.p_effect))
+    ]
+    role = np.where(known[0] & known[1], role, NOT_JUDGED)
+    return np.where(known[0] | known[1], role, SILENT).astype(np.int64)
 
 
 def _counts(size: Floats, p: Floats, least: float) -> npt.NDArray[np.bool_]:

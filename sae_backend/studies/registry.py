@@ -111,6 +111,7 @@ STUDIES: Final = (
             "n_random": 39,
             "n_boot": 1000,
         },
+        format=2,
     ),
     Study(
         "geometry",
@@ -135,6 +136,7 @@ STUDIES: Final = (
         "How do slides and patients differ in their features, and do two groups differ?",
         "Analysed slides; to compare groups, a column of the slide table with two values and several patients each.",
         {"fact": None, "a": None, "b": None, "within": None, "measure": "mean", "seed": 0},
+        format=2,
     ),
 )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.feature_roles import ROLES, SILENT, UNEXPLAINED
+from sae_backend.studies.feature_roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
 from sae_backend.studies.robustness_fields import FEATURES, INDEX_FIELDS, RAW, SCORES
 from sae_backend.studies.robustness_words_shown import counted, people, units
 from sae_backend.studies.shown import Bars, Figure, Histogram, Line, Mark, Points, Rule, Target
@@ -58,10 +58,10 @@ def quadrant(
     fact = meta["fact"]
     effect = arrays.get(f"effect/{fact}/omega2")
     r = arrays.get("cells/r")
-    if effect is None or r is None or not (roles != SILENT).any():
+    if effect is None or r is None or not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
         return None
     marks: list[Mark] = []
-    for role in sorted(range(len(ROLES)), key=lambda i: i != UNEXPLAINED):
+    for role in sorted(range(NOT_JUDGED), key=lambda i: i != UNEXPLAINED):
         which = np.flatnonzero((roles == role) & np.isfinite(effect) & np.isfinite(r))
         if not which.size:
             continue
@@ -71,6 +71,7 @@ def quadrant(
                 targets=[Target(feature=int(f)) for f in which],
                 names=[f"feature {int(f)}: {meta['type_names'][int(arrays['cells/type'][f])]}" for f in which],
                 is_baseline=role == UNEXPLAINED,
+                colour=role,
             )
         )  # fmt: skip
     if not marks:
@@ -88,7 +89,8 @@ def quadrant(
             f"Each point is a feature. Upwards: |r| with the cell type it follows, {half}; to the right: share of the "
             f"variance between slides that lies between values of {fact} (omega squared, "
             f"{counted(about['n_units'], 'slide')} averaged by patient, {about['design']}). Grey: below a threshold or "
-            "within chance on both axes; lines: the thresholds."
+            "within chance on both axes; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
+            f"{int((roles == NOT_JUDGED).sum()):,} that are not judged. Lines: the thresholds."
         ),
         x_label=f"effect of {fact} (omega squared)",
         y_label="|r| with cell type",

@@ -50,7 +50,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         tables.stress_table(meta, arrays),
     ]
     return Shown(
-        found=" ".join(text for text in found if text),
+        found="\n".join(text for text in found if text),
         limits=words.limits(meta),
         warnings=words.warnings(meta),
         figures=[figure for figure in drawn if figure is not None],

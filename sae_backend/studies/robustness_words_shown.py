@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.feature_roles import ENTANGLED, LEVEL, ROLES, SILENT
+from sae_backend.studies.feature_roles import ENTANGLED, LEVEL, NOT_JUDGED, ROLES, SILENT
 from sae_backend.studies.robustness_fields import BIOLOGY, FEATURES, INDEX_FIELDS, SCORES
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -100,7 +100,7 @@ def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
     else:
         first = f"The {fact} is not shown to be readable from the features ({auroc:.0%}, by chance 50%)."
     n = {name: int((roles == k).sum()) for k, name in enumerate(ROLES)}
-    if not (roles != SILENT).any():
+    if not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
         return first
     return (
         f"{first} {n['biological']} features follow cells and not the {fact}, {n['technical']} the {fact} and not cells, "
@@ -141,7 +141,9 @@ def role_words(meta: Meta, roles: npt.NDArray[np.int64], thresholds: tuple[float
         f"{thresholds[1]:.2f}, both beyond chance, features are: {each}."
     )
     if not meta["has_cells"]:
-        return words + " Without cells none can be biological or entangled."
+        return words + " Without cells none can be sorted."
+    if (known == NOT_JUDGED).any():
+        words += f" Not judged are those whose r with cells or whose effect of {meta['fact']} is not known."
     if (known == ENTANGLED).any():
         words += f" Entangled ones follow cells and differ with the {meta['fact']}."
     return words

@@ -61,6 +61,8 @@ class Points:
         Drawn in grey, behind the others.
     write_names
         Whether the names stand beside the points.
+    colour
+        Number of a colour that means the same in every run, None for the next one.
     """
 
     x: Values
@@ -74,6 +76,7 @@ class Points:
     y_high: Values | None = None
     is_baseline: bool = False
     write_names: bool = False
+    colour: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +227,7 @@ class Shown:
     Attributes
     ----------
     found
-        One paragraph: what was found, with n, intervals and baselines.
+        What was found, with n, intervals and baselines; a line break parts one question from the next.
     limits
         What cannot be said, and why.
     warnings

@@ -44,6 +44,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         "units": [slide.unit for slide in given.slides],
         "n_patients": len({slide.unit for slide in given.slides}),
         "knows_patients": any(slide.patient for slide in given.slides),
+        "n_without_patient": sum(not slide.patient for slide in given.slides),
         "n_features": given.sets[0].n_features,
         "measure": measure,
         "facts": facts,

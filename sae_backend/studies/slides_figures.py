@@ -51,10 +51,10 @@ def volcano(meta: Meta, arrays: Arrays, q: float) -> Figure:
         "slides-difference",
         f"{meta['a']} against {meta['b']}",
         f"One point a feature: {meta['n_a']} and {meta['n_b']} patients; p of rank sums over {meta['n_exchanges']:,} exchanges of "
-        "patients, not corrected for the number of features (q and the line are). To the right: more in "
+        "patients, pooled over all features and not corrected for their number (q and the line are). To the right: more in "
         f"{meta['a']}.",
         "difference of means in standard deviations of patients",
-        "-log10 p",
+        "-log10 p (pooled over features)",
         marks,
     )
 

@@ -50,7 +50,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
 
 def _found(meta: Meta, arrays: Arrays, q: float) -> str:
     n = len(meta["slides"])
-    who = f"{n} slides of {meta['n_patients']} patients" if meta["knows_patients"] else f"{n} slides"
+    who = f"{n} slides of {meta['n_patients']} {_people(meta)}" if meta["knows_patients"] else f"{n} slides"
     parts = [f"{who}, {meta['n_features']:,} features, by {MEASURE_WORDS[meta['measure']]}."]
     if meta["compared"]:
         parts.append(_difference_words(meta, arrays, q))
@@ -68,9 +68,10 @@ def _short(meta: Meta, arrays: Arrays, q: float) -> str:
     if meta["compared"]:
         n_family, n_q = int((arrays["group/p"] <= _LEVEL).sum()), int((arrays["group/q"] <= q).sum())
         if n_family or n_q:
+            tested = int(np.isfinite(arrays["group/p"]).sum())
             parts.append(
-                f"{meta['a']} and {meta['b']} differ in {max(n_family, n_q)} of {meta['n_features']:,} features, most in "
-                f"feature {int(order_of(arrays)[0])}."
+                f"{meta['a']} and {meta['b']} differ in {n_family} of {tested:,} features that vary, {n_q} where one in "
+                f"{round(1 / q)} may be wrong; most in feature {int(order_of(arrays)[0])}."
             )
         else:
             parts.append(
@@ -92,9 +93,10 @@ def _difference_words(meta: Meta, arrays: Arrays, q: float) -> str:
     n_family, n_q = int((family <= 0.05).sum()), int((rate <= q).sum())
     within = f", exchanged within {meta['within']}" if meta["within"] else ""
     head = (
-        f"{meta['a']} ({meta['n_a']} patients) against {meta['b']} ({meta['n_b']} patients), the patient being the unit"
+        f"{meta['a']} ({meta['n_a']} {_people(meta)}) against {meta['b']} ({meta['n_b']}), the patient being the unit"
         f"{within}: {n_family} feature{'s differ' if n_family != 1 else ' differs'} at a family-wise p of 0.05, {n_q} at a "
-        f"false discovery rate of {q:g} (rank sums, {meta['n_exchanges']:,} exchanges of patients)."
+        f"false discovery rate of {q:g} (rank sums, {meta['n_exchanges']:,} exchanges of patients; the rate takes the chance "
+        "of all features together)."
     )
     order = order_of(arrays)
     if not order.size:
@@ -112,6 +114,11 @@ def _one(arrays: Arrays, feature: int) -> str:
     )
 
 
+def _people(meta: Meta) -> str:
+    """What the units are: patients, or also slides where no patient is known."""
+    return "patients" if not meta["n_without_patient"] else "patients or slides"
+
+
 def _limits(meta: Meta) -> str:
     parts = []
     if not meta["knows_patients"]:
@@ -122,6 +129,10 @@ def _limits(meta: Meta) -> str:
     if meta["compared"]:
         parts.append(
             "A difference between groups is one of everything that goes with them: age of the blocks, site, who was sampled."
+        )
+        parts.append(
+            "p pooled takes the rank sums of all features together as chance; that of a feature alone cannot be below "
+            f"{meta['least_p']:.2g} here."
         )
         if min(meta["n_a"], meta["n_b"]) < _LEAST_PATIENTS:
             parts.append(
@@ -135,6 +146,12 @@ def _limits(meta: Meta) -> str:
 
 def _warnings(meta: Meta) -> list[str]:
     found = []
+    if meta["knows_patients"] and meta["n_without_patient"]:
+        n = meta["n_without_patient"]
+        found.append(
+            f"{n} of {len(meta['slides'])} slides have no patient on record and count as patients of their own: where they "
+            "are not, every p is too small."
+        )
     for key, value in (meta.get("goes_with") or {}).items():
         if value >= _STRONG and key.casefold() != str(meta["within"]).casefold():
             found.append(
@@ -164,7 +181,7 @@ def _differences(meta: Meta, arrays: Arrays) -> Table:
     columns: dict[str, Any] = {"feature": [int(f) for f in order]}
     for title, key in (
         (f"mean {meta['a']}", "mean_a"), (f"mean {meta['b']}", "mean_b"), ("difference", "difference"), ("low", "low"),
-        ("high", "high"), ("effect (SD)", "effect"), ("superiority", "superiority"), ("p single", "p_single"),
+        ("high", "high"), ("effect (SD)", "effect"), ("superiority", "superiority"), ("p pooled", "p_single"),
         ("q", "q"), ("p family", "p"),
     ):  # fmt: skip
         columns[title] = as_column(arrays[f"group/{key}"][order])
@@ -172,7 +189,7 @@ def _differences(meta: Meta, arrays: Arrays) -> Table:
         "difference": "of the means of patients, with its 95 % interval after Welch",
         "effect (SD)": "the difference in pooled standard deviations of patients",
         "superiority": f"probability that a patient of {meta['a']} has more than one of {meta['b']}",
-        "p single": "of the feature by itself, from all features and exchanges together",
+        "p pooled": "share of all features and exchanges together with as large a rank sum; q is made from it",
         "p family": "corrected for all features by the largest of them in each exchange",
     }
     return Table(

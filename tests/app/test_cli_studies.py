@@ -59,7 +59,7 @@ def test_a_study_is_done_kept_and_written(run: Commands, project: Path, tmp_path
     with (out / "slides-difference.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     first = rows[0]
-    assert float(first["p single"]) == arrays["group/p_single"][int(first["feature"])]
+    assert float(first["p pooled"]) == arrays["group/p_single"][int(first["feature"])]
     assert "<svg" in (out / "slides-plane.svg").read_text()
     with Image.open(out / "slides-plane.png") as picture:
         assert picture.width > 900
@@ -164,7 +164,7 @@ def test_a_study_in_an_older_form_is_named_and_the_report_stands(
     run: Commands, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("study", "slides", "--project", project).code == 0
-    newer = tuple(replace(one, format=2) for one in STUDIES)
+    newer = tuple(replace(one, format=one.format + 1) for one in STUDIES)
     monkeypatch.setattr("sae_backend.studies.registry.STUDIES", newer)
     assert_refused(
         run("study", "show", "--project", project), "another version of the program", "do the study again"

@@ -72,8 +72,10 @@ def _do(parts: Parts, panel: StudiesPanel, qtbot: QtBot) -> None:
     panel.start.click()
     qtbot.waitUntil(lambda: set(parts.backend.requests) > before)
     job, request = _asked(parts, qtbot)
+    shown = parts.controller.studies.view
     parts.backend.events.append(Done(job, run(request)))
-    qtbot.waitUntil(lambda: panel.pages.currentIndex() == RESULT)
+    qtbot.waitUntil(lambda: parts.controller.studies.view not in (None, shown))
+    assert panel.pages.currentIndex() == RESULT
 
 
 def _combo(panel: StudiesPanel, key: str) -> QComboBox:
@@ -224,7 +226,7 @@ def test_duplicates_get_one_concept_and_a_cluster_a_name(parts: Parts, world: Pa
     parts.controller.studies.run(few)
     job, request = _asked(parts, qtbot)
     parts.backend.events.append(Done(job, run(request)))
-    qtbot.waitUntil(lambda: panel.pages.currentIndex() == RESULT)
+    qtbot.waitUntil(lambda: parts.controller.studies.view is not None)
     panel.merge_requested.emit()
     assert "Choose a group" in parts.window.notice.text
     table = panel.result.shown_table

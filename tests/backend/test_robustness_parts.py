@@ -194,6 +194,15 @@ def test_roles_follow_both_thresholds_and_chance() -> None:
     ]  # fmt: skip
     assert [ROLES[i] for i in find_roles(axes, 0.7, 0.3)[:2]] == ["unexplained", "technical"]
     assert ROLES[find_roles(axes, 0.2, 0.9)[1]] == "biological"
+    half = Axes(
+        *(
+            np.array([0.6, np.nan]),
+            np.array([0.01, np.nan]),
+            np.array([np.nan, 0.8]),
+            np.array([np.nan, 0.01]),
+        )
+    )
+    assert [ROLES[i] for i in find_roles(half, 0.2, 0.3)] == ["not judged", "not judged"]
     text = reason(axes, 6, (0.2, 0.3), ("plasma cell", "scanner"))
     assert "plasma cell 0.60, at least 0.20, within chance" in text and "beats chance (p 0.010)" in text
     assert "not known" in reason(axes, 5, (0.2, 0.3), ("", "scanner"))

@@ -121,7 +121,7 @@ def test_features_that_do_not_know_the_scanner_do_not_give_it_away(world) -> Non
     assert one["ci_low"] <= 0.5 <= one["ci_high"] and one["p"] > 0.05
     assert (result.arrays["effect/scanner/p_family"] > 0.05).all()
     shown = study("robustness").show(result)
-    assert "no more than chance gives" in shown.found and "none can be biological" in shown.found
+    assert "no more than chance gives" in shown.found and "none can be sorted" in shown.found
 
 
 def _without_cells(given: StudyInput):
