@@ -29,6 +29,8 @@ from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 
 TREND_DRAWS: Final = 2000
 
+SITE: Final = "site"
+
 
 def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
     """Look at every set in turn, then at what changes from the first to the last.
@@ -110,11 +112,19 @@ def _block(question: CellQuestion, number: int, spec: Mapping[str, Any], progres
         made |= {f"variance/{name}": values for name, values in variance.arrays().items()}
     values, source = depth_quality.quality(question.given, number, variance)
     made |= {"quality": values, "quality_source": np.array(source)}
-    auroc, meta = depth_scanner.read_scanner(question.given, number, spec, progress)
-    made |= {"scanner": auroc, "scanner_reason": np.array(meta["reason"])}
-    made["scanner_classes"] = np.array(meta["classes"], np.str_)
-    made["scanner_patients"] = np.array(meta["groups_per_class"], np.int64)
+    for name, fact in _read_facts(question.given, spec).items():
+        auroc, meta = depth_scanner.read_scanner(question.given, number, {**spec, "fact": fact}, progress)
+        made |= {name: auroc, f"{name}_reason": np.array(meta["reason"])}
+        made[f"{name}_classes"] = np.array(meta["classes"], np.str_)
+        made[f"{name}_patients"] = np.array(meta["groups_per_class"], np.int64)
     return made
+
+
+def _read_facts(given: StudyInput, spec: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that are read from the tiles: the one that was chosen, and the site where it is another."""
+    chosen = str(spec["fact"])
+    other = {SITE: SITE} if chosen.casefold() != SITE and any(given.fact(SITE)) else {}
+    return {"scanner": chosen, **other}
 
 
 def _best(found: list[Arrays]) -> dict[str, npt.NDArray[Any]]:
@@ -136,7 +146,9 @@ def _best(found: list[Arrays]) -> dict[str, npt.NDArray[Any]]:
         [entropy_contrast(each["entropy"], each["raw_entropy"]).row() for each in found]
     )
     arrays["quality"] = np.stack([each["quality"] for each in found])
-    arrays["scanner"] = np.stack([each["scanner"] for each in found])
+    for name in ("scanner", SITE):
+        if name in found[0]:
+            arrays[name] = np.stack([each[name] for each in found])
     return arrays
 
 
@@ -229,9 +241,15 @@ def _meta(
         "reports": first,
         "held_out": given.halves is not None,
         "halves": None if given.halves is None else given.halves.unit,
-        "scanner_reason": str(found[0]["scanner_reason"]),
-        "scanner_classes": found[0]["scanner_classes"].tolist(),
-        "scanner_patients": [int(n) for n in found[0]["scanner_patients"]],
+        "read": {
+            name: {
+                "fact": fact,
+                "reason": str(found[0][f"{name}_reason"]),
+                "classes": found[0][f"{name}_classes"].tolist(),
+                "patients": [int(n) for n in found[0][f"{name}_patients"]],
+            }
+            for name, fact in _read_facts(given, spec).items()
+        },
         "variance_labels": list(cohort.names),
         "variance_reason": cohort.reason,
         "variance_parts": list(PARTS),

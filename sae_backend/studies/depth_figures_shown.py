@@ -19,7 +19,7 @@ def figures(result: StudyResult) -> Sequence[Figure]:
     made = [
         _best(result),
         _variance(result),
-        _scanner(result),
+        *(_reading(result, name) for name in result.meta["read"]),
         _above(result),
         _entropy(result),
         _quality(result),
@@ -107,8 +107,8 @@ def _variance(result: StudyResult) -> Figure | None:
     )
 
 
-def _scanner(result: StudyResult) -> Figure | None:
-    values, x = result.arrays["scanner"], _depth(result)
+def _reading(result: StudyResult, name: str) -> Figure | None:
+    values, x, about = result.arrays[name], _depth(result), result.meta["read"][name]
     if not np.isfinite(values[:, 0, 0]).any():
         return None
     marks: list[Mark] = [
@@ -127,12 +127,11 @@ def _scanner(result: StudyResult) -> Figure | None:
         )
     marks.append(Line(x, values[:, 0, 0], "features", values[:, 0, 1], values[:, 0, 2]))
     patients = ", ".join(
-        f"{name}: {n}"
-        for name, n in zip(result.meta["scanner_classes"], result.meta["scanner_patients"], strict=True)
+        f"{value}: {n}" for value, n in zip(about["classes"], about["patients"], strict=True)
     )
-    fact = result.meta["fact"]
+    fact = about["fact"]
     return Figure(
-        "scanner-auroc",
+        f"{name}-auroc",
         f"How well the {fact} can be read",
         f"AUROC of a linear model on patients that it has not learned from (patients by {fact}: {patients}); bands are 95 % "
         "intervals over patients. Grey: the raw dimensions, and the middle 95 % of labels exchanged between patients.",

@@ -63,10 +63,12 @@ def _short(result: StudyResult) -> str:
             parts.append(
                 f"{words[said]} (mean r {number(means[0])} in the first, {number(means[-1])} in the last)."
             )
-    if not meta["scanner_reason"] and np.isfinite(arrays["scanner"][[0, -1], 0, 0]).all():
-        first, last = (float(arrays["scanner"][k, 0, 0]) for k in (0, -1))
+    for name, about in meta["read"].items():
+        if about["reason"] or not np.isfinite(arrays[name][[0, -1], 0, 0]).all():
+            continue
+        first, last = (float(arrays[name][k, 0, 0]) for k in (0, -1))
         parts.append(
-            f"Of two tiles the one of a given {meta['fact']} is picked in {first:.0%} from the first block and in {last:.0%} from "
+            f"Of two tiles the one of a given {about['fact']} is picked in {first:.0%} from the first block and in {last:.0%} from "
             "the last (by chance 50%)."
         )
     return " ".join(parts)
@@ -149,19 +151,25 @@ def _counts(result: StudyResult) -> str:
     return text
 
 
+def _read(result: StudyResult, name: str) -> str:
+    """How well one column of the slide table is read, in the first block and in the last."""
+    about, values = result.meta["read"][name], result.arrays[name]
+    fact = about["fact"]
+    if about["reason"]:
+        return f"The {fact} cannot be read from the tiles: {about['reason']}."
+    if not np.isfinite(values[[0, -1], 0, 0]).all():
+        return ""
+    first, last = values[0, 0], values[-1, 0]
+    return (
+        f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*first[:3])} in the first "
+        f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}."
+    )
+
+
 def _scanner(result: StudyResult) -> str:
     arrays, meta = result.arrays, result.meta
     fact = meta["fact"]
-    text = ""
-    values = arrays["scanner"]
-    if meta["scanner_reason"]:
-        text = f"The {fact} cannot be read from the tiles: {meta['scanner_reason']}."
-    elif np.isfinite(values[[0, -1], 0, 0]).all():
-        first, last = values[0, 0], values[-1, 0]
-        text = (
-            f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*first[:3])} in the first "
-            f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}."
-        )
+    text = " ".join(filter(None, (_read(result, name) for name in meta["read"])))
     if (
         str(arrays["variance/reason"]) == "the embeddings of some slides are missing"
         or meta["variance_reason"]

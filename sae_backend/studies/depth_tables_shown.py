@@ -43,7 +43,8 @@ def _blocks(result: StudyResult) -> Table:
     columns["metrics from"] = list(meta["quality_source"])
     for i, source in enumerate(("features", "dimensions")):
         for j, field in enumerate(("AUROC", "low", "high", "exchanged low", "exchanged high", "p")):
-            columns[f"{meta['fact']} from {source}: {field}"] = as_column(arrays["scanner"][:, i, j])
+            for name, about in meta["read"].items():
+                columns[f"{about['fact']} from {source}: {field}"] = as_column(arrays[name][:, i, j])
     if "variance/share" in arrays:
         for i, name in enumerate((meta["fact"], "features", "cells")):
             for key in ("share", "share_low", "share_high"):

@@ -67,6 +67,7 @@ STUDIES: Final = (
             "n_shuffles": 199,
             "most_tiles": 1500,
         },
+        format=2,
     ),
     Study(
         "robustness",

@@ -66,8 +66,10 @@ def test_the_crossing_is_where_it_was_planted(rising: StudyResult) -> None:
         auroc[0] > 0.97 > auroc[-1]
         and rising.arrays["scanner"][0, 0, 3] < 0.5 < rising.arrays["scanner"][0, 0, 4]
     )
+    # Sites were drawn by patient and are in no vector.
+    assert np.median(rising.arrays["site"][:, 0, 5]) > 0.05 and "the site of other patients" in shown.found
     assert {figure.key for figure in shown.figures} == {
-        "best-r", "variance", "scanner-auroc", "above-null", "entropy", "sae-quality", "followed",
+        "best-r", "variance", "scanner-auroc", "site-auroc", "above-null", "entropy", "sae-quality", "followed",
     }  # fmt: skip
 
 
