@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, build_window
@@ -15,6 +13,7 @@ from desktop_app.store import Store
 from sae_backend.slide import Slide
 from tests.app.chain import Made, make_chain
 from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
+from tests.app.window_life import make_way, shut
 
 MPP = 0.5
 
@@ -23,21 +22,16 @@ class Parts:
     """A window with its fakes."""
 
     def __init__(self) -> None:
+        make_way()
         self.backend, self.dialogs = FakeBackend(), FakeDialogs()
         self.desktop: Desktop = build_window(self.backend, self.dialogs)
         self.window, self.controller = self.desktop.window, self.desktop.controller
         self.window.show()
         self.controller.start()
-        # As the program does: napari collects garbage at every layer it takes away.
-        gc.freeze()
 
     def let_go(self) -> None:
         """Close the window and collect what it was made of."""
-        self.window.qt_window.close()
-        QApplication.sendPostedEvents()
-        QApplication.processEvents()
-        gc.unfreeze()
-        gc.collect()
+        shut(self.window)
 
     @property
     def layers(self) -> list[str]:

@@ -22,6 +22,7 @@ from desktop_app.store import Store
 from sae_backend.client import WorkerClient
 from sae_backend.tiles import TileSpec
 from tests.app.fakes import FakeDialogs
+from tests.app.window_life import make_way
 
 pytestmark = [pytest.mark.gl, pytest.mark.slow]
 NAMES = ("Stroma", "Glass edge", "Glands")
@@ -39,6 +40,7 @@ def jobs_idle(desktop: Desktop) -> bool:
 
 
 def open_desktop(dialogs: FakeDialogs) -> Desktop:
+    make_way()
     desktop = build_window(WorkerClient(), dialogs)
     desktop.window.show()
     desktop.controller.start()

@@ -30,6 +30,7 @@ from sae_backend.slide import Slide
 from tests.app.conftest import MPP, Parts
 from tests.app.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, write_slide
 from tests.app.test_checklist import made_elsewhere
+from tests.app.window_life import make_way
 
 pytestmark = pytest.mark.gl
 COPY, LEFT, NONE = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -94,6 +95,7 @@ def kept(tmp_path: Path) -> PreferencesFile:
 @pytest.fixture
 def remembering(qtbot: QtBot, kept: PreferencesFile) -> Iterator[Parts]:
     """A window that remembers its projects in a file."""
+    make_way()
     built = Parts.__new__(Parts)
     built.backend, built.dialogs = FakeBackend(), FakeDialogs()
     built.desktop = build_window(built.backend, built.dialogs, kept)
@@ -101,9 +103,7 @@ def remembering(qtbot: QtBot, kept: PreferencesFile) -> Iterator[Parts]:
     built.window.show()
     built.controller.start()
     yield built
-    built.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+    built.let_go()
 
 
 def test_what_is_dragged_is_told_before_it_is_let_go(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.app.conftest import Parts
 from tests.app.fakes import FakeDialogs
 from tests.app.inline_backend import InlineBackend
 from tests.app.pointer import move_over
+from tests.app.window_life import make_way
 from tests.backend.nucleus_fields import nuclei_slide
 
 pytestmark = pytest.mark.gl
@@ -41,6 +41,7 @@ class Desk(Parts):
     """A window whose worker works at once, with a slide of nuclei that were detected."""
 
     def __init__(self, folder: Path, qtbot: QtBot) -> None:
+        make_way()
         self.qtbot, self.folder = qtbot, folder
         self.backend, self.dialogs = InlineBackend(), FakeDialogs(detect=DetectSpec())
         self.desktop = build_window(self.backend, self.dialogs)
@@ -48,7 +49,6 @@ class Desk(Parts):
         self.window.show()
         self.controller.start()
         open_start(self.desktop, WindowStart(project=folder / "project", slide=folder / "nuclei.tiff"))
-        gc.freeze()
         self.changed: list[int] = []
         self.cells.changed.connect(self.changed.append)
 

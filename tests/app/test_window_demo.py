@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QStandardPaths
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_app import demo_steps
@@ -18,6 +17,7 @@ from desktop_app.words import DEMO_NOTICE
 from sae_backend.shipped import scoreboard_followers
 from tests.app.fakes import FakeDialogs
 from tests.app.inline_backend import InlineBackend
+from tests.app.window_life import make_way, shut
 
 pytestmark = pytest.mark.gl
 
@@ -25,13 +25,12 @@ pytestmark = pytest.mark.gl
 @pytest.fixture
 def desktop(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
     monkeypatch.setattr(demo_steps, "DEMO_SLIDE", replace(demo_steps.DEMO_SLIDE, size_px=(1600, 1800)))
+    make_way()
     built = build_window(InlineBackend(), FakeDialogs())
     built.window.show()
     built.controller.start()
     yield built
-    built.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+    shut(built.window)
 
 
 def kinds(desktop: Desktop) -> list[str]:

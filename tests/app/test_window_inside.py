@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import WindowStart, build_window, open_start
@@ -16,6 +15,7 @@ from desktop_app.controller import inside
 from desktop_app.layers import HEATMAP, INSIDE, tile_corners_um
 from sae_backend.messages import Cancelled, Done, Failed, OcclusionRequest, Progress, TokenMapRequest
 from tests.app.fakes import FakeBackend, FakeDialogs
+from tests.app.window_life import make_way, shut
 
 pytestmark = pytest.mark.gl
 
@@ -27,6 +27,7 @@ class Live:
 
     def __init__(self, project: Path, pooling: str) -> None:
         (project / "sae").mkdir()
+        make_way()
         self.backend = FakeBackend()
         self.made = 0
         self.desktop = build_window(FakeBackend(), FakeDialogs(), live_backend=self._make)
@@ -70,9 +71,7 @@ class Live:
 def opened(project: Path, pooling: str) -> Iterator[Live]:
     live = Live(project, pooling)
     yield live
-    live.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+    shut(live.window)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, WindowStart, build_window, open_start
@@ -18,6 +18,7 @@ from desktop_app.store import Store
 from sae_backend.cells import CellImport, CellTable
 from sae_backend.slide import Slide
 from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
+from tests.app.window_life import make_way, shut
 
 pytestmark = pytest.mark.gl
 
@@ -46,13 +47,13 @@ def desktop(qtbot: QtBot, tmp_path: Path) -> Iterator[Desktop]:
         record = store.add_slide(slide.info)
         add_analysis(store, record.id, slide)
         store.add_cells(record.id, CellImport(table, "cells.csv", "0" * 64, "test", ()))
+    make_way()
     built = build_window(FakeBackend(), FakeDialogs())
     built.window.show()
     open_start(built, WindowStart(project=folder, feature=4))
     built.window.slide_clicked.emit(30.0, 30.0)
     yield built
-    built.window.qt_window.close()
-    QApplication.processEvents()
+    shut(built.window)
 
 
 def targets(desktop: Desktop) -> list[QWidget]:

@@ -6,7 +6,6 @@ view is, what the project holds, nor which windows are open.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPlainTextEdit
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import WindowStart, build_window, open_start
@@ -26,6 +25,7 @@ from sae_backend.slide import Slide
 from tests.app.conftest import MPP
 from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 from tests.app.key_bench import FITS, MAP, SLOW, Bench, keys_of_napari, known_keys, may_change, press
+from tests.app.window_life import make_way, shut
 
 pytestmark = pytest.mark.gl
 
@@ -54,6 +54,7 @@ def start(tmp_path: Path) -> WindowStart:
 
 @pytest.fixture
 def bench(qtbot: QtBot) -> Iterator[Bench]:
+    make_way()
     dialogs = FakeDialogs()
     built = Bench(build_window(FakeBackend(), dialogs, live_backend=FakeBackend), dialogs)
     built.desktop.window.show()
@@ -61,13 +62,8 @@ def bench(qtbot: QtBot) -> Iterator[Bench]:
     # Only in the active window do keys go the way of menus and shortcuts too.
     with qtbot.waitActive(built.desktop.window.qt_window, timeout=5000):
         built.desktop.window.qt_window.activateWindow()
-    # napari has all garbage of the process collected at each layer that goes: spare it what is there already.
-    gc.freeze()
     yield built
-    built.desktop.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
-    gc.unfreeze()
+    shut(built.desktop.window)
 
 
 @pytest.fixture
@@ -83,7 +79,6 @@ def full(bench: Bench, start: WindowStart, qtbot: QtBot) -> Bench:
     bench.desktop.controller.reading.finish(20)
     shown = [layer.name for layer in window.viewer.layers]
     assert {REGIONS, CELLS, TILE, TILE_GRID} <= set(shown)
-    gc.freeze()
     return bench
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import json
 import shutil
 from collections.abc import Iterator
@@ -46,7 +45,6 @@ def windows(qtbot: QtBot, tmp_path: Path) -> Iterator[list[Hands]]:
             hands.window.qt_window.close()
     QApplication.sendPostedEvents()
     QApplication.processEvents()
-    gc.unfreeze()
 
 
 def test_everything_that_was_done_by_hand_is_kept_and_handed_over(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from desktop_app.store.records import RegionRecord
 from tests.app.conftest import Parts
 from tests.app.fakes import FakeDialogs
 from tests.app.inline_backend import InlineBackend
+from tests.app.window_life import make_way
 
 KEY, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -28,6 +28,7 @@ class Hands(Parts):
     """A window whose worker is real and works at once, and what a user does to it."""
 
     def __init__(self, preferences: Path, qtbot: QtBot) -> None:
+        make_way()
         self.backend, self.dialogs, self.qtbot = InlineBackend(), FakeDialogs(), qtbot
         self.desktop = build_window(self.backend, self.dialogs, PreferencesFile(preferences))
         self.window, self.controller = self.desktop.window, self.desktop.controller
@@ -36,8 +37,6 @@ class Hands(Parts):
         self.controller.start()
         with qtbot.waitActive(self.window.qt_window, timeout=5000):
             self.window.qt_window.activateWindow()
-        # napari has all garbage of the process collected at each layer that goes: spare it what is there already.
-        gc.freeze()
 
     @property
     def canvas(self) -> QWidget:
