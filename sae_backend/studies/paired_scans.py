@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -143,7 +144,8 @@ def paired_scans(
         return sparse.csr_array(some.features[k])[tiles].astype(np.float64)
 
     sums = _summed(matched, units, feature_rows, lambda done: step(done, total))
-    found = _agreement(sums, draws)
+    alive = partial(step, len(matched), total)
+    found = _agreement(sums, draws, alive)
     raw = None
     if all(some.vectors[k] is not None for glass in matched for k in glass.slides):
         dense = _summed(
@@ -152,7 +154,7 @@ def paired_scans(
             lambda k, tiles: np.asarray(_vectors(some.vectors, k)[tiles], np.float64),
             lambda done: step(len(matched) + done, total),
         )
-        raw = _agreement(dense, draws) if np.isfinite(dense.squares).all() else None
+        raw = _agreement(dense, draws, alive) if np.isfinite(dense.squares).all() else None
     step(total, total)
     return PairedScans(scanners, found, raw, len(matched), len(units), n_tiles)
 
@@ -243,7 +245,7 @@ def _column_sum(matrix: _Matrix) -> Floats:
     return np.asarray(matrix.sum(axis=0), np.float64).ravel()
 
 
-def _agreement(sums: _Sums, draws: tuple[int, int]) -> Agreement:
+def _agreement(sums: _Sums, draws: tuple[int, int], alive: Callable[[], None]) -> Agreement:
     n_units, _, width = sums.by_scanner.shape
     every = np.ones((1, n_units))
     rng = np.random.default_rng([draws[1], 0x9A1])
@@ -251,6 +253,7 @@ def _agreement(sums: _Sums, draws: tuple[int, int]) -> Agreement:
     out = {key: np.full(width, np.nan) for key in Agreement.__dataclass_fields__}
     high, low = np.zeros((2, width), np.int64)
     for a in range(0, width, _SPAN):
+        alive()
         span = slice(a, min(a + _SPAN, width))
         means = np.tensordot(every[0], sums.by_scanner[:, :, span], 1)
         high[span], low[span] = means.argmax(axis=0), means.argmin(axis=0)
