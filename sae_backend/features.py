@@ -88,10 +88,15 @@ class FeatureMatrix:
         return self._arrays["csr_features"][start:stop], self._arrays["csr_values"][start:stop]
 
     def csc(self) -> csc_array:
-        """All activations as a float32 sparse array (N, F) by column."""
+        """All activations as a float32 sparse array (N, F) by column; values and places stay on disk until they are read."""
         parts = (self._arrays["csc_values"], self._arrays["csc_tiles"], self._arrays["csc_indptr"])
         data, tiles, indptr = (np.asarray(part) for part in parts)
-        return csc_array((data, tiles.astype(np.int64), indptr), shape=(self.n_tiles, self.n_features))
+        if self.n_tiles < 2**31 and data.size < 2**31:
+            # Numbers below 2**31 are the same bits with and without a sign, so that nothing is copied.
+            tiles, indptr = tiles.view(np.int32), indptr.astype(np.int32)
+        else:
+            tiles = tiles.astype(np.int64)
+        return csc_array((data, tiles, indptr), shape=(self.n_tiles, self.n_features))
 
     @cached_property
     def stats(self) -> FeatureStats:

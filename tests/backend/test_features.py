@@ -83,6 +83,19 @@ def test_rows_columns_and_statistics_agree_with_the_dense_matrix(tmp_path: Path)
     assert stats.firing_rate[6] == 1.0 and stats.firing_rate[5] == 0.0
 
 
+def test_the_matrix_by_column_is_read_from_disk_when_it_is_used(tmp_path: Path) -> None:
+    write(tmp_path / "f")
+    matrix = FeatureMatrix.open(tmp_path / "f").csc()
+    assert matrix.indices.dtype == np.int32
+    for part in (matrix.indices, matrix.data):
+        assert not part.flags.owndata and not part.flags.writeable
+    dense, _ = dense_and_valid()
+    # What reads it and makes another form of it leaves the mapped arrays alone.
+    np.testing.assert_array_equal(csr_array(matrix)[::2].toarray(), dense[::2])
+    np.testing.assert_array_equal(matrix[:, [3, 1]].toarray(), dense[:, [3, 1]])
+    np.testing.assert_allclose(matrix.T @ np.ones(N_TILES), dense.sum(axis=0), rtol=1e-5)
+
+
 def test_the_blocks_do_not_matter(tmp_path: Path) -> None:
     one, many = write(tmp_path / "one", N_TILES), write(tmp_path / "many", 7)
     assert one.manifest["checksums"] == many.manifest["checksums"]

@@ -69,7 +69,10 @@ def write_world(folder: Path, n_slides: int, n_tiles: int, n_features: int) -> N
         matrix = sparse.csc_array(sparse.coo_array((value, (tile, column)), shape=(n_tiles, n_features)))
         for number, some in enumerate((matrix, sparse.csc_array(matrix[:, other]))):
             for key in ("data", "indices", "indptr"):
-                np.save(folder / f"{k}-{number}-{key}.npy", getattr(some, key))
+                array = getattr(some, key)
+                np.save(
+                    folder / f"{k}-{number}-{key}.npy", array if key == "data" else array.astype(np.int32)
+                )
         counts = np.stack(
             [rng.poisson(0.5 + 4 * (modules % N_TYPES == c).sum(axis=1)) for c in range(N_TYPES)]
         )
@@ -79,7 +82,7 @@ def write_world(folder: Path, n_slides: int, n_tiles: int, n_features: int) -> N
 
 
 def open_world(folder: Path, n_slides: int, n_sets: int) -> StudyInput:
-    """Slides and sets; vectors and activations stay on disk, places are read, as in a project."""
+    """Slides and sets; vectors and activations stay on disk, as in a project."""
     slides, side = [], 0
     for k in range(n_slides):
         counts = np.load(folder / f"{k}-counts.npy").astype(np.float64)
@@ -114,8 +117,10 @@ def open_world(folder: Path, n_slides: int, n_sets: int) -> StudyInput:
 
 
 def _matrix(folder: Path, k: int, number: int, n_tiles: int, n_features: int) -> sparse.csc_array:
-    data = np.load(folder / f"{k}-{number}-data.npy", mmap_mode="r")
-    indices, indptr = (np.load(folder / f"{k}-{number}-{key}.npy") for key in ("indices", "indptr"))
+    data, indices = (
+        np.load(folder / f"{k}-{number}-{key}.npy", mmap_mode="r") for key in ("data", "indices")
+    )
+    indptr = np.load(folder / f"{k}-{number}-indptr.npy")
     return sparse.csc_array((data, indices, indptr), shape=(n_tiles, n_features))
 
 
