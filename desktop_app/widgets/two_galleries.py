@@ -77,6 +77,7 @@ class _Gallery(QWidget):
         self.list.setMovement(QListView.Movement.Static)
         self.list.setIconSize(QSize(_EDGE_PX, _EDGE_PX))
         self.list.setSpacing(2)
+        self.list.setAccessibleName("Strongest tiles")
         self.list.itemClicked.connect(self._clicked)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

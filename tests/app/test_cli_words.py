@@ -42,7 +42,7 @@ def test_help_explains_every_option(words: tuple[str, ...], capsys: pytest.Captu
     assert ended.value.code == 0
     out, err = capsys.readouterr()
     assert out.startswith("usage: sparsescope") and err == ""
-    if words and words not in {("cells",), ("annotate",), ("export",), ("slides",)}:
+    if words and words not in {("cells",), ("annotate",), ("export",), ("slides",), ("study",)}:
         assert "--json" in out
         parser = build_parser()
         for word in words:
