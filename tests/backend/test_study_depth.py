@@ -21,7 +21,7 @@ from sae_backend.studies.registry import study
 from sae_backend.studies.result import Steps, StudyResult
 from sae_backend.studies.run import run_study
 from sae_backend.study_files import read_result
-from tests.backend.depth_worlds import QUICK, blocks, world_of
+from tests.backend.depth_worlds import LITTLE, QUICK, blocks, world_of
 from tests.backend.study_worlds import PROGRESS
 from tests.backend.test_study_depth_layers import layer_request
 
@@ -123,11 +123,11 @@ def test_finished_blocks_are_not_done_again(tmp_path: Path) -> None:
             raise CancelledError("Stopped.", "Again.")
 
     with pytest.raises(CancelledError):
-        run_study("depth", given, QUICK, stop, Steps(tmp_path))
-    again = run_study("depth", given, QUICK, lambda stage, *_: stages.append(stage), Steps(tmp_path))
+        run_study("depth", given, LITTLE, stop, Steps(tmp_path))
+    again = run_study("depth", given, LITTLE, lambda stage, *_: stages.append(stage), Steps(tmp_path))
     assert {stage.split(":")[0] for stage in stages if "choose" in stage} >= {"block 2"}
     assert not any(stage == "block 1: baselines" for stage in stages)
-    straight = run_study("depth", given, QUICK, PROGRESS)
+    straight = run_study("depth", given, LITTLE, PROGRESS)
     for name, values in straight.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], values, err_msg=name)
 
@@ -166,8 +166,8 @@ def without(given: StudyInput, what: str) -> StudyInput:
     ["cells", "types", "halves", "scanner", "vectors", "decoder", "patients", "cells of some", "activations"],
 )
 def test_little_is_told_as_little(what: str) -> None:
-    given = without(blocks(world_of(5, 12, 50), FLAT, [1, 3]), what)
-    result = run_study("depth", given, QUICK, PROGRESS)
+    given = without(blocks(world_of(5, 12, 30), FLAT, [1, 3]), what)
+    result = run_study("depth", given, LITTLE, PROGRESS)
     shown = words(result)
     expected = {
         "cells": "No slide has cells",
@@ -184,13 +184,13 @@ def test_little_is_told_as_little(what: str) -> None:
 
 def test_one_block_or_a_feature_that_is_not_there_is_refused(world) -> None:
     with pytest.raises(UserInputError, match="two or more blocks"):
-        run_study("depth", blocks(world, FLAT, [1]), QUICK, PROGRESS)
+        run_study("depth", blocks(world, FLAT, [1]), LITTLE, PROGRESS)
     with pytest.raises(UserInputError, match="no feature 99"):
-        run_study("depth", blocks(world_of(5, 10, 20), FLAT, [1, 2]), {**QUICK, "feature": 99}, PROGRESS)
+        run_study("depth", blocks(world_of(5, 10, 20), FLAT, [1, 2]), {**LITTLE, "feature": 99}, PROGRESS)
 
 
 def test_from_slides_to_the_paragraph(tmp_path: Path) -> None:
-    request = layer_request(tmp_path, **QUICK)
+    request = layer_request(tmp_path, **LITTLE)
     counts = np.random.default_rng(0).poisson(2.0, (42, 2)).astype(float)
     for entry in request.slides:
         n = 36 if entry["name"] == "s0.tif" else 42

@@ -16,7 +16,7 @@ from sae_backend.studies.given import StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.run import run_study
-from tests.backend.depth_worlds import QUICK
+from tests.backend.depth_worlds import LITTLE, QUICK
 from tests.backend.encoder_worlds import CROSS, first_set, other_set, rotated_set, world_of
 from tests.backend.study_worlds import PROGRESS, study_input
 
@@ -119,7 +119,8 @@ def test_little_is_told_as_little(what: str) -> None:
         sets[1] = replace(sets[0], title="again")
     made = StudyInput(slides, sets, types)
     halves = None if what in ("halves", "cells", "types") else draw_halves(made.parts(), 0)
-    result = run_study("encoders", StudyInput(slides, sets, types, halves), QUICK, PROGRESS)
+    spec = QUICK if what == "one encoder" else LITTLE
+    result = run_study("encoders", StudyInput(slides, sets, types, halves), spec, PROGRESS)
     shown = words(result)
     expected = {
         "cells": "No slide has cells",
@@ -137,4 +138,4 @@ def test_little_is_told_as_little(what: str) -> None:
 
 def test_one_set_is_refused(world) -> None:
     with pytest.raises(UserInputError, match="two or more"):
-        run_study("encoders", study_input(world, [first_set(world)]), QUICK, PROGRESS)
+        run_study("encoders", study_input(world, [first_set(world)]), LITTLE, PROGRESS)
