@@ -15,6 +15,7 @@ ROLES: Final = ("biological", "technical", "entangled", "unexplained", "not judg
 BIOLOGICAL, TECHNICAL, ENTANGLED, UNEXPLAINED, NOT_JUDGED = range(len(ROLES))
 SILENT: Final = -1
 
+_LEAST_SHOWN: Final = 0.001
 LEVEL: Final = 0.05
 """Family-wise p up to which an axis beats chance."""
 
@@ -81,4 +82,8 @@ def _axis(name: str, size: float, p: float, least: float) -> str:
         return f"{name} not known"
     side = "at least" if size >= least else "below"
     chance = "not judged" if not np.isfinite(p) else "beats chance" if p <= LEVEL else "within chance"
-    return f"{name} {size:.2f}, {side} {least:.2f}, {chance}" + (f" (p {p:.3f})" if np.isfinite(p) else "")
+    return f"{name} {size:.2f}, {side} {least:.2f}, {chance}" + (f" ({_p(p)})" if np.isfinite(p) else "")
+
+
+def _p(value: float) -> str:
+    return f"p {value:.3f}" if value >= _LEAST_SHOWN else f"p < {_LEAST_SHOWN:g}"

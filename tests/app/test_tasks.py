@@ -5,7 +5,7 @@ import threading
 import pytest
 from pytestqt.qtbot import QtBot
 
-from desktop_app.tasks import LatestRead, Pause, WorkerTasks
+from desktop_app.tasks import EveryWrite, LatestRead, Pause, WorkerTasks
 from sae_backend.errors import SlideError
 from sae_backend.messages import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
 from tests.app.fakes import FakeBackend
@@ -112,3 +112,27 @@ def test_a_pause_is_over_once(qtbot: QtBot) -> None:
     pause.stop()
     qtbot.wait(60)
     assert count == [1]
+
+
+def test_every_write_is_done_and_answered_in_order(qtbot: QtBot) -> None:
+    writes = EveryWrite()
+    heard: list[object] = []
+    writes.answered.connect(heard.append)
+    writes.failed.connect(lambda error: heard.append(error.sentence))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        assert go_on.wait(5)
+        return "first"
+
+    def refused() -> str:
+        raise SlideError("No.", "Try another.")
+
+    for write in (slow, refused, lambda: "third"):
+        writes.ask(write)
+    assert begun.wait(5)
+    go_on.set()
+    qtbot.waitUntil(lambda: len(heard) == 3)
+    assert heard == ["first", "No.", "third"]
+    assert writes.close()
