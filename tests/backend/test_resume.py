@@ -6,15 +6,19 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
-from collections import Counter, deque
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sae_backend import client as client_module
 from sae_backend.client import WorkerClient
 from sae_backend.compute.inprocess import InProcessBackend
 from sae_backend.messages import Crashed, Done, Progress
+from tests.backend.forked_workers import ForkedWorker
 from tests.backend.runs import (
     ENDS,
     collect,
@@ -27,7 +31,6 @@ from tests.backend.runs import (
 )
 
 N_KILLS = 20
-READY_WORKERS = 3
 
 
 def bytes_of(event: object) -> dict[str, dict[str, bytes]]:
@@ -36,7 +39,7 @@ def bytes_of(event: object) -> dict[str, dict[str, bytes]]:
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_the_same_bytes(tmp_path: Path) -> None:
+def test_twenty_kills_leave_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slide, sae_dir, cache = small_slide(tmp_path / "s.tif", 8, 8), tmp_path / "sae", tmp_path / "killed"
     small_sae(control_card()).save(sae_dir)
     twin = InProcessBackend()
@@ -48,14 +51,14 @@ def test_twenty_kills_leave_the_same_bytes(tmp_path: Path) -> None:
     moments = random.Random(20)
     killed_in: Counter[str] = Counter()
     resumed_at: list[int] = []
-    # A worker takes seconds to load its libraries, so the next ones load while one is killed.
-    workers: deque[WorkerClient] = deque()
+    # A worker takes seconds to load its libraries; how it is started is not looked at here.
+    forked = SimpleNamespace(
+        Popen=ForkedWorker, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
+    )
+    monkeypatch.setattr(client_module, "subprocess", forked)
+    worker = WorkerClient()
     try:
         while sum(killed_in.values()) < N_KILLS:
-            while len(workers) < READY_WORKERS:
-                workers.append(WorkerClient())
-                workers[-1].start()
-            worker = workers.popleft()
             job = worker.submit(request)
             events = collect(
                 worker, lambda e: isinstance(e, ENDS) or getattr(e, "stage", "") == "embed tiles"
@@ -66,6 +69,7 @@ def test_twenty_kills_leave_the_same_bytes(tmp_path: Path) -> None:
                 os.kill(worker.pid, signal.SIGKILL)
             events += to_the_end(worker, job) if not isinstance(events[-1], ENDS) else []
             worker.close()
+            worker = WorkerClient()
             last = events[-1]
             if isinstance(last, Done):  # it was faster than the kill: begin anew
                 assert bytes_of(last) == whole
@@ -73,16 +77,13 @@ def test_twenty_kills_leave_the_same_bytes(tmp_path: Path) -> None:
             else:
                 assert isinstance(last, Crashed) and last.job == job
                 killed_in[next(e.stage for e in reversed(events) if isinstance(e, Progress))] += 1
-        final = workers.popleft()
-        end = to_the_end(final, final.submit(request))[-1]
+        end = to_the_end(worker, worker.submit(request))[-1]
         assert bytes_of(end) == whole
         # Asked again, it finds what is there and computes nothing.
-        again = to_the_end(final, final.submit(request))
+        again = to_the_end(worker, worker.submit(request))
         steps = [e.done for e in again if isinstance(e, Progress) and e.stage == "embed tiles"]
         assert steps == [64] and bytes_of(again[-1]) == whole
-        final.close()
     finally:
-        for worker in workers:
-            worker.close()
+        worker.close()
     assert killed_in["embed tiles"] >= N_KILLS // 2
     assert sum(done > 0 for done in resumed_at) >= N_KILLS // 2  # runs did go on, and not begin again
