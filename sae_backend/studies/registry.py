@@ -43,7 +43,7 @@ class Study:
 
     def show(self, result: StudyResult, knobs: Mapping[str, float] | None = None) -> Shown:
         """Tell a result; `knobs` are thresholds that the user moved."""
-        module = import_module(f"sae_backend.studies.{self.kind}_shown")
+        module = import_module(f"sae_backend.studies.{self.kind}.shown")
         show: Show = module.show
         return show(result, knobs or {})
 

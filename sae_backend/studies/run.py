@@ -49,7 +49,7 @@ def run_study(
         When there is no such study, or what it is given is not enough.
     """
     settings = {**study(kind).defaults, **spec}
-    module = import_module(f"sae_backend.studies.{kind}")
+    module = import_module(f"sae_backend.studies.{kind}.study")
     run: Run = module.run
     found = run(given, settings, progress, steps or Steps())
     # Here and not when the project keeps it: what cannot be kept would have cost its hours for nothing.

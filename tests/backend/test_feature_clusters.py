@@ -10,20 +10,22 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
 from sae_backend.blocks import Clusters
-from sae_backend.studies import feature_clusters, feature_pairs
-from sae_backend.studies.chance_tiles import arrangements
-from sae_backend.studies.cluster_stability import StabilitySettings, direction_clusters, direction_limits
-from sae_backend.studies.coactivation_chance import coactivation_chance, holding, scrambled
-from sae_backend.studies.cross_products import Columns, correlation_blocks
-from sae_backend.studies.duplicates import merge_groups
-from sae_backend.studies.feature_clusters import (
+from sae_backend.studies.geometry import feature_clusters, feature_pairs
+from sae_backend.studies.geometry.cluster_stability import (
+    StabilitySettings,
+    direction_clusters,
+    direction_limits,
+)
+from sae_backend.studies.geometry.coactivation_chance import coactivation_chance, holding, scrambled
+from sae_backend.studies.geometry.duplicates import merge_groups
+from sae_backend.studies.geometry.feature_clusters import (
     CoActivation,
     Directions,
     best_jaccard,
     cohesion,
     find_clusters,
 )
-from sae_backend.studies.feature_pairs import (
+from sae_backend.studies.geometry.feature_pairs import (
     COACTIVE,
     DUPLICATE,
     NOT_CONFIRMED,
@@ -33,8 +35,10 @@ from sae_backend.studies.feature_pairs import (
     describe_pairs,
     find_pairs,
 )
+from sae_backend.studies.matching.chance_tiles import arrangements
+from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
+from sae_backend.studies.matching.shared_tiles import shared_halves
 from sae_backend.studies.result import Steps
-from sae_backend.studies.shared_tiles import shared_halves
 from tests.backend.test_study_geometry import grouped_world, study_input
 
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from sae_backend.studies import cross_products
-from sae_backend.studies.chance_tiles import deranged
-from sae_backend.studies.cross_products import Columns, Laid, correlation_blocks
-from sae_backend.studies.family_chance import family_chance
-from sae_backend.studies.feature_matching import best_values, match
-from sae_backend.studies.random_dictionary import RandomDictionaries, random_directions
+from sae_backend.studies.matching import cross_products
+from sae_backend.studies.matching.chance_tiles import deranged
+from sae_backend.studies.matching.cross_products import Columns, Laid, correlation_blocks
+from sae_backend.studies.matching.family_chance import family_chance
+from sae_backend.studies.matching.feature_matching import best_values, match
+from sae_backend.studies.matching.random_dictionary import RandomDictionaries, random_directions
 
 
 def sparse_columns(n: int, f: int, seed: int, share: float = 0.2) -> Columns:

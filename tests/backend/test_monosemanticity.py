@@ -10,11 +10,16 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score
 
 from sae_backend.correlation_result import CorrelationSpec
+from sae_backend.studies.cell_types.held_out_sums import (
+    contrast_intervals,
+    correlations,
+    joined,
+    patient_sums,
+)
+from sae_backend.studies.cell_types.monosemanticity import entropy_contrast, raw_entropies
+from sae_backend.studies.cell_types.monosemanticity_score import MIN_FIRING, alikeness
+from sae_backend.studies.cell_types.monosemanticity_triage import average_precisions
 from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.held_out_sums import contrast_intervals, correlations, joined, patient_sums
-from sae_backend.studies.monosemanticity import entropy_contrast, raw_entropies
-from sae_backend.studies.monosemanticity_score import MIN_FIRING, alikeness
-from sae_backend.studies.monosemanticity_triage import average_precisions
 from tests.backend.encoder_worlds import CROSS, first_set, other_set, world_of
 from tests.backend.study_worlds import PROGRESS, study_input, study_slide
 

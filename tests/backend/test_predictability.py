@@ -8,14 +8,14 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from sae_backend.errors import CancelledError, MismatchError
-from sae_backend.studies.label_folds import draw_folds, form_units, n_arrangements, shuffled_labels
-from sae_backend.studies.label_scores import pair_auroc, slide_pairs
-from sae_backend.studies.predictability import (
+from sae_backend.studies.labels.folds import draw_folds, form_units, n_arrangements, shuffled_labels
+from sae_backend.studies.labels.predictability import (
     PredictSpec,
     predict_label,
     predict_slide_label,
     sampled_tiles,
 )
+from sae_backend.studies.labels.scores import pair_auroc, slide_pairs
 from tests.backend.study_worlds import PROGRESS
 
 SPEC = PredictSpec(n_shuffles=39, n_bootstrap=200)

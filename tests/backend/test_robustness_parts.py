@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from sae_backend.studies.confounding import COMPOSITION, SlideFacts, confounding
-from sae_backend.studies.effect_sizes import BETWEEN, MIXED, WITHIN, effect_sizes, slide_means
-from sae_backend.studies.feature_roles import ROLES, SILENT, Axes, find_roles, reason
 from sae_backend.studies.given import FeatureSet, StudyInput, StudySlide
-from sae_backend.studies.label_folds import form_units
-from sae_backend.studies.paired_scans import paired_scans
-from sae_backend.studies.robustness_index import robustness_index
+from sae_backend.studies.labels.confounding import COMPOSITION, SlideFacts, confounding
+from sae_backend.studies.labels.effect_sizes import BETWEEN, MIXED, WITHIN, effect_sizes, slide_means
+from sae_backend.studies.labels.folds import form_units
+from sae_backend.studies.robustness.index import robustness_index
+from sae_backend.studies.robustness.paired_scans import paired_scans
+from sae_backend.studies.robustness.roles import ROLES, SILENT, Axes, find_roles, reason
 
 NAMES = [f"{i:02d}" for i in range(22)]
 STEP = lambda *_: None  # noqa: E731

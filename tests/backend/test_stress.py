@@ -12,7 +12,7 @@ from skimage.color import hed2rgb, rgb2hed
 from sae_backend.errors import CancelledError, MismatchError
 from sae_backend.studies.given import FeatureSet, StudyInput, StudySlide
 from sae_backend.studies.result import Steps
-from sae_backend.studies.stress import KINDS, blur, gamma, jpeg, stain, stress, stressed_tiles
+from sae_backend.studies.robustness.stress import KINDS, blur, gamma, jpeg, stain, stress, stressed_tiles
 from tests.backend.study_worlds import PROGRESS
 
 PX = 24

@@ -14,8 +14,8 @@ from sae_backend.compute.study_job import run_study_job
 from sae_backend.demo.vector_views import DepthSchedule
 from sae_backend.errors import CancelledError, UserInputError
 from sae_backend.halves import draw_halves
-from sae_backend.studies.depth_trend import crossing
-from sae_backend.studies.depth_variance import PARTS, Cohort, slide_sums, variance_parts
+from sae_backend.studies.depth.trend import crossing
+from sae_backend.studies.depth.variance import PARTS, Cohort, slide_sums, variance_parts
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import Steps, StudyResult

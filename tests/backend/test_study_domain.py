@@ -20,8 +20,8 @@ from sae_backend.halves import CHOOSE, REPORT, draw_halves, half_of
 from sae_backend.messages import StudyRequest
 from sae_backend.representations import SaeColumns
 from sae_backend.slide_parts import assemble
-from sae_backend.studies.domain_pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
-from sae_backend.studies.domain_shown import show
+from sae_backend.studies.domain.pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
+from sae_backend.studies.domain.shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.result import Steps
 from sae_backend.studies.run import run_study
@@ -207,7 +207,7 @@ def test_every_stage_can_be_ended_and_baselines_are_not_made_again(tmp_path: Pat
 
         with pytest.raises(CancelledError):
             run_study("domain", given, SPEC, end)
-    monkeypatch.setattr("sae_backend.studies.domain.best_columns", None)
+    monkeypatch.setattr("sae_backend.studies.domain.study.best_columns", None)
     again = run_study("domain", given, SPEC, PROGRESS, steps)
     assert np.array_equal(first.arrays["best/random/a"], again.arrays["best/random/a"])
 

@@ -10,8 +10,8 @@ import pytest
 
 from sae_backend.errors import UserInputError
 from sae_backend.halves import draw_halves
-from sae_backend.studies.encoders import judge_of
-from sae_backend.studies.encoders_triage_shown import SEVERAL, triaged
+from sae_backend.studies.encoders.study import judge_of
+from sae_backend.studies.encoders.triage import SEVERAL, triaged
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import StudyResult

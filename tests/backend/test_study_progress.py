@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from sae_backend.errors import CancelledError
-from sae_backend.studies.chance_tiles import arrangements
-from sae_backend.studies.coactivation_chance import scrambled
-from sae_backend.studies.cross_products import Columns
-from sae_backend.studies.feature_pairs import PairRules, describe_pairs
-from sae_backend.studies.monosemanticity_score import alikeness
-from sae_backend.studies.pair_sums import pair_sums
-from sae_backend.studies.random_dictionary import RandomDictionaries
-from sae_backend.studies.robustness_tiles import raw_means
-from sae_backend.studies.set_comparison import shared_r
-from sae_backend.studies.shared_tiles import shared_halves
+from sae_backend.studies.cell_types.monosemanticity_score import alikeness
+from sae_backend.studies.geometry.coactivation_chance import scrambled
+from sae_backend.studies.geometry.feature_pairs import PairRules, describe_pairs
+from sae_backend.studies.matching.chance_tiles import arrangements
+from sae_backend.studies.matching.cross_products import Columns
+from sae_backend.studies.matching.pair_sums import pair_sums
+from sae_backend.studies.matching.random_dictionary import RandomDictionaries
+from sae_backend.studies.matching.set_comparison import shared_r
+from sae_backend.studies.matching.shared_tiles import shared_halves
+from sae_backend.studies.robustness.tiles import raw_means
 from tests.backend.test_study_domain import two_cohorts
 
 

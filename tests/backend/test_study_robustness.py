@@ -20,7 +20,7 @@ from sae_backend.messages import StudyRequest
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import Steps, StudyResult
-from sae_backend.studies.robustness_fields import INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
 from sae_backend.studies.run import run_study
 from sae_backend.studies.shown import Points
 from sae_backend.study_files import open_input, read_result

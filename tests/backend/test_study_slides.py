@@ -10,10 +10,10 @@ from scipy import sparse, stats
 
 from sae_backend.errors import UserInputError
 from sae_backend.studies.given import FeatureSet, StudyInput, StudySlide
-from sae_backend.studies.group_difference import Exchange, compare
 from sae_backend.studies.run import run_study
-from sae_backend.studies.slide_profiles import profile_slides, similarity
-from sae_backend.studies.slides_shown import show
+from sae_backend.studies.slides.group_difference import Exchange, compare
+from sae_backend.studies.slides.profiles import profile_slides, similarity
+from sae_backend.studies.slides.shown import show
 from tests.backend.study_worlds import PROGRESS
 
 N_FEATURES = 30

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sae_backend.studies.domain_pairs import KEPT, LOST, REVERSED, WEAKER
+from sae_backend.studies.domain.pairs import KEPT, LOST, REVERSED, WEAKER
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS

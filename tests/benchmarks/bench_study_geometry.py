@@ -28,12 +28,12 @@ from sae_backend.demo.vectors import (
     make_world,
 )
 from sae_backend.halves import draw_halves
-from sae_backend.studies.chance_tiles import arrangements
-from sae_backend.studies.cross_products import Columns, correlation_blocks
 from sae_backend.studies.given import FeatureSet, StudyInput, StudySlide
-from sae_backend.studies.random_dictionary import RandomDictionaries
+from sae_backend.studies.matching.chance_tiles import arrangements
+from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
+from sae_backend.studies.matching.random_dictionary import RandomDictionaries
+from sae_backend.studies.matching.shared_tiles import shared_halves
 from sae_backend.studies.run import run_study
-from sae_backend.studies.shared_tiles import shared_halves
 from tests.backend.study_worlds import PROGRESS, study_input, true_set
 
 N_FEATURES, WIDTH = 100, 64

@@ -24,11 +24,11 @@ from sae_backend.demo.vectors import (
     VectorWorldSpec,
     make_world,
 )
-from sae_backend.studies.confounding import SlideFacts, confounding
-from sae_backend.studies.effect_sizes import effect_sizes, slide_means
-from sae_backend.studies.feature_roles import LEVEL, TECHNICAL, Axes, find_roles
-from sae_backend.studies.label_folds import Units, form_units
-from sae_backend.studies.predictability import Predictability, PredictSpec, predict_slide_label
+from sae_backend.studies.labels.confounding import SlideFacts, confounding
+from sae_backend.studies.labels.effect_sizes import effect_sizes, slide_means
+from sae_backend.studies.labels.folds import Units, form_units
+from sae_backend.studies.labels.predictability import Predictability, PredictSpec, predict_slide_label
+from sae_backend.studies.robustness.roles import LEVEL, TECHNICAL, Axes, find_roles
 
 N_TILES = 25
 PLANTED = (3, 6, 9, 12)

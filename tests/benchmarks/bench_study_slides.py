@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from sae_backend.studies.run import run_study
-from sae_backend.studies.slide_profiles import profile_slides
+from sae_backend.studies.slides.profiles import profile_slides
 from tests.backend.study_worlds import PROGRESS
 from tests.backend.test_study_slides import GROUPS, N_FEATURES, PLANTED, patients
 

@@ -19,15 +19,15 @@ from scipy import sparse, stats
 from sae_backend.demo.vector_views import SecondEncoderSpec, second_encoder
 from sae_backend.demo.vectors import FeatureSpec, SlideSpec, VectorWorldSpec, make_world
 from sae_backend.halves import draw_halves
-from sae_backend.studies.chance_tiles import shuffled
-from sae_backend.studies.cross_products import Columns, correlation_blocks
-from sae_backend.studies.family_chance import family_chance
-from sae_backend.studies.feature_matching import best_values
 from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.random_dictionary import RandomDictionaries
+from sae_backend.studies.matching.chance_tiles import shuffled
+from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
+from sae_backend.studies.matching.family_chance import family_chance
+from sae_backend.studies.matching.feature_matching import best_values
+from sae_backend.studies.matching.random_dictionary import RandomDictionaries
+from sae_backend.studies.matching.set_comparison import AS_RANDOM, MATCHED, NOT_LIVE
+from sae_backend.studies.matching.shared_tiles import shared_halves
 from sae_backend.studies.run import run_study
-from sae_backend.studies.set_comparison import AS_RANDOM, MATCHED, NOT_LIVE
-from sae_backend.studies.shared_tiles import shared_halves
 from tests.backend.study_worlds import PROGRESS, study_slide, true_set
 
 N_FEATURES, WIDTH = 60, 64

@@ -1,0 +1,1 @@
+"""How features follow cell types on held-out slides, and how purely."""

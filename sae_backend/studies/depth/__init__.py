@@ -1,0 +1,1 @@
+"""Depth: how an encoder's blocks compare, one autoencoder each."""

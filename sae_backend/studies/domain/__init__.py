@@ -1,0 +1,1 @@
+"""Out of domain: features of one cohort, frozen, on another."""

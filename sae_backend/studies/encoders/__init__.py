@@ -1,0 +1,1 @@
+"""Two encoders side by side, with the control of random weights."""

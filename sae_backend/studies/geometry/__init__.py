@@ -1,0 +1,1 @@
+"""Geometry: which features belong together, duplicate or split one another."""

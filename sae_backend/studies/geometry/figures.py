@@ -1,0 +1,213 @@
+"""Figures of the study of geometry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.geometry.tables import TITLES, members_of, stable_clusters
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Bars, Cells, Figure, Line, Mark, Points, Rule, Target
+
+_LABELLED: Final = 12
+_BARS: Final = 30
+
+
+def _named(result: StudyResult, kind: str, k: int) -> str:
+    """The cluster's number, and the cells that it follows where the interval of r leaves 0 out."""
+    number = int(result.arrays[f"{kind}/type_number"][k])
+    low, high = (float(result.arrays[f"{kind}/{end}"][k]) for end in ("low", "high"))
+    if number < 0 or not (low > 0 or high < 0):
+        return f"cluster {k + 1}"
+    sign = "" if low > 0 else "less "
+    return f"cluster {k + 1} ({sign}{result.meta['type_names'][number]})"
+
+
+def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
+    """Features on a plane, stable clusters in colour."""
+    arrays, xy = result.arrays, result.arrays["xy"]
+    labels = arrays[f"{kind}/labels"]
+    stable = np.flatnonzero(stable_clusters(result, kind, least))
+    known = np.isfinite(xy).all(axis=1)
+
+    def points(among: npt.NDArray[np.bool_], label: str, *, is_baseline: bool) -> list[Points]:
+        chosen = np.flatnonzero(among & known)
+        if not chosen.size:
+            return []
+        return [
+            Points(
+                xy[chosen, 0],
+                xy[chosen, 1],
+                label,
+                [Target(0, int(f)) for f in chosen],
+                [f"feature {f}" for f in chosen],
+                is_baseline=is_baseline,
+            )
+        ]
+
+    coloured = stable[:_LABELLED]
+    marks: list[Mark] = [*points(~np.isin(labels, stable), "in no stable cluster", is_baseline=True)]
+    marks += points(np.isin(labels, stable[_LABELLED:]), "in a smaller stable cluster", is_baseline=True)
+    for k in coloured:
+        marks += points(labels == k, _named(result, kind, int(k)), is_baseline=False)
+    return Figure(
+        key=f"map-{kind}",
+        title=f"Map of the features, clusters by {TITLES[kind]}",
+        caption=(
+            f"{int(known.sum()):,} features; {result.meta['plane']}. Colours: the {coloured.size} largest of "
+            f"{stable.size} stable clusters, which were not found on this map; grey: all others. In brackets: the "
+            "cell type that it follows most, where the interval of r leaves 0 out."
+        ),
+        x_label="",
+        y_label="",
+        marks=marks,
+        is_square=True,
+    )
+
+
+def stability_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+    """Stability of the largest clusters beside chance; None where nothing could be drawn again."""
+    arrays, meta = result.arrays, result.meta
+    stability = arrays[f"{kind}/stability"][:_BARS]
+    if not np.isfinite(stability).any():
+        return None
+    stable = stable_clusters(result, kind, least)[:_BARS]
+    first = [Target(0, int(each[0])) for each in members_of(result, kind)[:_BARS]]
+    marks: list[Mark] = [
+        Bars(np.where(stable, stability, np.nan), "stable", targets=first),
+        Bars(np.where(stable, np.nan, stability), "not stable", targets=first, is_baseline=True),
+        Rule("y", max(float(meta["dissolved"]), least), "least asked for"),
+    ]
+    chance = arrays[f"{kind}/chance"]
+    if chance.size:
+        marks.append(Rule("y", float(chance.max()), f"stablest of {chance.size} clusters of chance"))
+    what = (
+        f"patients drawn again {meta['settings']['n_resamples']} times; chance: {meta['n_scrambled']} sets of the same "
+        "features with their patients exchanged, each in its own way"
+        if kind == "coactivation"
+        else "half of the features left out; chance is judged by p alone, as any close group survives this"
+    )
+    n = arrays[f"{kind}/stability"].size
+    return Figure(
+        key=f"stability-{kind}",
+        title=f"Stability of the clusters by {TITLES[kind]}",
+        caption=(
+            f"Mean largest Jaccard index of the {min(n, _BARS)} largest of {n} clusters over resamples: {what}. Grey: not "
+            "stable, whatever the height, as chance or the other half speaks against it."
+        ),
+        x_label="cluster",
+        y_label="stability",
+        marks=marks,
+        x_names=[str(k + 1) for k in range(stability.size)],
+        y_limits=(0.0, 1.0),
+    )
+
+
+def between_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+    """Mean r within and between the stable clusters; None with fewer than two."""
+    table = result.arrays[f"{kind}/between"]
+    stable = np.flatnonzero(stable_clusters(result, kind, least)[: len(table)])[:_BARS]
+    if stable.size < 2:
+        return None
+    members = members_of(result, kind)
+    names = [str(k + 1) for k in stable]
+    held = "on the half that reports" if result.meta["held_out"] else "on the same tiles"
+    return Figure(
+        key=f"between-{kind}",
+        title=f"Co-activation of the clusters by {TITLES[kind]}",
+        caption=f"Mean r of the pairs of features within and between {stable.size} stable clusters, {held}.",
+        x_label="cluster",
+        y_label="cluster",
+        marks=[
+            Cells(
+                table[np.ix_(stable, stable)],
+                names,
+                names,
+                "mean r",
+                [
+                    [Target(0, int(members[i][0]), other=(0, int(members[j][0]))) for j in stable]
+                    for i in stable
+                ],
+                is_signed=True,
+            )
+        ],
+    )
+
+
+def cells_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+    """What cells the stable clusters follow; None without."""
+    arrays = result.arrays
+    r, types = arrays[f"{kind}/r"], arrays[f"{kind}/type_number"]
+    shown = np.flatnonzero(stable_clusters(result, kind, least) & np.isfinite(r))[:_BARS]
+    if not shown.size:
+        return None
+    first = members_of(result, kind)
+    marks: list[Mark] = [
+        Bars(
+            r[shown],
+            "cluster",
+            arrays[f"{kind}/low"][shown],
+            arrays[f"{kind}/high"][shown],
+            [Target(0, int(first[k][0])) for k in shown],
+        ),
+        Bars(arrays[f"{kind}/single"][shown], "its best feature", is_baseline=True),
+        Bars(arrays[f"{kind}/random"][shown], "random features, |r|", is_baseline=True),
+    ]
+    held = "Held out" if result.meta["held_out"] else "Not held out"
+    return Figure(
+        key=f"cells-{kind}",
+        title=f"Cells that the clusters by {TITLES[kind]} follow",
+        caption=(
+            f"{held}: {result.meta['n_tiles'][1]:,} tiles, {result.meta['n_units'][1]} units ({result.meta['unit']}); "
+            "intervals: 95 % bootstrap-t over units. Grey: the best single feature, and random features in the same number."
+        ),
+        x_label="cluster and the type that was chosen for it",
+        y_label="r with the number of cells",
+        marks=marks,
+        x_names=[f"{k + 1}: {result.meta['type_names'][int(types[k])]}" for k in shown],
+    )
+
+
+def pairs_figure(result: StudyResult) -> Figure | None:
+    """How the tiles of pairs overlap, by kind; None without pairs."""
+    arrays, meta = result.arrays, result.meta
+    x, y, kind = arrays["pair/held_in_parent"], arrays["pair/held_in_child"], arrays["pair/kind"]
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return None
+    marks: list[Mark] = [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), is_dashed=True)]
+    plain = ("co-active", "not confirmed")
+    order = sorted(range(len(meta["kinds"])), key=lambda k: meta["kinds"][k] not in plain)
+    for k in order:
+        some = np.flatnonzero(known & (kind == k))
+        if not some.size:
+            continue
+        name = meta["kinds"][k]
+        child, parent = arrays["pair/child"][some], arrays["pair/parent"][some]
+        marks.append(
+            Points(
+                x[some],
+                y[some],
+                name,
+                [Target(0, int(f), other=(0, int(g))) for f, g in zip(child, parent, strict=True)],
+                [f"{f} in {g}" for f, g in zip(child, parent, strict=True)],
+                is_baseline=name in plain,
+            )
+        )
+    share = float(meta["settings"]["share"])
+    marks += [Rule("x", share, "asked for"), Rule("y", share)]
+    held = f"{meta['n_tiles'][1]:,} tiles of the half that reports" if meta["held_out"] else "The same tiles"
+    return Figure(
+        key="pairs",
+        title="How the tiles of pairs overlap",
+        caption=(
+            f"{held}. Each point is a pair beyond chance where it was chosen ({int(known.sum()):,} with tiles here). Top "
+            "right: duplicates; bottom right: splits. Grey: beyond chance, but neither, or not again."
+        ),
+        x_label="share of the rarer one's tiles in which the other fires",
+        y_label="share of the more frequent one's tiles in which the rarer fires",
+        marks=marks,
+        is_square=True,
+    )

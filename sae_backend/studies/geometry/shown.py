@@ -1,0 +1,183 @@
+"""The study of geometry in words, figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from sae_backend.studies.geometry.figures import (
+    between_figure,
+    cells_figure,
+    map_figure,
+    pairs_figure,
+    stability_figure,
+)
+from sae_backend.studies.geometry.tables import (
+    cluster_table,
+    examples_table,
+    merge_table,
+    pair_table,
+    stable_clusters,
+)
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Figure, Knob, Shown, Table
+
+LEAST_STABILITY: Final = "least_stability"
+_WORDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}
+
+
+def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
+    """Tell the result; the knob `least_stability` asks for more of a stable cluster."""
+    meta = result.meta
+    least = float(knobs.get(LEAST_STABILITY, meta["dissolved"]))
+    kinds = [kind for kind in _WORDS if f"{kind}/labels" in result.arrays]
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    for place, kind in enumerate(kinds):
+        # A second map without a cluster would be the first in grey.
+        if place == 0 or stable_clusters(result, kind, least).any():
+            figures.append(map_figure(result, kind, least))
+    for kind in kinds:
+        figures += [
+            figure
+            for figure in (
+                stability_figure(result, kind, least),
+                between_figure(result, kind, least),
+                cells_figure(result, kind, least),
+            )
+            if figure is not None
+        ]
+        tables += [cluster_table(result, kind, least), examples_table(result, kind)]
+    pairs = pairs_figure(result)
+    if pairs is not None:
+        figures.append(pairs)
+    tables += [merge_table(result), pair_table(result)]
+    sentences = [_setting(meta), *(_clusters(result, kind, least) for kind in kinds), _pairs(result)]
+    return Shown(
+        found=" ".join(sentences),
+        limits=_limits(meta),
+        warnings=list(meta["warnings"]),
+        figures=figures,
+        tables=tables,
+        knobs=[Knob(LEAST_STABILITY, "Least stability of a stable cluster", 0.0, 1.0, 0.05, least)],
+        short=_short(result, kinds, least),
+    )
+
+
+def _short(result: StudyResult, kinds: Sequence[str], least: float) -> str:
+    """The answer without jargon."""
+    parts = []
+    for kind in kinds:
+        n = int(stable_clusters(result, kind, least).sum())
+        parts.append(f"{n} stable group{'s' * (n != 1)} of features {_WORDS[kind]}")
+    n_merge = len(result.meta["merge"])
+    return (
+        f"There {'are' if not parts or not parts[0].startswith('1 ') else 'is'} {' and '.join(parts)}; "
+        f"{n_merge} set{'s' * (n_merge != 1)} of features {'are' if n_merge != 1 else 'is'} proposed for one concept, as "
+        "they fire in the same places or one within another."
+    )
+
+
+def _setting(meta: Mapping[str, Any]) -> str:
+    half = {
+        "patient": "half of the patients",
+        "slide": "half of the slides",
+        "block": "one end of each slide",
+    }
+    where = (
+        f"found on {half[meta['halves_unit']]} and judged on the rest"
+        if meta["held_out"]
+        else "found and judged on the same tiles"
+    )
+    return (
+        f"{meta['n_live']:,} of {meta['n_features']:,} features of {meta['title']} fire in at least "
+        f"{meta['settings']['min_active']} tiles and take part ({meta['n_slides']} slides of {meta['n_patients']} "
+        f"patients); clusters and pairs by firing were {where}."
+    )
+
+
+def _clusters(result: StudyResult, kind: str, least: float) -> str:
+    meta, arrays = result.meta, result.arrays
+    labels = arrays[f"{kind}/labels"]
+    n = int(labels.max(initial=-1)) + 1
+    if not n:
+        return f"Grouped {_WORDS[kind]}, no three features form a cluster (mean similarity of {meta['cut'][kind]:.2f})."
+    stable = stable_clusters(result, kind, least)
+    members = int(np.isin(labels, np.flatnonzero(stable)).sum())
+    text = (
+        f"Grouped {_WORDS[kind]} (average linkage down to a mean {'r' if kind == 'coactivation' else 'cosine'} of "
+        f"{meta['cut'][kind]:.2f}), they form {n} cluster{'s' * (n != 1)} of three or more, of which {stable.sum()} with "
+        f"{members:,} features "
+    )
+    if kind == "coactivation":
+        chance = arrays[f"{kind}/chance"]
+        beside = (
+            f"the stablest of {chance.size} clusters of exchanged features has {chance.max():.2f}"
+            if chance.size
+            else "exchanged features form no cluster"
+        )
+        text += (
+            f"are stable: they come back when patients are drawn again (stability above {least:.2f} and above chance; "
+            f"{beside}), and their members go together {'on the other half' if meta['held_out'] else 'on the same tiles'} "
+            f"(family-wise p of 0.05 or less, {meta['n_exchanged']} times {meta['arrangement']})."
+        )
+    else:
+        text += (
+            "are closer than random directions with the decoder's mean and covariance would group "
+            f"(family-wise p of 0.05 or less, {meta['settings']['n_null']} random decoders) and survive leaving out half "
+            f"of the features (stability above {least:.2f})."
+        )
+        if meta["n_seed_sets"]:
+            again = np.nanmean(arrays["directions/in_seeds"][:, stable]) if stable.any() else np.nan
+            if np.isfinite(again):
+                n_other = meta["n_seed_sets"]
+                text += f" In {n_other} other SAE{'s' * (n_other != 1)} of this encoder they come back with a mean Jaccard index of {again:.2f}."
+    return text + _cells(result, kind, stable)
+
+
+def _cells(result: StudyResult, kind: str, stable: Any) -> str:
+    types, r = result.arrays[f"{kind}/type_number"], result.arrays[f"{kind}/r"]
+    known = np.flatnonzero(stable & (types >= 0) & np.isfinite(r))
+    if not known.size:
+        return ""
+    best = int(known[np.abs(r[known]).argmax()])
+    low, high = (result.arrays[f"{kind}/{end}"][best] for end in ("low", "high"))
+    interval = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else " (no interval)"
+    return (
+        f" Cluster {best + 1} follows cells most: {result.meta['type_names'][types[best]]}, "
+        f"{'held-out ' if result.meta['held_out'] else ''}r {r[best]:.2f}{interval}; its best single feature has "
+        f"{result.arrays[f'{kind}/single'][best]:.2f}, random features in the same number "
+        f"{result.arrays[f'{kind}/random'][best]:.2f}."
+    )
+
+
+def _pairs(result: StudyResult) -> str:
+    meta = result.meta
+    names, kind = meta["kinds"], result.arrays["pair/kind"]
+    n = {name: int((kind == k).sum()) for k, name in enumerate(names)}
+    if not kind.size:
+        return "No two features fire together, or are aligned, beyond chance."
+    share = meta["settings"]["share"]
+    again = "on both halves" if meta["held_out"] else "on the same tiles"
+    cut = f" (the closest {kind.size:,} are listed)" if meta["n_pairs_found"] > kind.size else ""
+    return (
+        f"{meta['n_pairs_found']:,} pairs go together beyond chance (by r, by overlap or by cosine, each family-wise at 5 %){cut}: {n['duplicate']:,} duplicates (each fires in at "
+        f"least {share:.0%} of the other's tiles {again}), {n['split']:,} splits (one fires in at least {share:.0%} of the "
+        f"other's tiles, beyond its own rate, but not the other way round), {n['absorbed']:,} that may be absorbed and "
+        f"{n['same direction']:,} of the same direction in other tiles; {n['not confirmed']:,} were not confirmed. "
+        f"{len(meta['merge']):,} groups are proposed for one concept each; no feature is taken away."
+    )
+
+
+def _limits(meta: Mapping[str, Any]) -> str:
+    text = (
+        "A cluster says that features go together, not what they mean; its number is no name. The map is for the eye: "
+        "neither its distances nor its islands were used for any cluster. A split is one set of tiles within another, which "
+        "a broad and a narrow feature of related things show, too; absorption is only a suspicion, as the direction of the "
+        "narrow feature may hold that of the broad one for other reasons. Features that are too rare are not judged."
+    )
+    if not meta["n_seed_sets"]:
+        text += " Only one SAE was looked at: clusters of another seed may differ."
+    return text

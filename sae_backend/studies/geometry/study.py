@@ -1,0 +1,237 @@
+"""Geometry: which features belong together, and which are duplicates or splits of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.feature_plane import (
+    N_NEIGHBOURS,
+    nearest_rows,
+    principal_plane,
+    umap_plane,
+)
+from sae_backend.studies.geometry.absorption import MAX_PAIRS as MAX_ABSORBED
+from sae_backend.studies.geometry.absorption import Presence, presence
+from sae_backend.studies.geometry.answer import (
+    GeometrySettings,
+    LiveFeatures,
+    answer_arrays,
+    answer_meta,
+    plain,
+    widened,
+)
+from sae_backend.studies.geometry.cluster_cells import cluster_cells
+from sae_backend.studies.geometry.cluster_stability import (
+    StabilitySettings,
+    coactivation_clusters,
+    direction_clusters,
+    direction_limits,
+)
+from sae_backend.studies.geometry.coactivation_chance import CoActivationChance, coactivation_chance
+from sae_backend.studies.geometry.feature_pairs import (
+    ABSORBED,
+    COACTIVE,
+    FeaturePairs,
+    PairLimits,
+    PairRules,
+    describe_pairs,
+    find_pairs,
+)
+from sae_backend.studies.geometry.seed_clusters import again_in_seeds
+from sae_backend.studies.given import StudyInput
+from sae_backend.studies.matching.chance_tiles import arrangements
+from sae_backend.studies.matching.cross_products import Columns
+from sae_backend.studies.matching.family_chance import family_chance
+from sae_backend.studies.matching.set_space import directions as unit_directions
+from sae_backend.studies.matching.shared_tiles import shared_halves
+from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_CUT_SHARE: Final = 0.995
+"""Average linkage goes down to the r or cosine that this share of the pairs of unrelated features stays below; see
+`tests/benchmarks/bench_study_geometry.py` for what else was tried."""
+
+_N_FOR_CUT: Final = 5
+_CUT_WITHOUT_CHANCE: Final = 0.2
+
+
+def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+    """Cluster the features of the first set, and look for duplicates, splits and absorption.
+
+    Arrays are over all F features (`labels`, `xy`), the C clusters (`coactivation/...`, `directions/...`) and the
+    P pairs (`pair/...`); the groups to merge are in `meta["merge"]`.
+
+    Raises
+    ------
+    UserInputError
+        When no tile is left.
+    """
+    settings = GeometrySettings.of(spec)
+    total = settings.n_null + 6
+
+    def at(stage: str, done: int) -> None:
+        progress(stage, min(done, total), total)
+
+    live = _live(given, settings, lambda: at("what chance gives", 0))
+    at("what chance gives", 0)
+    ways = arrangements(live.halves[0], settings.n_null, settings.seed)
+    chance = coactivation_chance(
+        live.columns[0], live.firing[0], ways, lambda p: at("what chance gives", p), steps
+    )
+    step = settings.n_null
+    cut = _cut(live, settings, lambda: at("what chance gives", step), steps)
+    plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, cut)
+    together = coactivation_clusters(
+        live.halves, live.columns, plan, lambda: at("clusters of features that fire together", step), steps
+    )
+    aligned, seeds, cosine = None, None, float("inf")
+    if live.directions is not None and live.numbers.size:
+        stage = "clusters of directions"
+        least, cosine = _direction_limits(live.directions, settings, lambda: at(stage, step + 1), steps)
+        plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, least)
+        aligned = direction_clusters(live.directions, plan, lambda: at(stage, step + 1), steps)
+        seeds = again_in_seeds(given, live.numbers, aligned.labels, least, lambda: at(stage, step + 1))
+    pairs, present = _pairs(live, chance, cosine, settings, lambda: at("duplicates and splits", step + 2))
+    cells = [
+        cluster_cells(
+            live.halves,
+            live.columns,
+            each.labels,
+            (settings.n_boot, settings.seed),
+            lambda: at("cells of the clusters", step + 3),
+        )
+        for each in (together, aligned)
+        if each is not None
+    ]
+    at("map of the features", step + 4)
+    xy, method = _plane(live, settings, lambda: at("map of the features", step + 4))
+    arrays = answer_arrays(given, live, (together, aligned), cells, (pairs, present))
+    arrays["xy"] = widened(xy, np.nan, given.sets[0].n_features, live.numbers)
+    if seeds is not None:
+        arrays["directions/in_seeds"] = seeds
+    at("map of the features", total)
+    meta = answer_meta(given, live, settings, (together, aligned), pairs)
+    meta |= {
+        "plane": method,
+        "arrangement": ways.words,
+        "n_exchanged": ways.n,
+        "cosine_limit": plain(cosine),
+        "n_seed_sets": 0 if seeds is None else len(seeds),
+    }
+    return StudyResult(arrays, meta)
+
+
+def _live(given: StudyInput, settings: GeometrySettings, alive: Callable[[], None]) -> LiveFeatures:
+    choose, report = shared_halves(given, (0,))
+    whole = Columns(choose.activations(0, alive))
+    numbers = np.flatnonzero(whole.n_active >= max(settings.min_active, 1))
+    some = given.sets[0]
+    unit = None if some.decoder is None else unit_directions(some, np.arange(some.n_features))
+    if unit is not None:
+        # A feature without a direction writes nothing, whatever it reads.
+        numbers = numbers[unit[numbers].any(axis=1)]
+    chosen = whole.only(numbers)
+    told = chosen if report is choose else Columns(report.activations(0, alive)).only(numbers)
+    firing = chosen.firing()
+    return LiveFeatures(
+        numbers,
+        (choose, report),
+        (chosen, told),
+        (firing, firing if report is choose else told.firing()),
+        None if unit is None else unit[numbers],
+    )
+
+
+def _cut(live: LiveFeatures, settings: GeometrySettings, alive: Any, steps: Steps) -> float:
+    """Down to which mean r clusters are merged."""
+    ways = arrangements(live.halves[0], _N_FOR_CUT, settings.seed + 2, move_all=True)
+
+    def make() -> Arrays:
+        found = coactivation_chance(live.columns[0], live.firing[0], ways, lambda _: alive(), Steps())
+        return {"cut": np.array(found.quantile(_CUT_SHARE))}
+
+    found = float(steps.get("cut", make)["cut"]) if ways.n else float("nan")
+    return max(settings.least_r, found if np.isfinite(found) else _CUT_WITHOUT_CHANCE)
+
+
+def _direction_limits(
+    directions: npt.NDArray[np.float32], settings: GeometrySettings, alive: Any, steps: Steps
+) -> tuple[float, float]:
+    kept = steps.get(
+        "direction-limits",
+        lambda: {"limits": np.array(direction_limits(directions, _CUT_SHARE, settings.seed, alive))},
+    )
+    cut, largest = (float(value) for value in kept["limits"])
+    return max(settings.least_r, cut if np.isfinite(cut) else _CUT_WITHOUT_CHANCE), largest
+
+
+def _pairs(
+    live: LiveFeatures, chance: CoActivationChance, cosine: float, settings: GeometrySettings, alive: Any
+) -> tuple[FeaturePairs, Presence]:
+    nothing = np.full(live.numbers.size, np.inf)
+    limits = [nothing, nothing]
+    if len(chance.r):
+        found = (
+            family_chance(chance.observed_r, chance.r),
+            family_chance(chance.observed_held, chance.held, is_r=False),
+        )
+        limits = [np.where(np.isfinite(each.threshold), each.threshold, np.inf) for each in found]
+    listed = find_pairs(
+        live.columns[0], live.firing[0], live.directions, PairLimits(limits[0], limits[1], cosine), alive
+    )
+    rules = PairRules(settings.share, settings.same_cosine, settings.n_boot, settings.seed, alive)
+    halves = live.halves
+    pairs = describe_pairs(
+        ((live.columns[0], live.firing[0]), (live.columns[1], live.firing[1])),
+        (halves[0].clusters, halves[1].clusters),
+        listed,
+        live.directions,
+        rules,
+    )
+    n = pairs.child.size
+    present = Presence(*np.full((2, n), np.nan))
+    if live.directions is None:
+        return pairs, present
+    # A parent that is silent where the child fires, less often than chance would have it beside it.
+    apart = np.nan_to_num(pairs.in_parent) <= live.firing[0].n_active[pairs.parent] / max(halves[0].n_rows, 1)
+    asked = np.flatnonzero(apart & (np.nan_to_num(pairs.cosine) > cosine) & (pairs.kind >= COACTIVE - 2))
+    asked = asked[:MAX_ABSORBED]
+    where = pairs.child[asked], pairs.parent[asked]
+    first = presence(halves[0], live.firing[0], live.directions, where, alive)
+    again = presence(halves[1], live.firing[1], live.directions, where, alive)
+    absorbed = first.is_absorbed & again.is_absorbed
+    pairs.kind[asked[absorbed]] = ABSORBED
+    present.beside_child[asked], present.elsewhere[asked] = again.beside_child, again.elsewhere
+    return pairs, present
+
+
+def _plane(live: LiveFeatures, settings: GeometrySettings, alive: Any) -> tuple[npt.NDArray[np.float32], str]:
+    """Places of the features for the eye, and how they were found."""
+    if live.directions is not None:
+        rows, what = live.directions, "decoder directions"
+    else:
+        rows, what = _sketch(live.columns[0], settings.seed), "activations over tiles"
+    n = len(rows)
+    if n <= N_NEIGHBOURS or settings.plane != "umap":
+        few = ", too few for UMAP" if settings.plane == "umap" else ""
+        return principal_plane(rows), f"the first two principal components of {n:,} {what}{few}"
+    plane = umap_plane(rows, nearest_rows(rows, alive))
+    return plane, f"UMAP (umap-learn {version('umap-learn')}) of {n:,} {what} by cosine"
+
+
+def _sketch(columns: Columns, seed: int) -> npt.NDArray[np.float32]:
+    """Activations of each feature over tiles, centred, projected on random axes and of unit length (F, 128)."""
+    rng = np.random.default_rng([seed, 0x5E])
+    n = columns.n_rows
+    mean, scale = columns.mean_and_scale(np.ones(n))
+    axes = rng.standard_normal((n, min(128, n)))
+    made = (columns.by_tile.T @ axes - np.outer(mean, axes.sum(axis=0))) * scale[:, None]
+    lengths = np.linalg.norm(made, axis=1, keepdims=True)
+    return (made / np.where(lengths > 0, lengths, 1)).astype(np.float32)

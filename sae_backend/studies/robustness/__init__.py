@@ -1,0 +1,1 @@
+"""Scanner and stain: what of the features is technique."""

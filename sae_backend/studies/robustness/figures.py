@@ -1,0 +1,241 @@
+"""Figures about scanner and stain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, RAW, SCORES
+from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
+from sae_backend.studies.robustness.words import counted, people, units
+from sae_backend.studies.shown import Bars, Figure, Histogram, Line, Mark, Points, Rule, Target
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Meta = Mapping[str, Any]
+
+_BINS: Final = 40
+
+
+def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
+    """AUROC of each source beside shuffled labels."""
+    about = meta["read"][fact]
+    if about["reason"]:
+        return None
+    values = arrays[f"read/{fact}/scores"]
+    column = {name: values[:, i] for i, name in enumerate(SCORES)}
+    half = "on the half of the patients that chose no feature" if about["held_out"] else "not held out"
+    return Figure(
+        key=f"reading-{fact.casefold().replace(' ', '-')}",
+        title=f"How well the {fact} is read from a tile",
+        caption=(
+            f"AUROC over pairs of tiles of patients that the linear model has not learned from, {half} ({people(about)}); "
+            "bars with 95 % intervals by resampling patients. Grey: the mean of labels shuffled between patients, with "
+            f"95 % of the {meta['settings']['n_shuffles']} shuffles."
+        ),
+        x_label="",
+        y_label=f"AUROC of the {fact}",
+        marks=[
+            Bars(
+                arrays[f"read/{fact}/null"].mean(axis=1), "labels shuffled between patients",
+                column["null_low"], column["null_high"], is_baseline=True,
+            ),
+            Bars(column["auroc"], "tiles", column["ci_low"], column["ci_high"]),
+            Bars(column["slide_auroc"], "whole slides", column["slide_ci_low"], column["slide_ci_high"]),
+            Rule("y", 0.5, "chance"),
+        ],
+        x_names=[f"{meta['sources'][name]} ({about['width'][name]:,})" for name in about["sources"]],
+        y_limits=(0.0, 1.02),
+    )  # fmt: skip
+
+
+def quadrant(
+    meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64], thresholds: tuple[float, float]
+) -> Figure | None:
+    """Features by effect and r, with the thresholds."""
+    fact = meta["fact"]
+    effect = arrays.get(f"effect/{fact}/omega2")
+    r = arrays.get("cells/r")
+    if effect is None or r is None or not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
+        return None
+    marks: list[Mark] = []
+    for role in sorted(range(NOT_JUDGED), key=lambda i: i != UNEXPLAINED):
+        which = np.flatnonzero((roles == role) & np.isfinite(effect) & np.isfinite(r))
+        if not which.size:
+            continue
+        marks.append(
+            Points(
+                effect[which], np.abs(r[which]), f"{ROLES[role]} ({which.size:,})",
+                targets=[Target(feature=int(f)) for f in which],
+                names=[f"feature {int(f)}: {meta['type_names'][int(arrays['cells/type'][f])]}" for f in which],
+                is_baseline=role == UNEXPLAINED,
+                colour=role,
+            )
+        )  # fmt: skip
+    if not marks:
+        return None
+    about = meta["read"][fact]["effects"]
+    half = (
+        "on patients that did not choose the type"
+        if meta["halves"] in ("patient", "slide")
+        else "not held out"
+    )
+    return Figure(
+        key="roles",
+        title="Biological, technical, entangled or unexplained",
+        caption=(
+            f"Each point is a feature. Upwards: |r| with the cell type it follows, {half}; to the right: share of the "
+            f"variance between slides that lies between values of {fact} (omega squared, "
+            f"{counted(about['n_units'], 'slide')} averaged by patient, {about['design']}). Grey: below a threshold or "
+            "within chance on both axes; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
+            f"{int((roles == NOT_JUDGED).sum()):,} that are not judged. Lines: the thresholds."
+        ),
+        x_label=f"effect of {fact} (omega squared)",
+        y_label="|r| with cell type",
+        marks=[*marks, Rule("y", thresholds[0], "least |r|"), Rule("x", thresholds[1], "least effect")],
+        y_limits=(0.0, 1.0),
+    )
+
+
+def effects(meta: Meta, arrays: Arrays) -> Figure | None:
+    """Distribution of the effects of features and raw dimensions."""
+    fact = meta["fact"]
+    own = arrays.get(f"effect/{fact}/omega2")
+    if own is None or not np.isfinite(own).any():
+        return None
+    edges = np.linspace(-0.25, 1.0, _BINS + 1)
+    marks: list[Mark] = []
+    raw = arrays.get(f"effect/{fact}/raw_omega2")
+    for values, label, is_baseline in ((raw, "raw dimensions", True), (own, "SAE features", False)):
+        if values is not None and np.isfinite(values).any():
+            known = np.clip(values[np.isfinite(values)], edges[0], edges[-1])
+            share = np.histogram(known, edges)[0] / known.size
+            marks.append(Histogram(edges, share, f"{label} ({known.size:,})", is_baseline))
+    about = meta["read"][fact]["effects"]
+    return Figure(
+        key="effects",
+        title=f"How far features differ between values of {fact}",
+        caption=(
+            f"Share of the variance between slides that lies between values of {fact} (omega squared, free of bias: 0 on "
+            f"average by chance; {units(about)}, all slides). Grey: raw dimensions."
+        ),
+        x_label="omega squared",
+        y_label="share of columns",
+        marks=marks,
+    )
+
+
+def neighbours(meta: Meta, arrays: Arrays) -> Figure | None:
+    """Robustness index of each source beside random neighbours."""
+    fact = meta["fact"]
+    about = meta["read"][fact]
+    if not about["sources"] or about["index_reasons"][FEATURES]:
+        return None
+    values = arrays[f"read/{fact}/index"]
+    column = {name: values[:, i] for i, name in enumerate(INDEX_FIELDS)}
+    return Figure(
+        key="neighbours",
+        title="Are neighbours of one class, or of one scanner?",
+        caption=(
+            f"SO / (SO + OS) over the {meta['settings']['neighbours']} nearest tiles of other patients by the cosine: same "
+            f"{about['index_classes']} and other {fact} against other {about['index_classes']} and same {fact} "
+            f"({counted(about['n_index_tiles'], 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours."
+        ),
+        x_label="",
+        y_label="robustness index",
+        marks=[
+            Bars(column["chance"], "random neighbours", is_baseline=True),
+            Bars(column["value"], "nearest tiles", column["low"], column["high"]),
+        ],
+        x_names=[meta["sources"][name] for name in about["sources"]],
+        y_limits=(0.0, 1.0),
+    )
+
+
+def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
+    """ICC of paired scans, and the shift of each feature."""
+    about = meta["paired"]
+    if about["reason"] or not np.isfinite(arrays["paired/features/icc_a"]).any():
+        return []
+    where = f"{counted(about['n_tiles'], 'matched tile')} of {about['n_glasses']} glasses under {', '.join(about['scanners'])}"
+    edges = np.linspace(-0.2, 1.0, _BINS + 1)
+    marks: list[Mark] = []
+    for name, label in ((RAW, "raw dimensions"), (FEATURES, "SAE features")):
+        icc = arrays.get(f"paired/{name}/icc_a")
+        if icc is not None and np.isfinite(icc).any():
+            known = np.clip(icc[np.isfinite(icc)], edges[0], edges[-1])
+            share = np.histogram(known, edges)[0] / known.size
+            marks.append(Histogram(edges, share, f"{label} ({known.size:,})", name == RAW))
+    icc, shift = arrays["paired/features/icc_a"], arrays["paired/features/shift"]
+    which = np.flatnonzero(np.isfinite(icc) & np.isfinite(shift))
+    ends = {
+        key: arrays[f"paired/features/{key}"][which]
+        for key in ("shift_low", "shift_high", "icc_a_low", "icc_a_high")
+    }
+    few = which.size <= 200
+    points = Points(
+        shift[which], icc[which], "SAE features",
+        targets=[Target(feature=int(f)) for f in which],
+        names=[f"feature {int(f)}" for f in which],
+        x_low=ends["shift_low"] if few else None, x_high=ends["shift_high"] if few else None,
+        y_low=ends["icc_a_low"] if few else None, y_high=ends["icc_a_high"] if few else None,
+    )  # fmt: skip
+    return [
+        Figure(
+            key="agreement",
+            title="Agreement of scans of the same tissue",
+            caption=(
+                f"ICC(A,1), two-way, absolute agreement of single scans, over {where}; all of them, nothing is chosen. "
+                "1 is the same value under every scanner. Grey: raw dimensions."
+            ),
+            x_label="ICC(A,1)",
+            y_label="share of columns",
+            marks=marks,
+        ),
+        Figure(
+            key="shift",
+            title="Shift between scanners",
+            caption=(
+                f"Difference of the highest and the lowest scanner mean in SD of tiles under one scanner, over {where}. "
+                + ("Bars: 95 % intervals by resampling patients where there are 5 or more." if few else "")
+            ),
+            x_label="shift (SD)",
+            y_label="ICC(A,1)",
+            marks=[points],
+        ),
+    ]
+
+
+def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
+    """Median movement by strength."""
+    about = meta["stress"]
+    if about["reason"]:
+        return None
+    marks: list[Mark] = []
+    for i, kind in enumerate(about["kinds"]):
+        steps = np.arange(1, len(kind["strengths"]) + 1, dtype=np.float64)
+        marks.append(
+            Line(
+                steps,
+                arrays["stress/raw/median"][i],
+                "" if i else "raw dimensions, the same",
+                is_baseline=True,
+            )
+        )
+        label = f"{kind['name']} ({', '.join(f'{s:g}' for s in kind['strengths'])} {kind['unit']})"
+        low, high = arrays["stress/features/median_low"][i], arrays["stress/features/median_high"][i]
+        marks.append(Line(steps, arrays["stress/features/median"][i], label, low, high))
+    return Figure(
+        key="stress",
+        title="How far features move when pixels change",
+        caption=(
+            "Median over features of the mean absolute change of a tile, in SD of the unchanged tiles "
+            f"({counted(about['n_tiles'], 'tile')} of {counted(about['n_slides'], 'slide')}; bands: 95 % intervals by "
+            "resampling slides). Grey: raw dimensions. Steps of different changes are not comparable with each other."
+        ),
+        x_label="step, from weak to strong",
+        y_label="median change (SD)",
+        marks=marks,
+    )

@@ -1,0 +1,199 @@
+"""Tables about scanner and stain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.roles import ROLES, SILENT, Axes, reason
+from sae_backend.studies.shown import Table, Target, as_column
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Meta = Mapping[str, Any]
+Columns = dict[str, Any]
+
+
+def features_table(
+    meta: Meta, arrays: Arrays, axes: Axes, roles: npt.NDArray[np.int64], thresholds: tuple[float, float]
+) -> Table:
+    """Every feature that varies, those with the largest effect first."""
+    fact = meta["fact"]
+    which = np.flatnonzero(roles != SILENT)
+    which = which[np.argsort(-np.nan_to_num(axes.effect[which], nan=-2.0), kind="stable")]
+    types = arrays["cells/type"] if "cells/type" in arrays else np.full(roles.size, -1)
+    names = [meta["type_names"][int(t)] if t >= 0 else "" for t in types[which]]
+    columns: Columns = {
+        "feature": [int(f) for f in which],
+        "role": [ROLES[int(roles[f])] for f in which],
+        "why": [reason(axes, int(f), thresholds, (name, fact)) for f, name in zip(which, names, strict=True)],
+        "cell type": names,
+    }
+    notes = {
+        "role": f"at |r| {thresholds[0]:.2f} and effect {thresholds[1]:.2f}; an axis counts beyond chance only",
+        "r": "Pearson r with the cell type, on the half that did not choose it where halves were drawn",
+        "p r": "family-wise p of r",
+        "effect": f"omega squared: share of the variance between slides that lies between values of {fact}",
+        "difference": f"the two values of {fact} that differ most, in SD of slides of one value",
+        "slide AUROC": "share of pairs of slides that the mean sets in the right order; at least 0.5",
+        "p effect": f"share of the labellings of patients with at least this effect of {fact}",
+        "p family": "the same for the largest effect of all features",
+        "q": "p after Benjamini and Hochberg",
+    }
+    for title, key in (
+        ("r", "cells/r"), ("r low", "cells/r_low"), ("r high", "cells/r_high"), ("p r", "cells/p"),
+        ("effect", f"effect/{fact}/omega2"), ("difference", f"effect/{fact}/difference"),
+        ("slide AUROC", f"effect/{fact}/auroc"), ("p effect", f"effect/{fact}/p"),
+        ("p family", f"effect/{fact}/p_family"), ("q", f"effect/{fact}/q"),
+    ):  # fmt: skip
+        if key in arrays:
+            columns[title] = as_column(arrays[key][which])
+    if f"effect/{fact}/means" in arrays:
+        for label, means in zip(
+            meta["read"][fact]["effects"]["classes"], arrays[f"effect/{fact}/means"], strict=True
+        ):
+            columns[f"mean {label}"] = as_column(means[which])
+            notes[f"mean {label}"] = "mean activation over slides, averaged by patient"
+    _paired_columns(meta, arrays, which, columns, notes)
+    _stress_columns(meta, arrays, which, columns, notes)
+    return Table(
+        "features", "Features with their roles", columns, {k: v for k, v in notes.items() if k in columns},
+        [Target(feature=int(f)) for f in which],
+    )  # fmt: skip
+
+
+def _paired_columns(
+    meta: Meta, arrays: Arrays, which: npt.NDArray[np.int64], columns: Columns, notes: dict[str, str]
+) -> None:
+    if meta["paired"]["reason"]:
+        return
+    n = f"{meta['paired']['n_tiles']:,} matched tiles of {meta['paired']['n_glasses']} glasses"
+    for title, key, note in (
+        ("ICC(A,1)", "icc_a", f"absolute agreement of single scans, two-way; {n}"),
+        ("ICC low", "icc_a_low", "95 % interval by resampling patients"),
+        ("ICC high", "icc_a_high", "95 % interval by resampling patients"),
+        ("ICC(C,1)", "icc_c", "consistency: a shift of a whole scanner is forgiven"),
+        ("shift", "shift", "highest less lowest scanner mean, in SD of tiles under one scanner"),
+        ("shift low", "shift_low", "95 % interval by resampling patients"),
+        ("shift high", "shift_high", "95 % interval by resampling patients"),
+        ("shift %", "percent", "the same in per cent of the mean"),
+    ):
+        columns[title] = as_column(arrays[f"paired/features/{key}"][which])
+        notes[title] = note
+    columns["matched tiles firing"] = as_column(arrays["paired/features/n_active"][which])
+    notes["matched tiles firing"] = (
+        "under one scanner at least; where they are few, single tiles decide the ICC"
+    )
+    names = meta["paired"]["scanners"]
+    for title, key in (("highest scanner", "high"), ("lowest scanner", "low")):
+        columns[title] = [names[int(i)] for i in arrays[f"paired/features/{key}"][which]]
+
+
+def _stress_columns(
+    meta: Meta, arrays: Arrays, which: npt.NDArray[np.int64], columns: Columns, notes: dict[str, str]
+) -> None:
+    if meta["stress"]["reason"]:
+        return
+    for i, kind in enumerate(meta["stress"]["kinds"]):
+        title = f"{kind['name']} {kind['strengths'][-1]:g}"
+        columns[f"moved, {title}"] = as_column(arrays["stress/features/moved"][i, -1, which])
+        columns[f"rank r, {title}"] = as_column(arrays["stress/features/rank"][i, -1, which])
+        notes[f"moved, {title}"] = f"mean absolute change in SD of the unchanged tiles ({kind['unit']})"
+        notes[f"rank r, {title}"] = "Spearman correlation of tiles before and after"
+
+
+def stress_table(meta: Meta, arrays: Arrays) -> Table | None:
+    """Features by how far any change at its strongest step moves them."""
+    if meta["stress"]["reason"]:
+        return None
+    last = arrays["stress/features/moved"][:, -1]
+    known = np.flatnonzero(np.isfinite(last).any(axis=0))
+    if not known.size:
+        return None
+    most = np.nan_to_num(last[:, known], nan=-1.0)
+    order = np.argsort(-most.max(axis=0), kind="stable")
+    which, by = known[order], most.argmax(axis=0)[order]
+    moved, rank = (arrays[f"stress/features/{key}"][by, :, which] for key in ("moved", "rank"))
+    kinds = meta["stress"]["kinds"]
+    columns: Columns = {
+        "feature": [int(f) for f in which],
+        "moved most by": [kinds[int(i)]["name"] for i in by],
+        **{f"step {j + 1}": as_column(moved[:, j]) for j in range(moved.shape[1])},
+        "shift": as_column(arrays["stress/features/shift"][by, -1, which]),
+        "rank r": as_column(rank[:, -1]),
+        "grows with strength": ["yes" if (np.diff(row) >= 0).all() else "no" for row in moved],
+    }
+    notes = {
+        "moved most by": "the change whose strongest step moves it most",
+        "step 1": "mean absolute change of a tile in SD of the unchanged tiles, weakest step",
+        "shift": "mean change at the strongest step, with its sign",
+        "rank r": "Spearman correlation of the tiles before and after the strongest step",
+    }
+    return Table(
+        "stress", "Features by how far changed pixels move them", columns, notes,
+        [Target(feature=int(f)) for f in which],
+    )  # fmt: skip
+
+
+def reading_table(meta: Meta, arrays: Arrays) -> Table | None:
+    """Predictability and neighbour index of every label and source."""
+    rows: list[list[Any]] = []
+    for fact in meta["facts"]:
+        about = meta["read"][fact]
+        for i, name in enumerate(about["sources"]):
+            scores = as_column(arrays[f"read/{fact}/scores"][i])
+            index = as_column(arrays[f"read/{fact}/index"][i])
+            reasons = [about["reason"], about["index_reasons"][name]]
+            rows.append(
+                [fact, meta["sources"][name], about["width"][name], *scores, *index[:4],
+                 about["n_patients"], about["n_slides"], about["n_tiles"], "; ".join(filter(None, reasons))]
+            )  # fmt: skip
+    if not rows:
+        return None
+    titles = [
+        "label", "read from", "columns", "AUROC", "low", "high", "shuffled low", "shuffled high", "p", "slide AUROC",
+        "slide low", "slide high", "slide p", "robustness index", "index low", "index high", "random neighbours",
+        "patients", "slides", "tiles", "why not",
+    ]  # fmt: skip
+    assert len(SCORES) + 4 == titles.index("patients") - 3 and INDEX_FIELDS[3] == "chance"
+    return Table(
+        "reading", "What the label is read from",
+        {title: [row[i] for row in rows] for i, title in enumerate(titles)},
+        {
+            "AUROC": "over pairs of tiles of unseen patients in one fold, each slide weighing the same",
+            "low": "95 % interval by resampling patients, widened as folds share what they learn from",
+            "shuffled low": "middle 95 % with labels shuffled between patients",
+            "p": "share of the labellings, the true one with them, with at least this AUROC",
+            "slide AUROC": "the same with the mean score of each slide",
+            "robustness index": "SO / (SO + OS) over the nearest tiles of other patients",
+        },
+    )  # fmt: skip
+
+
+def confounding_table(meta: Meta) -> Table | None:
+    """What goes together with the label."""
+    rows = meta["confounding"]
+    if not rows:
+        return None
+    return Table(
+        "confounding",
+        f"What goes together with the {meta['fact']}",
+        {
+            "column": ["mix of cell types" if one["column"] == "cells" else one["column"] for one in rows],
+            "strength": [one["v"] for one in rows],
+            "p": [one["p"] for one in rows],
+            "p Holm": [one["p_holm"] for one in rows],
+            "one decides the other": ["yes" if one["is_perfect"] else "no" for one in rows],
+            "patients": [one["n_groups"] for one in rows],
+            "slides": [one["n_slides"] for one in rows],
+            "why not": [one["reason"] for one in rows],
+        },
+        {
+            "strength": "Cramér's V freed of bias; for cells the largest omega squared of a type",
+            "p": "share of the labellings of patients with at least this chi squared (cells: sum of eta squared)",
+            "p Holm": "after Holm over all rows",
+        },
+    )

@@ -1,0 +1,1 @@
+"""Slides and patients: profiles, neighbours and two groups."""

@@ -1,0 +1,1 @@
+"""Universality: which features come back in other autoencoders."""

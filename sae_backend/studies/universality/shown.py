@@ -1,0 +1,218 @@
+"""The study of universality in words, figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Figure, Knob, Shown, Table
+from sae_backend.studies.universality.figures import (
+    between_figure,
+    correlation_figure,
+    halves_figure,
+    numbers_figure,
+    stability_figure,
+)
+from sae_backend.studies.universality.tables import pair_table, stability_table
+
+LEAST_R: Final = "least_r"
+
+
+def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
+    """Tell the result; the knob `least_r` asks for more than chance of a pair before it counts as matched."""
+    least = float(knobs.get(LEAST_R, 0.0))
+    meta = result.meta
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    sentences = [_setting(meta)]
+    for comparison in meta["comparisons"]:
+        number = int(comparison["set"])
+        sentences.append(_found(result, comparison, least))
+        figures += [
+            correlation_figure(result, comparison),
+            halves_figure(result, comparison, least),
+        ]
+        tables.append(pair_table(result, number))
+    figures.insert(min(2, len(figures)), numbers_figure(result, least))
+    sentences.append(_stable(result, least))
+    stability = stability_figure(result)
+    if stability is not None:
+        figures.append(stability)
+    tables.insert(0, stability_table(result))
+    between = between_figure(result)
+    if between is not None:
+        figures.append(between)
+    return Shown(
+        found=" ".join(sentences),
+        limits=_limits(meta),
+        warnings=[*meta["warnings"], *_lenient(meta)],
+        figures=figures,
+        tables=tables,
+        knobs=[Knob(LEAST_R, "Least held-out r of a match", 0.0, 1.0, 0.05, least)],
+        short=_short(result, least),
+    )
+
+
+def _short(result: StudyResult, least: float) -> str:
+    """The answer without jargon."""
+    texts = []
+    for comparison in result.meta["comparisons"]:
+        number, n_live = int(comparison["set"]), comparison["n_live"][0]
+        title = result.meta["sets"][number]["title"]
+        if not n_live or not (comparison["n_exchanged"] or comparison["n_random"]):
+            texts.append(f"Which features come back in {title} could not be judged.")
+            continue
+        n, strict = (int(which(result, number, least).sum()) for which in (comes_back, is_matched))
+        more = f"; {strict:,} of them closer than random directions come" if comparison["n_random"] else ""
+        texts.append(f"{n:,} of {n_live:,} features that fire often enough come back in {title}{more}.")
+    return " ".join(texts)
+
+
+def _setting(meta: Mapping[str, Any]) -> str:
+    first = meta["sets"][0]
+    where = "on one half of the patients and their r is reported on the other"
+    if not meta["held_out"]:
+        where = "and judged on the same tiles, as nothing could be held out"
+    elif meta["halves_unit"] == "block":
+        where = "on one end of each slide and their r is reported on the other end"
+    elif meta["halves_unit"] == "slide":
+        where = "on one half of the slides and their r is reported on the other"
+    n = len(meta["sets"]) - 1
+    return (
+        f"Features of {first['title']} were matched one for one with those of {n} other SAE{'s' * (n != 1)} by the "
+        f"correlation of their activations over tiles ({meta['n_slides']} slides of {meta['n_patients']} patients); "
+        f"partners were chosen {where}."
+    )
+
+
+def is_matched(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
+    """Which features of the first set have a partner in set `number` above chance and of this r at least (F,)."""
+    return _is(result, number, least, ("matched",))
+
+
+def comes_back(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
+    """The same, with those that random directions come as close to (F,)."""
+    return _is(result, number, least, ("matched", "as random directions"))
+
+
+def _is(result: StudyResult, number: int, least: float, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    state, r = result.arrays[f"{number}/state"], result.arrays[f"{number}/r_report"]
+    wanted = [result.meta["states"].index(name) for name in names]
+    return np.asarray(np.isin(state, wanted) & (r >= least), np.bool_)
+
+
+def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> str:
+    number = int(comparison["set"])
+    title, arrays, names = result.meta["sets"][number]["title"], result.arrays, result.meta["states"]
+    n_live, n_other = comparison["n_live"]
+    if not n_live or not n_other:
+        return f"{title}: no feature fires in enough tiles to be matched."
+    if not comparison["n_exchanged"] and not comparison["n_random"]:
+        return (
+            f"{title}: chance could not be judged, so no match is claimed for its {n_other:,} live features."
+        )
+    matched = is_matched(result, number, least)
+    state = arrays[f"{number}/state"]
+    n = {name: int((state == k).sum()) for k, name in enumerate(names)}
+    asked = f" and r of at least {least:g}" if least > 0 else ""
+    back = comes_back(result, number, least)
+    text = (
+        f"{title}: {int(back.sum()):,} of {n_live:,} live features ({back.sum() / n_live:.0%}) come back: they have a "
+        f"partner of their own above what exchanged units give{asked}"
+    )
+    r = arrays[f"{number}/r_report"][back]
+    if r.size:
+        text += f", with a median held-out r of {np.median(r):.2f}"
+        cosine = arrays[f"{number}/cosine"][back]
+        if np.isfinite(cosine).any():
+            text += f" and a median cosine of their directions of {np.nanmedian(cosine):.2f}"
+    if back.any() and comparison["n_random"]:
+        text += (
+            f". {int(matched.sum()):,} of these {'is' if matched.sum() == 1 else 'are'} closer to it than random "
+            "dictionaries come; that the others come back takes no training, as random directions find them too"
+        )
+    text += (
+        f"; {n['shares a partner']:,} share a partner with another feature, {n['not confirmed']:,} pairs were not "
+        f"confirmed on the other half, and {n['private']:,} have no partner above chance."
+    )
+    if comparison["mean_r"] is not None:
+        low, high = comparison["mean_r_interval"]
+        interval = (
+            "no interval, as there are too few units"
+            if low is None
+            else f"95 % interval {low:.2f} to {high:.2f} over {comparison['n_units'][1]} units: {comparison['unit']}"
+        )
+        chance = arrays[f"{number}/chance_random"]
+        beside = (
+            f"; in random dictionaries the best partner has {np.nanmean(chance):.2f} on average"
+            if np.isfinite(chance).any()
+            else ""
+        )
+        text += f" Held-out r of all pairs is {comparison['mean_r']:.2f} on average ({interval}{beside})."
+    return f"{text} {_chance(comparison)}"
+
+
+def _chance(comparison: Mapping[str, Any]) -> str:
+    parts = []
+    if comparison["n_exchanged"]:
+        parts.append(f"{comparison['n_exchanged']} times with {comparison['arrangement']}")
+    if comparison["n_random"]:
+        parts.append(
+            f"in {comparison['n_random']} dictionaries of random directions with the same firing rates on the same vectors"
+        )
+    return (
+        f"Chance is the best partner found {' and '.join(parts)}; above each means a family-wise p of 0.05 or less over "
+        "the features of this SAE, and a held-out r above what it gives the best partner on average."
+    )
+
+
+def _stable(result: StudyResult, least: float) -> str:
+    meta, arrays = result.meta, result.arrays
+    over = meta["stability_over"]
+    found = arrays["found_in"]
+    judged = np.isfinite(found)
+    n_judged = int(judged.sum())
+    kind = f"other {'seed' if meta['seed_sets'] else 'SAE'}{'s' * (len(over) != 1)}"
+    if not n_judged:
+        return "No feature's stability could be judged."
+    if least > 0:
+        each = [comes_back(result, k, least) for k in over]
+        always = int((np.all(each, axis=0) & judged).sum())
+    else:
+        always = int((found[judged] >= 1).sum())
+    never = int((found[judged] == 0).sum())
+    return (
+        f"Over {len(over)} {kind}, {always:,} of {n_judged:,} features ({always / n_judged:.0%}) are found in all and "
+        f"{never:,} in none; the median stability (mean held-out r of the partners) is "
+        f"{np.nanmedian(arrays['stability']):.2f}."
+    )
+
+
+def _limits(meta: Mapping[str, Any]) -> str:
+    text = (
+        "A partner means that two features fire in the same tiles, not that either has a meaning; a private feature may "
+        "be a true one that the other SAE splits, merges or misses, and one that is too rare is not judged. The SAEs may "
+        "have been trained on tiles of both halves; held out is the choice of the partners. Family-wise p covers the "
+        "features of one comparison, not several comparisons together. Cosines are given where two SAEs read the same "
+        "encoder, block and pooling, and decide nothing."
+    )
+    if not meta["seed_sets"]:
+        text += " No SAE differs from the first in its seed alone, so that stability here mixes seeds with other differences."
+    return text
+
+
+def _lenient(meta: Mapping[str, Any]) -> list[str]:
+    words = []
+    for comparison in meta["comparisons"]:
+        beyond, n = comparison["n_exchanged_beyond_shuffled"], comparison["n_exchanged"]
+        if beyond and "exchanged" in comparison["arrangement"]:
+            title = meta["sets"][int(comparison["set"])]["title"]
+            words.append(
+                f"{title}: shuffled tiles would have been too lenient a chance: in {beyond} of {n} exchanges of whole "
+                "units, where no match is real, some feature exceeded everything that shuffled tiles gave."
+            )
+    return words

@@ -1,0 +1,187 @@
+"""Universality: which features come back in another autoencoder, and which are private to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.errors import UserInputError
+from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.matching.set_comparison import (
+    AS_RANDOM,
+    MATCHED,
+    NOT_JUDGED,
+    NOT_LIVE,
+    REASONS,
+    STATES,
+    Comparison,
+    Settings,
+    compare,
+    shared_r,
+)
+from sae_backend.studies.matching.set_space import same_space
+from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+
+Floats = npt.NDArray[np.float64]
+
+_RECIPE: Final = ("expansion", "whiten", "learning_rate")
+_UNALIKE: Final = 0.01
+
+
+def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+    """Match the first set with each of the others; arrays of set k are named `k/...`, see `compare`.
+
+    Beside them there are, over the F features of the first set: `stability`, the mean held-out r of its partners in
+    the SAEs that differ from it in the seed alone (all others where there is none), a missing partner counting 0
+    and NaN where no r is defined; `stability_min`; and `found_in`, the share of these SAEs in which it has a
+    partner above what exchanged units give, whether or not random directions come as close, NaN where it takes no part. `between` (S, S) is the mean held-out r of each two sets.
+
+    Raises
+    ------
+    UserInputError
+        When there is only one set.
+    """
+    n_sets = len(given.sets)
+    if n_sets < 2:
+        raise UserInputError(
+            "There is only one autoencoder, which cannot be matched with itself.",
+            "Train one or more with another seed, or choose a second one of the project.",
+        )
+    settings = Settings.of(spec)
+    found = [compare(given, number, settings, progress, steps) for number in range(1, n_sets)]
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for number, each in enumerate(found, 1):
+        arrays |= {f"{number}/{name}": values for name, values in each.arrays.items()}
+    seeds = [number for number in range(1, n_sets) if is_other_seed(given.sets[0], given.sets[number])]
+    over = seeds or list(range(1, n_sets))
+    arrays |= _stability([found[number - 1] for number in over])
+    arrays["between"] = _between(given, settings, progress, steps)
+    return StudyResult(arrays, _meta(given, settings, found, (seeds, over)))
+
+
+def is_other_seed(one: FeatureSet, other: FeatureSet) -> bool:
+    """Whether two SAEs differ in the seed alone, as far as is known: same space, size and recipe."""
+    if not same_space(one, other) or one.n_features != other.n_features:
+        return False
+    first, second = (some.model.get("training") or {} for some in (one, other))
+    if not first or not second:
+        return True
+    return all(first.get(key) == second.get(key) for key in _RECIPE)
+
+
+def _stability(found: Sequence[Comparison]) -> dict[str, npt.NDArray[Any]]:
+    r = np.array([each.arrays["r_report"] for each in found])
+    alone = np.array([each.arrays["reason"] == REASONS.index("has no partner left") for each in found])
+    r = np.where(alone, 0.0, r)
+    state = np.array([each.arrays["state"] for each in found])
+    judged = ~np.isin(state, (NOT_LIVE, NOT_JUDGED))
+    n_judged, known = judged.sum(axis=0), np.isfinite(r)
+    n_known = known.sum(axis=0)
+    nan = np.full(r.shape[1], np.nan)
+    return {
+        "stability": np.divide(
+            np.where(known, r, 0.0).sum(axis=0), n_known, out=nan.copy(), where=n_known > 0
+        ),
+        "stability_min": np.where(n_known > 0, np.where(known, r, np.inf).min(axis=0), np.nan),
+        "found_in": np.divide(
+            np.isin(state, (MATCHED, AS_RANDOM)).sum(axis=0), n_judged, out=nan.copy(), where=n_judged > 0
+        ),
+    }
+
+
+def _between(given: StudyInput, settings: Settings, progress: Progress, steps: Steps) -> Floats:
+    n = len(given.sets)
+    table = np.full((n, n), np.nan)
+    pairs = list(combinations(range(n), 2))
+    for done, (a, b) in enumerate(pairs):
+        progress("compare all pairs of SAEs", done, len(pairs))
+        alive = partial(progress, "compare all pairs of SAEs", done, len(pairs))
+        kept = steps.get(f"between-{a}-{b}", partial(_between_two, given, (a, b), settings.min_active, alive))
+        table[a, b] = table[b, a] = float(kept["r"])
+    progress("compare all pairs of SAEs", len(pairs), len(pairs))
+    return table
+
+
+def _between_two(
+    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+) -> Arrays:
+    return {"r": np.array(shared_r(given, numbers, min_active, alive))}
+
+
+def _meta(
+    given: StudyInput,
+    settings: Settings,
+    found: Sequence[Comparison],
+    chosen: tuple[Sequence[int], Sequence[int]],
+) -> dict[str, Any]:
+    seeds, over = chosen
+    halves = given.halves
+    return {
+        "sets": [
+            {
+                "title": some.title,
+                "n_features": some.n_features,
+                "encoder": some.model.get("encoder"),
+                "layer": some.model.get("layer"),
+                "is_control": bool(some.model.get("is_control")),
+                "same_space": same_space(given.sets[0], some),
+            }
+            for some in given.sets
+        ],
+        "comparisons": [dict(each.meta) for each in found],
+        "seed_sets": list(seeds),
+        "stability_over": list(over),
+        "states": list(STATES),
+        "reasons": list(REASONS),
+        "n_slides": len(given.slides),
+        "n_patients": len({slide.unit for slide in given.slides}),
+        "held_out": halves is not None,
+        "halves_unit": None if halves is None else halves.unit,
+        "settings": dict(vars(settings)),
+        "warnings": _warnings(given, found),
+    }
+
+
+def _warnings(given: StudyInput, found: Sequence[Comparison]) -> list[str]:
+    words = []
+    if given.halves is None:
+        words.append(
+            "Nothing was held out, as there are too few patients or tiles: partners were chosen and judged on the "
+            "same tiles, so that r is too large."
+        )
+    trained = [_n_trained(some) for some in given.sets]
+    first = trained[0]
+    for some, n in zip(given.sets[1:], trained[1:], strict=True):
+        if first and n and abs(n - first) > _UNALIKE * first and same_space(given.sets[0], some):
+            words.append(
+                f"{some.title} was trained on {n:,} tiles and {given.sets[0].title} on {first:,}: a feature may be "
+                "private because of the tiles."
+            )
+    for each in found:
+        title = given.sets[int(each.meta["set"])].title
+        if not each.meta["n_exchanged"] and not each.meta["n_random"]:
+            words.append(f"Chance could not be judged for {title}: no match of it is claimed.")
+        elif not each.meta["n_random"]:
+            words.append(
+                f"{title} was not compared with random dictionaries, as embeddings are missing: features may go "
+                "together only because both follow what is loud in the embeddings."
+            )
+        elif not each.meta["n_exchanged"]:
+            words.append(
+                f"For {title}, chance was judged by random dictionaries alone: tiles are too few to exchange."
+            )
+        words += each.meta["notes"]
+    return list(dict.fromkeys(words))
+
+
+def _n_trained(some: FeatureSet) -> int | None:
+    metrics = some.model.get("metrics") or {}
+    try:
+        return int(metrics["n_train_tiles"]) + int(metrics["n_held_out_tiles"])
+    except KeyError:
+        return None
