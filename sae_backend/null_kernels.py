@@ -12,7 +12,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def _compiled(function: Any, **options: Any) -> Any:
+def compiled(function: Any, **options: Any) -> Any:
     """Compile when first called, without Python's lock; the result is kept on disk where there is a place."""
     try:
         return numba.njit(nogil=True, cache=True, **options)(function)
@@ -21,18 +21,18 @@ def _compiled(function: Any, **options: Any) -> Any:
         return numba.njit(nogil=True, **options)(function)
 
 
-_reordered = partial(_compiled, fastmath={"reassoc", "contract"})
+_reordered = partial(compiled, fastmath={"reassoc", "contract"})
 """For sums whose order does not matter beyond rounding."""
 
 
-@_compiled
+@compiled
 def _mirrored(place: Any, size: Any) -> Any:
     """Place within 0 to size - 1 that a place beyond the edges is the mirror image of."""
     place %= 2 * size
     return place if place < size else 2 * size - 1 - place
 
 
-@_compiled
+@compiled
 def _source(i: Any, other: Any, layout: Any) -> Any:
     """Row of the unit `other` that comes to lie on row i; see :class:`UnitLayout` for the layout."""
     segment, row, col, partner, down, right, heights, widths, starts, nearest = layout
@@ -47,7 +47,7 @@ def _source(i: Any, other: Any, layout: Any) -> Any:
     return nearest[starts[t] + y * width + x]
 
 
-@_compiled
+@compiled
 def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layout: Any, table: Any) -> None:
     """Add to `table[f, s, l]` (F, S, K, C) the products of column f with unit l laid on segment s.
 
@@ -84,7 +84,7 @@ def exchanged_products(pointers: Any, rows: Any, values: Any, counts: Any, layou
                 table[f, s, other] += total
 
 
-@_compiled
+@compiled
 def sparse_products(left: Any, right: Any, table: Any) -> None:
     """Add to `table` (F, G) the products of sparse columns with those of the same tiles.
 
@@ -101,7 +101,7 @@ def sparse_products(left: Any, right: Any, table: Any) -> None:
                     table[f, columns[j]] += value * others[j]
 
 
-@_compiled
+@compiled
 def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> None:
     """Fill in `out` (P, N): the row that comes to lie on each row under each order (P, K)."""
     segment = layout[0]
@@ -110,7 +110,7 @@ def exchanged_rows(orders: Any, layout: Any, unit_of_segment: Any, out: Any) -> 
             out[p, i] = _source(i, orders[p, unit_of_segment[segment[i]]], layout)
 
 
-@_compiled
+@compiled
 def gather_exchanged(table: Any, orders: Any, unit_of_segment: Any, out: Any) -> None:
     """Add up `table` (S, K, C) for each order (P, K) into `out` (P, C)."""
     n_types = out.shape[1]
@@ -121,7 +121,7 @@ def gather_exchanged(table: Any, orders: Any, unit_of_segment: Any, out: Any) ->
                 out[p, c] += table[s, other, c]
 
 
-@_compiled
+@compiled
 def rearranged_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> None:
     """Add to `out` (P, C) the products of one column with `y` (N, C) under `sources` (P, N)."""
     n_types = y.shape[1]
@@ -133,7 +133,7 @@ def rearranged_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) 
                 out[p, c] += value * y[source, c]
 
 
-@_compiled
+@compiled
 def shifted_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> None:
     """Do as :func:`rearranged_products`, where a source of -1 adds nothing."""
     n_types = y.shape[1]
@@ -146,7 +146,7 @@ def shifted_products(rows: Any, values: Any, y: Any, sources: Any, out: Any) -> 
                     out[p, c] += value * y[source, c]
 
 
-@_compiled
+@compiled
 def take_in(r: Any, observed: Any, tie: float, largest: Any, reached: Any, histogram: Any) -> None:
     """Compare r (P, C) of one feature with what was observed (C,), infinite where that is not defined.
 
@@ -187,7 +187,7 @@ def _influence(weights: Any, by_unit: Any, factors: Any) -> Any:
     return squares
 
 
-@_compiled
+@compiled
 def drawn_z(by_unit: Any, weights: Any, drawn_sums: Any, z: Any, error: Any) -> None:
     """Fisher's z of one feature with C types in each draw, and its standard error, into (C, B) each.
 
@@ -231,7 +231,7 @@ def drawn_z(by_unit: Any, weights: Any, drawn_sums: Any, z: Any, error: Any) -> 
                 error[c, b] = np.sqrt(squares * n_drawn / (n_drawn - 1)) / total / (1 - r * r)
 
 
-@_compiled
+@compiled
 def standardise(products: Any, x: Any, mean_y: Any, scale_x: Any, scale_y: Any) -> None:
     """Turn sums of products (F, C, B) into r in place, all at once, as they are too many to pass through often.
 

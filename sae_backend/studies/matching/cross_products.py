@@ -119,32 +119,55 @@ def correlation_blocks(
     r : ndarray
         float64 (f, G), 0 where a feature is constant.
     """
-    ones = np.ones(left.n_rows)
-    w = ones if weights is None else weights
-    mean_l, scale_l = left.mean_and_scale(w)
-    there, factor = float(w.sum()), 1.0
-    sum_l, sum_r = mean_l * there, np.zeros(right.n_features)
-    if laid is None:
-        mean_r, scale_r = right.mean_and_scale(w)
-    else:
-        partner = laid.source >= 0
-        times = np.bincount(laid.source[partner], minlength=right.n_rows).astype(np.float64)
-        if laid.is_shift:
-            mean_r, scale_r = right.mean_and_scale(ones)
-            sum_r = right.sums(times)[0]
-            sum_l = left.sums(partner.astype(np.float64))[0]
-            there = float(partner.sum())
-            factor = max(there / left.n_rows, 1e-300) ** -0.5
-        else:
-            mean_r, scale_r = right.mean_and_scale(times)
+    centring = centre(left, right, laid, weights)
     for a, r in product_blocks(left, right, laid, weights):
         b = a + len(r)
         if laid is not None and laid.is_shift:
-            np.subtract(r, mean_l[a:b, None] * (sum_r - there * mean_r), out=r)
-        np.subtract(r, sum_l[a:b, None] * mean_r, out=r)
-        np.multiply(r, (factor * scale_l[a:b])[:, None] * scale_r, out=r)
+            np.subtract(r, centring.mean_left[a:b, None] * centring.gap, out=r)
+        np.subtract(r, centring.sum_left[a:b, None] * centring.mean_right, out=r)
+        np.multiply(r, centring.scale_left[a:b, None] * centring.scale_right, out=r)
         np.clip(r, -1, 1, out=r)
         yield a, r
+
+
+@dataclass(frozen=True)
+class Centring:
+    """How a sum of products of columns f and g becomes Pearson's r, float64 (F,) and (G,) each.
+
+    r = (sum - mean_left[f] gap[g] - sum_left[f] mean_right[g]) scale_left[f] scale_right[g], cut at -1 and 1. A scale
+    is 0 where a feature is constant; `gap` is 0 but for shifted maps.
+    """
+
+    mean_left: Floats
+    gap: Floats
+    sum_left: Floats
+    mean_right: Floats
+    scale_left: Floats
+    scale_right: Floats
+
+
+def centre(
+    left: Columns, right: Columns, laid: Laid | None = None, weights: Floats | None = None
+) -> Centring:
+    """Means and scales for the correlations of all pairs; see :func:`correlation_blocks`."""
+    ones = np.ones(left.n_rows)
+    w = ones if weights is None else weights
+    mean_l, scale_l = left.mean_and_scale(w)
+    there = float(w.sum())
+    sum_l, gap = mean_l * there, np.zeros(right.n_features)
+    if laid is None:
+        mean_r, scale_r = (mean_l, scale_l) if right is left else right.mean_and_scale(w)
+        return Centring(mean_l, gap, sum_l, mean_r, scale_l, scale_r)
+    partner = laid.source >= 0
+    times = np.bincount(laid.source[partner], minlength=right.n_rows).astype(np.float64)
+    if not laid.is_shift:
+        mean_r, scale_r = right.mean_and_scale(times)
+        return Centring(mean_l, gap, sum_l, mean_r, scale_l, scale_r)
+    mean_r, scale_r = right.mean_and_scale(ones)
+    there = float(partner.sum())
+    gap = right.sums(times)[0] - there * mean_r
+    factor = max(there / left.n_rows, 1e-300) ** -0.5
+    return Centring(mean_l, gap, left.sums(partner.astype(np.float64))[0], mean_r, factor * scale_l, scale_r)
 
 
 def watched(blocks: Iterator[tuple[int, Floats]], alive: Callable[[], None]) -> Iterator[tuple[int, Floats]]:
