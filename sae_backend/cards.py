@@ -144,7 +144,7 @@ class SaeCard:
         `kind`, `mean_norm` and `scale` that were used in training, and `folded`: true when the
         weights hold them already, so that nobody has to apply them.
     training
-        The hyper-parameters.
+        The hyper-parameters, and `tiles_digest` of the slides and tiles that it was trained on, None when unknown.
     metrics
         Explained variance, L0 and dead shares, with the numbers of tiles behind them.
     """

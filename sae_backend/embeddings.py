@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from io import FileIO
@@ -29,6 +30,11 @@ _PLAN: Final = "plan.json"
 def embedding_key(grid: TileGrid, card: EncoderCard) -> str:
     """Digest of all that decides the vectors: the grid (so the slide) and the encoder."""
     return digest_of({"grid": grid.digest, "encoder": card.digest})[:32]
+
+
+def tiles_digest(grids: Iterable[TileGrid]) -> str:
+    """Digest of slides and their tiles, whatever encoder read them and in whatever order they are named."""
+    return digest_of(sorted({grid.digest for grid in grids}))[:32]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sae_backend.correlate_job import run_correlation
 from sae_backend.demo.slide import draw_slide
 from sae_backend.demo.specs import SlideSpec
 from sae_backend.detect_job import run_detection
-from sae_backend.embeddings import Embeddings
+from sae_backend.embeddings import Embeddings, tiles_digest
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.features import FeatureMatrix, feature_key, write_features
 from sae_backend.messages import (
@@ -220,7 +220,9 @@ def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
         batch_size=request.batch_size,
         whiten=request.whiten,
     )
-    source = TrainSource(first.card, first.grid.spec.tile_mpp, first.grid.spec.tile_px)
+    grid = first.grid
+    tiles = tiles_digest(e.grid for e in sets)
+    source = TrainSource(first.card, grid.spec.tile_mpp, grid.spec.tile_px, tiles)
     out_dir = Path(request.out_dir)
     work_dir = out_dir.with_name(out_dir.name + ".training")
     with disk_errors(out_dir):

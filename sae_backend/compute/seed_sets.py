@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sae_backend.compute.embed import Watch
 from sae_backend.compute.set_making import make_set
-from sae_backend.embeddings import Embeddings
+from sae_backend.embeddings import Embeddings, tiles_digest
 from sae_backend.errors import UserInputError
 from sae_backend.messages import StudyRequest, TrainRequest
 from sae_backend.sae_arrays import SaeArrays
+
+REFERENCE: Final = "reference"
+"""Title of the SAE that is like the first one but for the tiles it was trained on."""
 
 
 def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
     """Keep the sets of the request, and add `spec["seeds"]` SAEs of other seeds and one for each of `spec["expansions"]`.
 
-    They are trained on the embeddings of the first set, as its own SAE was.
+    They are trained on the embeddings of the first set. Where its own SAE is not known to have been trained on these
+    very tiles, as one that ships with the program was not, a reference comes before them: an SAE of its recipe and
+    seed on these tiles. Its model says `is_reference`.
 
     Raises
     ------
@@ -38,12 +43,21 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
             "Analyse the slides again, or compare with another SAE of the project.",
         )
     recipe = recipe_of(first)
+    if not is_trained_on(first, folders):
+        reference = make_set(request, REFERENCE, folders, recipe, watch)
+        sets.append({**reference, "model": {**reference["model"], "is_reference": True}})
     for k in range(1, n_seeds + 1):
         sets.append(make_set(request, f"seed {k}", folders, {**recipe, "seed": recipe["seed"] + k}, watch))
     for expansion in expansions:
         wide = {**recipe, "expansion": int(expansion)}
         sets.append(make_set(request, f"x{int(expansion)}", folders, wide, watch))
     return sets
+
+
+def is_trained_on(entry: Mapping[str, Any], folders: Sequence[str]) -> bool:
+    """Whether the SAE of a set says that it was trained on the slides and tiles of these embeddings."""
+    own = (entry["model"].get("training") or {}).get("tiles_digest")
+    return own is not None and own == tiles_digest(Embeddings.open(Path(folder)).grid for folder in folders)
 
 
 def recipe_of(entry: Mapping[str, Any]) -> dict[str, Any]:

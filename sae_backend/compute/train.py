@@ -92,11 +92,12 @@ class TrainSpec:
 
 @dataclass(frozen=True)
 class TrainSource:
-    """Where the vectors come from: the encoder, and the tiles' mpp (um per px) and side (px)."""
+    """Where the vectors come from: the encoder, the tiles' mpp (um per px) and side (px), and their digest."""
 
     encoder: EncoderCard
     mpp: float | None = None
     tile_px: int | None = None
+    tiles_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -335,6 +336,7 @@ class _Training:
             "batch_size": self.schedule.batch,
             "n_steps": self.schedule.total,
             "warm_up_steps": self.schedule.warm_up,
+            "tiles_digest": self.source.tiles_digest,
             "defaults": "ours, not the paper's",
         }
         return SaeCard(

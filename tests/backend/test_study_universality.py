@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sae_backend.cards import EncoderCard
 from sae_backend.compute.embed import Watch
-from sae_backend.compute.seed_sets import recipe_of
+from sae_backend.compute.seed_sets import prepare, recipe_of
 from sae_backend.compute.set_making import SAES, make_set
 from sae_backend.compute.study_job import run_study_job
 from sae_backend.demo.vector_views import SecondEncoderSpec, second_encoder
@@ -127,6 +127,51 @@ def test_stability_over_seeds_is_what_was_planted() -> None:
     assert {"stability", "between", "numbers"} <= {figure.key for figure in shown.figures}
 
 
+def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None:
+    """The first SAE lacks what its own tiles did not show; the reference has seen the tiles that the seeds saw."""
+    world = world_of(2)
+
+    def trained(title: str, tiles: str, seed: int, lost: Sequence[int], **model: object) -> FeatureSet:
+        space = {"encoder_digest": "e", "layer": 3, "pooling": "cls", "training": {"tiles_digest": tiles}}
+        truth = true_set(world.slides, world.dictionary, title, **space, **model)
+        return seen_badly(truth, seed, 0.1, lost)
+
+    first = trained("shipped", "elsewhere", 0, range(30))
+    reference = trained("reference", "here", 1, range(40, 45), is_reference=True)
+    seeds = [trained(f"seed {k}", "here", 1 + k, range(45, 50)) for k in (1, 2)]
+    small = {**QUICK, "n_null": 19, "n_random": 19}
+    result = run_study("universality", given_of(world, [first, reference, *seeds]), small, PROGRESS)
+    arrays, meta = result.arrays, result.meta
+    # Stability is that of the first one's features, over seeds alone.
+    assert meta["stability_over"] == meta["seed_sets"] == [2, 3] and arrays["stability"].shape == (
+        N_FEATURES,
+    )
+    assert np.isnan(arrays["stability"][:30]).all() and np.nanmedian(arrays["stability"][30:45]) > 0.5
+    about = meta["reference"]
+    assert about["set"] == 1 and about["first_tiles"] == "other"
+    assert [(each["of"], each["set"]) for each in about["comparisons"]] == [(1, 2), (1, 3)]
+    n = [int((arrays[f"{key}/state"] == 0).sum()) for key in ("2", "1-2")]
+    assert n[0] <= 20 and n[1] >= 32
+    assert np.isfinite(arrays["reference/stability"]).sum() > 40
+    assert all(each["low"] < each["value"] < each["high"] for each in about["differences"])
+    shown = study("universality").show(result)
+    table = next(table for table in shown.tables if table.key == "reference")
+    assert table.columns["features of"] == ["shipped"] * 3 + ["reference"] * 2
+    assert table.columns["training tiles"] == ["other"] * 3 + ["same"] * 2
+    assert table.columns["seed"] == ["same"] + ["other"] * 4
+    judged = table.columns["features judged"][3]
+    assert table.columns["closer than random"][3] == n[1] and f" of {judged} (" in shown.found
+    assert "the same start of the training" in shown.found and "reference SAE" in shown.short
+    assert (
+        next(figure for figure in shown.figures if figure.key == "reference")
+        .x_names[-1]
+        .startswith("reference")
+    )
+    strict = study("universality").show(result, {"least_r": 0.999}).tables[0]
+    assert sum(strict.columns["come back"]) == 0
+    assert not any("because of the tiles" in words for words in shown.warnings)
+
+
 def test_unrelated_dictionaries_share_nothing() -> None:
     # Of 120 such worlds few claim anything, see the benchmark.
     world = world_of(5)
@@ -198,6 +243,7 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
     recipe = {"expansion": 2, "epochs": 50, "learning_rate": 3e-3, "batch_size": 128}
     first = make_set(request, "current", folders, recipe, Watch())
     assert recipe_of(first) == {**recipe, "l1": None, "seed": 0, "whiten": False, "batch_size": 80}
+    assert first["model"]["training"]["tiles_digest"]
     request = replace(request, sets=(first,))
     seen: list[tuple[str, int]] = []
 
@@ -227,6 +273,33 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
     for name, values in whole.arrays.items():
         np.testing.assert_array_equal(values, result.arrays[name], name)
     assert math.isfinite(result.meta["comparisons"][0]["mean_r"])
+    # The first one has seen the same tiles, so that nothing stands in for it.
+    assert result.meta["reference"] is None
+    assert "same slides and tiles as seed 1, x1" in study("universality").show(result).found
+
+
+def test_a_reference_is_trained_where_the_first_one_saw_other_tiles(tmp_path: Path) -> None:
+    folders = embedded(tmp_path, 6)
+    request = StudyRequest(
+        "universality", (), ({"model": {}, "tile_spec": {}},), (), str(tmp_path / "cache"), str(tmp_path / "work"),
+        {"seeds": 1}, {}, "cpu",
+    )  # fmt: skip
+    recipe = {"expansion": 1, "epochs": 1, "batch_size": 128, "seed": 4}
+    first = make_set(request, "current", folders, recipe, Watch(), train_on=range(4))
+    sets = prepare(replace(request, sets=(first,)), Watch())
+    assert [entry["title"] for entry in sets] == ["current", "reference", "seed 1"]
+    models = [entry["model"] for entry in sets]
+    assert [model.get("is_reference", False) for model in models] == [False, True, False]
+    assert [model["training"]["seed"] for model in models] == [4, 4, 5]
+    tiles = [model["training"]["tiles_digest"] for model in models]
+    assert tiles[1] == tiles[2] != tiles[0]
+    # One that does not say on which tiles it was trained is taken as trained elsewhere.
+    silent = {
+        **first,
+        "model": {**first["model"], "training": {**first["model"]["training"], "tiles_digest": None}},
+    }
+    assert len(prepare(replace(request, sets=(silent,)), Watch())) == 3
+    assert prepare(replace(request, sets=(first,), spec={"seeds": 0}), Watch()) == [first]
 
 
 def test_deleted_embeddings_are_said(tmp_path: Path) -> None:

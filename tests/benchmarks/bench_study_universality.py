@@ -24,8 +24,8 @@ from sae_backend.studies.matching.chance_tiles import shuffled
 from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
 from sae_backend.studies.matching.family_chance import family_chance
 from sae_backend.studies.matching.feature_matching import best_values
+from sae_backend.studies.matching.pair_states import AS_RANDOM, MATCHED, NOT_LIVE
 from sae_backend.studies.matching.random_dictionary import RandomDictionaries
-from sae_backend.studies.matching.set_comparison import AS_RANDOM, MATCHED, NOT_LIVE
 from sae_backend.studies.matching.shared_tiles import shared_halves
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS, study_slide, true_set

@@ -117,13 +117,14 @@ def pair_intervals(
     return low, high
 
 
-def mean_interval(values: Callable[[Floats], Floats], clusters: Clusters, n_draws: int, seed: int) -> Floats:
-    """95 % percentile interval (2,) of a mean over pairs when units are drawn again; NaN with too few units.
+def drawn_means(values: Callable[[Floats], Floats], clusters: Clusters, n_draws: int, seed: int) -> Floats:
+    """Mean over pairs in each draw of the units (B,), NaN where no pair has a value; empty with too few units.
 
+    The draws are the same for all pairs of the same units, so that two means can be subtracted draw by draw.
     `values` gives the pairs' values (P, B) under weights (B, K).
     """
     if not clusters.can_judge or n_draws < 2:
-        return np.full(2, np.nan)
+        return np.zeros(0)
     weights = bootstrap_weights(clusters, n_draws, np.random.default_rng([seed, 0xB1]))
     means = []
     for a in range(0, n_draws, 50):
@@ -132,6 +133,10 @@ def mean_interval(values: Callable[[Floats], Floats], clusters: Clusters, n_draw
         counted = known.sum(axis=0)
         sums = np.where(known, drawn, 0.0).sum(axis=0)
         means.append(np.divide(sums, counted, out=np.full(counted.size, np.nan), where=counted > 0))
-    joined = np.concatenate(means)
-    joined = joined[np.isfinite(joined)]
-    return np.full(2, np.nan) if joined.size == 0 else np.quantile(joined, [0.025, 0.975])
+    return np.concatenate(means)
+
+
+def middle_of(draws: Floats) -> Floats:
+    """Ends (2,) of the middle 95 % of draws, a percentile interval; NaN without any that is finite."""
+    known = draws[np.isfinite(draws)]
+    return np.full(2, np.nan) if known.size == 0 else np.quantile(known, [0.025, 0.975])

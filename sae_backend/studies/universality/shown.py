@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Knob, Shown, Table
+from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched
 from sae_backend.studies.universality.figures import (
     between_figure,
     correlation_figure,
     halves_figure,
     numbers_figure,
     stability_figure,
+)
+from sae_backend.studies.universality.reference_shown import (
+    reference_figure,
+    reference_short,
+    reference_table,
+    reference_words,
 )
 from sae_backend.studies.universality.tables import pair_table, stability_table
 
@@ -38,16 +44,23 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         ]
         tables.append(pair_table(result, number))
     figures.insert(min(2, len(figures)), numbers_figure(result, least))
+    sentences.insert(1, reference_words(result, least))
+    reference = reference_figure(result, least)
+    if reference is not None:
+        figures.insert(0, reference)
     sentences.append(_stable(result, least))
     stability = stability_figure(result)
     if stability is not None:
         figures.append(stability)
     tables.insert(0, stability_table(result))
+    pairs = reference_table(result, least)
+    if pairs is not None:
+        tables.insert(0, pairs)
     between = between_figure(result)
     if between is not None:
         figures.append(between)
     return Shown(
-        found=" ".join(sentences),
+        found="\n".join(sentence for sentence in sentences if sentence),
         limits=_limits(meta),
         warnings=[*meta["warnings"], *_lenient(meta)],
         figures=figures,
@@ -62,14 +75,16 @@ def _short(result: StudyResult, least: float) -> str:
     texts = []
     for comparison in result.meta["comparisons"]:
         number, n_live = int(comparison["set"]), comparison["n_live"][0]
+        if result.meta["reference"] is not None and number == int(result.meta["reference"]["set"]):
+            continue
         title = result.meta["sets"][number]["title"]
-        if not n_live or not (comparison["n_exchanged"] or comparison["n_random"]):
+        if not is_judged(comparison):
             texts.append(f"Which features come back in {title} could not be judged.")
             continue
         n, strict = (int(which(result, number, least).sum()) for which in (comes_back, is_matched))
         more = f"; {strict:,} of them closer than random directions come" if comparison["n_random"] else ""
         texts.append(f"{n:,} of {n_live:,} features that fire often enough come back in {title}{more}.")
-    return " ".join(texts)
+    return " ".join([*texts, reference_short(result, least)]).strip()
 
 
 def _setting(meta: Mapping[str, Any]) -> str:
@@ -87,22 +102,6 @@ def _setting(meta: Mapping[str, Any]) -> str:
         f"correlation of their activations over tiles ({meta['n_slides']} slides of {meta['n_patients']} patients); "
         f"partners were chosen {where}."
     )
-
-
-def is_matched(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
-    """Which features of the first set have a partner in set `number` above chance and of this r at least (F,)."""
-    return _is(result, number, least, ("matched",))
-
-
-def comes_back(result: StudyResult, number: int, least: float) -> npt.NDArray[np.bool_]:
-    """The same, with those that random directions come as close to (F,)."""
-    return _is(result, number, least, ("matched", "as random directions"))
-
-
-def _is(result: StudyResult, number: int, least: float, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    state, r = result.arrays[f"{number}/state"], result.arrays[f"{number}/r_report"]
-    wanted = [result.meta["states"].index(name) for name in names]
-    return np.asarray(np.isin(state, wanted) & (r >= least), np.bool_)
 
 
 def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> str:
@@ -185,11 +184,15 @@ def _stable(result: StudyResult, least: float) -> str:
     else:
         always = int((found[judged] >= 1).sum())
     never = int((found[judged] == 0).sum())
-    return (
+    text = (
         f"Over {len(over)} {kind}, {always:,} of {n_judged:,} features ({always / n_judged:.0%}) are found in all and "
         f"{never:,} in none; the median stability (mean held-out r of the partners) is "
         f"{np.nanmedian(arrays['stability']):.2f}."
     )
+    like = arrays.get("reference/stability", np.zeros(0))
+    if np.isfinite(like).any():
+        text += f" The {int(np.isfinite(like).sum()):,} features of the reference have a median stability of {np.nanmedian(like):.2f}."
+    return text
 
 
 def _limits(meta: Mapping[str, Any]) -> str:
@@ -200,6 +203,11 @@ def _limits(meta: Mapping[str, Any]) -> str:
         "features of one comparison, not several comparisons together. Cosines are given where two SAEs read the same "
         "encoder, block and pooling, and decide nothing."
     )
+    if meta["reference"] is not None:
+        text += (
+            " The reference is one training; a seed also decides which slides its training holds out, and the share "
+            "that comes back depends on the number of features and patients, so that shares of two SAEs are compared and not taken for rates of their kind."
+        )
     if not meta["seed_sets"]:
         text += " No SAE differs from the first in its seed alone, so that stability here mixes seeds with other differences."
     return text

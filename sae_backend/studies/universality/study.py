@@ -12,20 +12,24 @@ import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
 from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.matching.set_comparison import (
+from sae_backend.studies.matching.pair_states import (
     AS_RANDOM,
     MATCHED,
     NOT_JUDGED,
     NOT_LIVE,
     REASONS,
     STATES,
-    Comparison,
-    Settings,
-    compare,
-    shared_r,
 )
+from sae_backend.studies.matching.set_comparison import Comparison, Settings, compare, shared_r
 from sae_backend.studies.matching.set_space import same_space
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.universality.reference import (
+    SAME,
+    like_sets,
+    reference_meta,
+    reference_of,
+    training_tiles,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,6 +39,10 @@ _UNALIKE: Final = 0.01
 
 def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
     """Match the first set with each of the others; arrays of set k are named `k/...`, see `compare`.
+
+    A set whose model says `is_reference` is an SAE of the first one's recipe and seed that was trained on the tiles
+    of the others. It is matched with those, too: arrays `r-k/...`, r being its number, and `reference/stability` and
+    `reference/found_in` over its own features. So what another seed does stands beside what other tiles do.
 
     Beside them there are, over the F features of the first set: `stability`, the mean held-out r of its partners in
     the SAEs that differ from it in the seed alone (all others where there is none), a missing partner counting 0
@@ -53,15 +61,28 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
             "Train one or more with another seed, or choose a second one of the project.",
         )
     settings = Settings.of(spec)
-    found = [compare(given, number, settings, progress, steps) for number in range(1, n_sets)]
+    found = [compare(given, (0, number), settings, progress, steps) for number in range(1, n_sets)]
     arrays: dict[str, npt.NDArray[Any]] = {}
     for number, each in enumerate(found, 1):
         arrays |= {f"{number}/{name}": values for name, values in each.arrays.items()}
-    seeds = [number for number in range(1, n_sets) if is_other_seed(given.sets[0], given.sets[number])]
-    over = seeds or list(range(1, n_sets))
+    reference = reference_of(given)
+    others = [number for number in range(1, n_sets) if number != reference]
+    seeds = [number for number in others if is_other_seed(given.sets[0], given.sets[number])]
+    over = seeds or others or [reference or 1]
     arrays |= _stability([found[number - 1] for number in over])
+    like: dict[int, Comparison] = {}
+    if reference is not None:
+        pairs = like_sets(given, reference)
+        like = {number: compare(given, (reference, number), settings, progress, steps) for number in pairs}
+        for number, each in like.items():
+            arrays |= {f"{reference}-{number}/{name}": values for name, values in each.arrays.items()}
+        judged = [each for number, each in like.items() if number in seeds] or list(like.values())
+        if judged:
+            arrays |= {f"reference/{name}": values for name, values in _stability(judged).items()}
     arrays["between"] = _between(given, settings, progress, steps)
-    return StudyResult(arrays, _meta(given, settings, found, (seeds, over)))
+    meta = _meta(given, settings, found, (seeds, over))
+    meta["reference"] = reference_meta(given, reference, like, {k: found[k - 1] for k in like})
+    return StudyResult(arrays, meta)
 
 
 def is_other_seed(one: FeatureSet, other: FeatureSet) -> bool:
@@ -130,6 +151,7 @@ def _meta(
                 "layer": some.model.get("layer"),
                 "is_control": bool(some.model.get("is_control")),
                 "same_space": same_space(given.sets[0], some),
+                "training_tiles": training_tiles(given.sets[0], some),
             }
             for some in given.sets
         ],
@@ -157,6 +179,9 @@ def _warnings(given: StudyInput, found: Sequence[Comparison]) -> list[str]:
     trained = [_n_trained(some) for some in given.sets]
     first = trained[0]
     for some, n in zip(given.sets[1:], trained[1:], strict=True):
+        if reference_of(given) is not None or training_tiles(given.sets[0], some) == SAME:
+            # What the tiles do is measured then, or there is nothing to be measured.
+            continue
         if first and n and abs(n - first) > _UNALIKE * first and same_space(given.sets[0], some):
             words.append(
                 f"{some.title} was trained on {n:,} tiles and {given.sets[0].title} on {first:,}: a feature may be "

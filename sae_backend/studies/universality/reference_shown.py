@@ -1,0 +1,208 @@
+"""What another seed does and what other training tiles do, told apart with a reference SAE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Bars, Figure, Table
+from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched, prefix_of
+
+_BACK, _CLOSER = "come back", "closer than random"
+
+
+def _counted(result: StudyResult, comparison: Mapping[str, Any], least: float) -> tuple[int, int, int]:
+    """Features that fire often enough, that come back, and that do so closer than random directions."""
+    prefix = prefix_of(comparison)
+    back, strict = (int(which(result, prefix, least).sum()) for which in (comes_back, is_matched))
+    return int(comparison["n_live"][0]), back, strict
+
+
+def _pairs(result: StudyResult) -> list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
+    """For each SAE that both were matched with: the first set's comparison, the reference's, their difference."""
+    about = result.meta["reference"]
+    by_set = {int(each["set"]): each for each in result.meta["comparisons"]}
+    return [
+        (by_set[int(like["set"])], like, difference)
+        for like, difference in zip(about["comparisons"], about["differences"], strict=True)
+        if is_judged(like) and is_judged(by_set[int(like["set"])])
+    ]
+
+
+def _alone(result: StudyResult) -> Mapping[str, Any] | None:
+    """The comparison of the first set with the reference, None where it could not be judged."""
+    number = int(result.meta["reference"]["set"])
+    found = next(each for each in result.meta["comparisons"] if int(each["set"]) == number)
+    return found if is_judged(found) else None
+
+
+def _share(counts: tuple[int, int, int], with_closer: bool = True) -> str:
+    n, back, strict = counts
+    closer = f", {strict:,} of them closer than random directions come" if with_closer else ""
+    return f"{back:,} of {n:,} ({back / n:.0%}{closer})"
+
+
+def reference_words(result: StudyResult, least: float) -> str:
+    """Sentences on like and unlike pairs; empty where it is not known on which tiles the SAEs were trained."""
+    meta = result.meta
+    sets, about = meta["sets"], meta["reference"]
+    first = sets[0]["title"]
+    if about is None:
+        same = [some["title"] for some in sets[1:] if some["training_tiles"] == "same"]
+        if not same:
+            return ""
+        return (
+            f"Training tiles: {first} was trained on the same slides and tiles as {', '.join(same)}, so that other "
+            "tiles are no reason for a feature not to come back there."
+        )
+    known = "was trained on other tiles than the SAEs of this study"
+    if about["first_tiles"] != "other":
+        known = "is not on record as trained on the tiles of the SAEs of this study"
+    texts = [
+        f"Seed or tiles: {first} {known}, so its pairs may differ in both. A reference, an SAE of the same recipe and seed "
+        f"trained on these tiles ({meta['n_slides']} slides), was therefore matched, too."
+    ]
+    for unlike, like, difference in _pairs(result):
+        title = sets[int(like["set"])]["title"]
+        closer = bool(like["n_random"] and unlike["n_random"])
+        texts.append(
+            f"In {title}, {_share(_counted(result, like, least), closer)} features of the reference come back (same tiles), and "
+            f"{_share(_counted(result, unlike, least), closer)} of {first}."
+        )
+        if difference["value"] is not None:
+            texts.append(
+                f"Mean held-out r of the pairs: {like['mean_r']:.2f} and {unlike['mean_r']:.2f}, difference "
+                f"{difference['value']:+.2f} ({_interval(difference, like)})."
+            )
+    alone = _alone(result)
+    if alone is not None:
+        texts.append(
+            f"In the reference itself, which has the seed of {first} and so the same start of the training, "
+            f"{_share(_counted(result, alone, least), bool(alone['n_random']))} features of {first} come back: this "
+            "pair differs in the tiles alone."
+        )
+    return " ".join([*texts, _sum(result, least)]).strip()
+
+
+def _interval(difference: Mapping[str, Any], comparison: Mapping[str, Any]) -> str:
+    if difference["low"] is None:
+        return "no interval"
+    n, unit = comparison["n_units"][1], comparison["unit"]
+    return f"95 % interval {difference['low']:+.2f} to {difference['high']:+.2f}, {n} units drawn again for both: {unit}"
+
+
+def _sum(result: StudyResult, least: float) -> str:
+    """How much of what does not come back is there with the same tiles, too; mean over the SAEs."""
+    pairs = _pairs(result)
+    if not pairs:
+        return ""
+    gone = np.array(
+        [
+            [1 - back / n for n, back, _ in (_counted(result, each, least) for each in (like, unlike))]
+            for unlike, like, _ in pairs
+        ]
+    ).mean(axis=0)
+    n = f"{len(pairs)} SAE{'s' * (len(pairs) != 1)}"
+    text = f"So {gone[1]:.0%} of the features of {result.meta['sets'][0]['title']} do not come back (mean over {n})"
+    return f"{text}, and {gone[0]:.0%} of those of the reference do not either, although its training tiles are the same."
+
+
+def reference_short(result: StudyResult, least: float) -> str:
+    """One sentence for whoever has no time for more; empty without a reference."""
+    if result.meta["reference"] is None:
+        return ""
+    texts = [
+        f"{_share(_counted(result, like, least), with_closer=False)} in {result.meta['sets'][int(like['set'])]['title']}"
+        for _, like, _ in _pairs(result)
+    ]
+    if not texts:
+        return ""
+    return f"Of a reference SAE, trained on the same tiles as these, {' and '.join(texts)} come back."
+
+
+def reference_figure(result: StudyResult, least: float) -> Figure | None:
+    """Share of the features that come back, of the first set and of the reference; None without a reference."""
+    if result.meta["reference"] is None or not _pairs(result):
+        return None
+    sets, names = result.meta["sets"], []
+    values: list[tuple[float, float]] = []
+    counts: list[str] = []
+    for unlike, like, _ in _pairs(result):
+        title = sets[int(like["set"])]["title"]
+        both = [_counted(result, each, least) for each in (unlike, like)]
+        counts.append(f"{title}: {both[0][0]:,} and {both[1][0]:,}")
+        for place, what in ((1, _BACK), (2, _CLOSER)):
+            if place == 2 and not (like["n_random"] and unlike["n_random"]):
+                continue
+            names.append(f"{title}: {what}")
+            values.append((100 * both[0][place] / both[0][0], 100 * both[1][place] / both[1][0]))
+    alone = _alone(result)
+    if alone is not None:
+        n, *found = _counted(result, alone, least)
+        for number, what in zip(found, (_BACK, _CLOSER), strict=True):
+            if what == _BACK or alone["n_random"]:
+                names.append(f"reference: {what}")
+                values.append((100 * number / n, np.nan))
+    columns = np.array(values)
+    return Figure(
+        key="reference",
+        title="Another seed, and other training tiles",
+        caption=(
+            "Share of the features that come back in each SAE, and those closer than random directions come, of "
+            f"{sets[0]['title']} (other tiles) and of the reference (same tiles, other seed). In the reference: same seed, "
+            f"other tiles. Features judged: {'; '.join(counts)}. No intervals: features are no independent units; the "
+            "table has the mean r with an interval."
+        ),
+        x_label="",
+        y_label="features, %",
+        marks=[Bars(columns[:, 0], sets[0]["title"]), Bars(columns[:, 1], "reference")],
+        x_names=names,
+    )
+
+
+def reference_table(result: StudyResult, least: float) -> Table | None:
+    """One row a pair of SAEs: what they differ in, and how many features come back; None without a reference."""
+    about = result.meta["reference"]
+    if about is None:
+        return None
+    sets, reference = result.meta["sets"], int(about["set"])
+    rows = [
+        (each, "other" if int(each["set"]) != reference else "same") for each in result.meta["comparisons"]
+    ]
+    like = {int(each["set"]): each for each in about["comparisons"]}
+    rows = [(each, seed) for each, seed in rows if int(each["set"]) in like or int(each["set"]) == reference]
+    rows += [(each, "other") for each in like.values()]
+    differences = dict(zip(like, about["differences"], strict=True))
+    columns: dict[str, list[Any]] = {
+        key: [] for key in (
+            "features of", "in", "training tiles", "seed", "features judged", "come back", "closer than random",
+            "mean r held out", "low", "high", "less that of the first SAE", "difference low", "difference high",
+        )
+    }  # fmt: skip
+    for each, seed in rows:
+        of, number = int(each["of"]), int(each["set"])
+        n, back, strict = _counted(result, each, least)
+        difference = differences[number] if of else {"value": None, "low": None, "high": None}
+        same_width = sets[of]["n_features"] == sets[number]["n_features"]
+        row = (
+            sets[of]["title"], sets[number]["title"], "same" if of else about["first_tiles"],
+            seed if same_width else "same, other width", n, back, strict if each["n_random"] else None,
+            each["mean_r"], *each["mean_r_interval"], difference["value"], difference["low"], difference["high"],
+        )  # fmt: skip
+        for values, value in zip(columns.values(), row, strict=True):
+            values.append(value)
+    return Table(
+        key="reference",
+        title="Another seed, and other training tiles",
+        columns={key: list(values) for key, values in columns.items()},
+        notes={
+            "training tiles": "Of the two SAEs; unknown where the card of one does not say.",
+            "come back": "Above what exchanged units give.",
+            "closer than random": "Those of them that random dictionaries do not come as close to.",
+            "mean r held out": "Of all pairs; low and high are the 95 % interval over units.",
+            "less that of the first SAE": "Mean r of the reference's pairs less that of the first SAE's; the same units drawn again for both.",
+        },
+    )
