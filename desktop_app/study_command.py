@@ -11,6 +11,12 @@ from desktop_app import arguments, export
 from desktop_app.commands import Answer, worker_of
 from desktop_app.running import ProgressPrinter, study_project
 from desktop_app.store import Store, StudyRecord
+from desktop_app.study_comparison_export import (
+    compared,
+    comparison_data,
+    comparison_words,
+    write_comparison,
+)
 from desktop_app.study_export import shown_of, study_of, write_study
 from desktop_app.study_options import StudyOptions
 from desktop_app.study_words import headline, paragraphs
@@ -72,6 +78,14 @@ def add_parser(groups: Any) -> None:
         arguments.device(command)
     command = arguments.add(actions, "list", list_studies, "the studies of a project")
     arguments.project(command)
+    command = arguments.add(
+        actions, "compare", compare, "two runs of a study: settings, numbers and rows that both have"
+    )
+    arguments.project(command)
+    command.add_argument("--run", dest="wanted", required=True, metavar="RUN", help="number or name of a run")
+    command.add_argument("--with", dest="other", required=True, metavar="RUN",
+                         help="number or name of the run to set beside it; differences are --run less --with")  # fmt: skip
+    command.add_argument("--out", type=Path, metavar="DIR", help="write tables of differences here")
     command = arguments.add(actions, "show", show_study, "what a study found, and its figures and tables")
     arguments.project(command)
     command.add_argument("--run", dest="wanted", default="", metavar="RUN",
@@ -127,6 +141,20 @@ def show_study(options: Namespace) -> Answer:
     """Tell a study again."""
     with Store.open(options.project) as store:
         return _answer(store, study_of(store, options.wanted), options.out)
+
+
+def compare(options: Namespace) -> Answer:
+    """Set two runs of a study against each other and, where asked, write tables of differences."""
+    with Store.open(options.project) as store:
+        runs = study_of(store, options.wanted), study_of(store, options.other)
+        found = compared(store, *runs)
+    parts = comparison_words(found, *runs)
+    files = []
+    if options.out is not None:
+        files = write_comparison(found, *runs, options.out)
+        parts.append(f"{len(files)} files are in {options.out}.")
+    data = comparison_data(found, *runs)
+    return Answer("\n\n".join(parts), {**data, "files": [str(path) for path in files]})
 
 
 def _answer(store: Store, record: StudyRecord, out: Path | None) -> Answer:

@@ -7,7 +7,6 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,14 +67,14 @@ def write_study(store: Store, record: StudyRecord, folder: Path, with_facts: boo
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown = shown_of(store, record)
-    files = [_written(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
+    files = [written(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
     for figure in shown.figures:
         for ending in ("svg", "png"):
             files.append(write_figure(figure, folder / f"{figure.key}.{ending}"))
     for table in shown.tables:
         files.append(write_table(table, folder / f"{table.key}.csv"))
     document = json.dumps(_document(record, shown, with_facts), indent=1, allow_nan=False)
-    files.append(_written(folder / "study.json", document.encode()))
+    files.append(written(folder / "study.json", document.encode()))
     return files
 
 
@@ -93,7 +92,7 @@ def write_figure(figure: Figure, path: Path) -> Path:
     if ending not in PICTURES:
         raise UserInputError(f"A figure cannot be written as {path.suffix or 'a file without ending'}.",
                              "Use .svg, .png or .pdf.")  # fmt: skip
-    return _written(path, picture(figure, ending))
+    return written(path, picture(figure, ending))
 
 
 def write_table(table: Table, path: Path) -> Path:
@@ -109,7 +108,7 @@ def write_table(table: Table, path: Path) -> Path:
     writer.writerow([_safe(name) for name in table.columns])
     for row in zip(*table.columns.values(), strict=True):
         writer.writerow([_safe(value) for value in row])
-    return _written(path, text.getvalue().encode("utf-8-sig" if path.suffix.lower() == ".csv" else "utf-8"))
+    return written(path, text.getvalue().encode("utf-8-sig" if path.suffix.lower() == ".csv" else "utf-8"))
 
 
 def _safe(value: Any) -> Any:
@@ -123,7 +122,14 @@ def _safe(value: Any) -> Any:
     return value
 
 
-def _written(path: Path, content: bytes) -> Path:
+def written(path: Path, content: bytes) -> Path:
+    """Write a file as a whole.
+
+    Raises
+    ------
+    CacheError
+        When the disk refuses.
+    """
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
     return path
@@ -151,7 +157,7 @@ def _document(record: StudyRecord, shown: Shown, with_facts: bool) -> dict[str, 
         "found": shown.found,
         "limits": shown.limits,
         "warnings": list(shown.warnings),
-        "tables": {table.key: _plain(asdict(table)) for table in shown.tables},
+        "tables": {table.key: plain_table(table) for table in shown.tables},
     }
 
 
@@ -160,9 +166,10 @@ def _public(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key not in ("sae_dir", "weights")}
 
 
-def _plain(table: dict[str, Any]) -> dict[str, Any]:
+def plain_table(table: Table) -> dict[str, Any]:
+    """A table as JSON can hold it."""
     columns = {
         name: [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
-        for name, values in table["columns"].items()
+        for name, values in table.columns.items()
     }
-    return {"title": table["title"], "notes": table["notes"], "columns": columns}
+    return {"title": table.title, "notes": table.notes, "columns": columns}

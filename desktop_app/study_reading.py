@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
 from desktop_app.store import Store, StudyRecord
+from desktop_app.study_comparison import ComparedRun, StudyComparison, compare_studies
 from desktop_app.study_names import with_names
 from desktop_app.study_words import paragraphs, told
 from sae_backend.errors import SparsescopeError, UserInputError
@@ -41,6 +42,15 @@ class StudyView:
         return StudyView(self.record, self.arrays, shown, words, self.mark, known)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Another run of the study with number `study_id`, and how the two differ."""
+
+    study_id: int
+    view: StudyView
+    comparison: StudyComparison
+
+
 def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView:
     """Read a study of a project.
 
@@ -56,6 +66,21 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
         shown = with_names(told(record, arrays), names)
         mark = study_mark(store, record, sae_digest)
         return StudyView(record, arrays, shown, tuple(paragraphs(record, shown)), mark, names)
+
+
+def read_beside(view: StudyView, folder: Path, study_id: int, knobs: Mapping[str, float]) -> Beside:
+    """Read another run, tell it with the same thresholds, and compare the two.
+
+    Raises
+    ------
+    StoreError
+        When it is not there or damaged.
+    UserInputError
+        When it is no other run of the same study.
+    """
+    other = read_study(folder, study_id, None).told(knobs)
+    own, beside = (ComparedRun(one.record, one.arrays, one.shown) for one in (view.told(knobs), other))
+    return Beside(view.record.id, other, compare_studies(own, beside, knobs))
 
 
 def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str:
@@ -138,28 +163,3 @@ def _sources(store: Store, record: StudyRecord, number: int, feature: int, only:
         )
     found.sort(key=lambda pair: -pair[0])
     return [source for value, source in found[:_MOST_SLIDES] if value > 0]
-
-
-def differing_settings(first: StudyRecord, second: StudyRecord) -> list[str]:
-    """In what two runs of a study differ, in words."""
-    found = []
-    for key, value in first.request["spec"].items():
-        other = second.request["spec"].get(key)
-        if value != other:
-            found.append(f"{key}: {_word(value)} / {_word(other)}")
-    if first.sae_digest != second.sae_digest:
-        found.append(f"SAE: {first.sae_digest[:8]} / {second.sae_digest[:8]}")
-    slides = [{one["fingerprint"] for one in record.request["slides"]} for record in (first, second)]
-    if slides[0] != slides[1]:
-        found.append(f"slides: {len(slides[0])} / {len(slides[1])}, {len(slides[0] & slides[1])} in common")
-    return found
-
-
-def _word(value: object) -> str:
-    if value is None or value == []:
-        return "not set"
-    return (
-        " ".join(map(str, value))
-        if isinstance(value, Sequence) and not isinstance(value, str)
-        else str(value)
-    )

@@ -71,12 +71,13 @@ def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
 
 def made_with(record: StudyRecord) -> str:
     """Settings and versions with which the study can be made again."""
-    spec = ", ".join(f"{key} {_word(value)}" for key, value in record.request["spec"].items())
+    spec = ", ".join(f"{key} {setting_word(value)}" for key, value in record.request["spec"].items())
     versions = ", ".join(f"{name} {number}" for name, number in record.request["versions"].items())
     return f"Made {record.created_at[:16].replace('T', ' ')} UTC. Settings: {spec}. Versions: {versions}."
 
 
-def _word(value: object) -> str:
+def setting_word(value: object) -> str:
+    """The value of a setting in words."""
     if value is None or value == []:
         return "not set"
     if isinstance(value, list):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psygnal import Signal
 from PySide6.QtCore import Qt, QTimer
 
+from desktop_app.controller.study_beside import StudyBeside
 from desktop_app.controller.study_exports import StudyExports
 from desktop_app.controller.study_merging import StudyMerging
 from desktop_app.store import Store, StudyRecord
@@ -17,13 +18,13 @@ from desktop_app.study_needs import StudyOffer, offer_of
 from desktop_app.study_options import StudyOptions
 from desktop_app.study_reading import (
     StudyView,
-    differing_settings,
     read_study,
     slide_number,
     target_pictures,
 )
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.correlation_header import RunEntry
+from desktop_app.widgets.study_window import StudyWindow
 from desktop_app.widgets.texts import when
 from sae_backend.messages import StudyRequest
 from sae_backend.studies.registry import study
@@ -57,15 +58,14 @@ class StudyActions:
         self._wished: dict[str, int] = {}
         self._running: dict[int, str] = {}
         self._has_room = False
-        self._reads, self._others, self._tiles = LatestRead(), LatestRead(), LatestRead()
+        self._reads, self._tiles = LatestRead(), LatestRead()
         self._preparing, self._offers = LatestRead(), LatestRead()
         panel, session = context.window.studies, context.session
-        self.exports = StudyExports(context, lambda: self._view)
+        self.beside = StudyBeside(context, lambda: self._view)
+        self.exports = StudyExports(context, lambda: self._view, lambda: self.beside.found)
         self.merging = StudyMerging(context, lambda: self._view, self._show_again)
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(self._cannot_show)
-        self._others.answered.connect(self._show_other)
-        self._others.failed.connect(context.show_error)
         self._tiles.answered.connect(lambda found: panel.result.galleries.show_pictures(*found))
         self._tiles.failed.connect(self._no_tiles)
         self._preparing.answered.connect(self._prepared)
@@ -75,11 +75,12 @@ class StudyActions:
         panel.study_chosen.connect(lambda _kind: self.refresh())
         panel.run_requested.connect(self.run)
         panel.run_chosen.connect(self.choose)
-        panel.compared.connect(self.compare_with)
         panel.rename_requested.connect(self._rename)
         panel.cancel_requested.connect(self._cancel)
         panel.shown.connect(self._come_to_front)
-        panel.enlarge_requested.connect(self._enlarge)
+        self.results_window = StudyWindow(context.window.docks["Results"], context.window.qt_window)
+        panel.enlarge_requested.connect(self.results_window.turn)
+        self.results_window.changed.connect(panel.show_enlarged)
         panel.result.target_requested.connect(self.follow)
         panel.result.knobs_changed.connect(self._turn)
         panel.result.galleries.tile_requested.connect(self.go_to)
@@ -97,8 +98,9 @@ class StudyActions:
 
     def close(self) -> None:
         """End the reads that may be under way."""
-        for read in (self._reads, self._others, self._tiles, self._preparing, self._offers):
+        for read in (self._reads, self._tiles, self._preparing, self._offers):
             read.close()
+        self.beside.close()
         self.exports.close()
 
     def refresh(self) -> None:
@@ -167,7 +169,7 @@ class StudyActions:
             return
         self._view = view
         panel.result.galleries.hide()
-        panel.result.show_other(None)
+        self.beside.forget()
         panel.result.show_answer(view.words, view.shown)
         self._list(store.studies(panel.kind), view.record)
         panel.show_result()
@@ -188,28 +190,11 @@ class StudyActions:
     def _turn(self, knobs: dict[str, float]) -> None:
         if self._view is not None:
             self._tell(self._view.told(knobs))
+            self.beside.told_again()
 
     def _tell(self, view: StudyView) -> None:
         self._view = view
         self._context.window.studies.result.show_answer(view.words, view.shown)
-
-    def compare_with(self, study_id: int) -> None:
-        """Set another run beside the one shown; a negative number for none."""
-        store = self._context.session.store
-        if store is None or study_id < 0:
-            self._others.forget()
-            self._context.window.studies.result.show_other(None)
-            return
-        self._others.ask(partial(read_study, store.folder, study_id, None))
-
-    def _show_other(self, other: StudyView) -> None:
-        view = self._view
-        if view is None or view.record.kind != other.record.kind:
-            return
-        differences = differing_settings(view.record, other.record)
-        said = "; ".join(differences) if differences else "none: both were made in the same way"
-        words = f"Compared with {other.record.name}. Differences (this run / the other): {said}."
-        self._context.window.studies.result.show_other(other.shown, words, other.record.name)
 
     def run(self, settings: dict[str, Any]) -> None:
         """Start the chosen study."""
@@ -328,8 +313,9 @@ class StudyActions:
 
     def _forget(self) -> None:
         self._view, self._wished = None, {}
-        for read in (self._reads, self._others, self._tiles, self._offers):
+        for read in (self._reads, self._tiles, self._offers):
             read.forget()
+        self.beside.forget()
         self.refresh()
 
     def _come_to_front(self) -> None:
@@ -338,17 +324,6 @@ class StudyActions:
         if not self._has_room:
             self._has_room = True
             QTimer.singleShot(0, self._grow)
-
-    def _enlarge(self) -> None:
-        """Take the results out of the window, as large as it is, or put them back."""
-        window = self._context.window
-        dock = window.docks["Results"]
-        out = not dock.isFloating()
-        dock.setFloating(out)
-        if out:
-            size = window.qt_window.size()
-            dock.resize(round(0.92 * size.width()), round(0.92 * size.height()))
-        window.studies.enlarge.setText("Put back" if out else "Enlarge")
 
     def _grow(self) -> None:
         window = self._context.window

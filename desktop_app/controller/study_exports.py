@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from desktop_app.store import Store
+from desktop_app.study_comparison_export import write_comparison
 from desktop_app.study_export import write_figure, write_study, write_table
 from desktop_app.tasks import EveryWrite
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
-    from desktop_app.study_reading import StudyView
+    from desktop_app.study_reading import Beside, StudyView
     from sae_backend.errors import SparsescopeError
     from sae_backend.studies.shown import Figure, Table
 
@@ -22,10 +23,17 @@ _TABLES: Final = "CSV (*.csv);;TSV (*.tsv)"
 
 
 class StudyExports:
-    """Writes what the user names, beside the window and one after another; `view` gives the study that is shown."""
+    """Writes what the user names, beside the window and one after another; `view` gives the study that is shown, `beside` the run it is
+    compared with.
+    """
 
-    def __init__(self, context: Context, view: Callable[[], StudyView | None]) -> None:
-        self._context, self._view = context, view
+    def __init__(
+        self,
+        context: Context,
+        view: Callable[[], StudyView | None],
+        beside: Callable[[], Beside | None] = lambda: None,
+    ) -> None:
+        self._context, self._view, self._beside = context, view, beside
         self._writing = EveryWrite()
         self._writing.answered.connect(lambda words: context.window.say(str(words)))
         self._writing.failed.connect(self._failed)
@@ -59,9 +67,15 @@ class StudyExports:
                 self._write_all(store.folder, view, folder / f"{view.record.kind}-{view.record.id}")
 
     def _write_all(self, project: Path, view: StudyView, folder: Path) -> None:
+        beside = self._beside()
+
         def write() -> str:
             with Store(project) as own:
                 n_files = len(write_study(own, view.record, folder))
+            if beside is not None:
+                other = beside.view.record
+                place = folder / f"difference-to-{other.id}"
+                n_files += len(write_comparison(beside.comparison, view.record, other, place))
             return f"{n_files} files are in {folder}."
 
         self._writing.ask(write)

@@ -224,6 +224,13 @@ class StudiesPanel(QWidget):
         self.start.setEnabled(not busy)
         self.cancel.setVisible(busy)
 
+    def show_enlarged(self, is_out: bool) -> None:
+        """Say whether the results have a window of their own."""
+        self.enlarge.setText("Put back" if is_out else "Enlarge")
+        self.enlarge.setToolTip(
+            "Put the results back below the slide" if is_out else "Show the results in a window of their own"
+        )
+
     def _chosen(self, _row: int) -> None:
         self.study_chosen.emit(self.kind)
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.study_comparison import NO_INTERVAL
 from desktop_app.study_words import SHORT
 from desktop_app.widgets.figure_view import FigureView
 from desktop_app.widgets.plain_tabs import PlainTabs
@@ -82,7 +83,8 @@ class StudyResult(QWidget):
         self._other: Shown | None = None
         self._other_words = self._other_name = ""
         self._figures: Mapping[str, Figure] = {}
-        self._tables: Mapping[str, Table] = {}
+        self._own_tables: Mapping[str, Table] = {}
+        self._differences: Mapping[str, Table] = {}
         self._drawn_key: object = None
 
     def _figure_page(self) -> QWidget:
@@ -125,6 +127,16 @@ class StudyResult(QWidget):
         return self._tables.get(str(self.table_choice.currentData()))
 
     @property
+    def _tables(self) -> Mapping[str, Table]:
+        return {**self._own_tables, **self._differences}
+
+    def _list_tables(self) -> None:
+        """Offer the study's tables, and those of differences to another run below them."""
+        _fill(self.table_choice, {key: one.title for key, one in self._tables.items()})
+        if self._differences:
+            self.table_choice.insertSeparator(len(self._own_tables))
+
+    @property
     def table_keys(self) -> tuple[str, ...]:
         """Keys of the tables that there are."""
         return tuple(self._tables)
@@ -134,16 +146,17 @@ class StudyResult(QWidget):
         self._paragraphs, self._shown = tuple(paragraphs), shown
         self._tell()
         self._figures = {one.key: one for one in shown.figures}
-        self._tables = {one.key: one for one in shown.tables}
+        self._own_tables = {one.key: one for one in shown.tables}
         _fill(self.figure_choice, {key: one.title for key, one in self._figures.items()})
-        _fill(self.table_choice, {key: one.title for key, one in self._tables.items()})
+        self._list_tables()
         self.knobs_row.show_knobs(shown.knobs)
         self._drawn_key = None
         self._show_front()
 
     def wait(self) -> None:
         """Show nothing of the study before while another is read."""
-        self._shown, self._paragraphs, self._figures, self._tables = None, (), {}, {}
+        self._shown, self._paragraphs, self._figures = None, (), {}
+        self._own_tables, self._differences, self._other_name = {}, {}, ""
         self._drawn_key = None
         self.words.setPlainText("Reading the study …")
         self.figure.say("Reading the study …")
@@ -203,15 +216,31 @@ class StudyResult(QWidget):
         table = self.shown_table
         if table is not None:
             self.table.show_table(table)
-            self.table_note.setText(
-                f"{table.n_rows:,} rows. A click on a row shows what lies behind it; rest on a heading to read what it "
-                "means."
-            )
+            self.table_note.setText(self._note(table))
 
-    def show_other(self, other: Shown | None, words: str = "", name: str = "") -> None:
-        """Set the answer of another run beside this one, or take it away."""
+    def _note(self, table: Table) -> str:
+        """What stands below a table."""
+        parts = [f"{table.n_rows:,} row{'s' * (table.n_rows != 1)}."]
+        if table.targets:
+            parts.append("A click on a row shows what lies behind it.")
+        if table.notes:
+            parts.append("Rest on a heading to read what it means.")
+        if table.key in self._differences:
+            parts.append(NO_INTERVAL if table.n_rows else "The two do not differ in this.")
+        return " ".join(parts)
+
+    def show_other(
+        self, other: Shown | None, words: str = "", name: str = "", differences: Sequence[Table] = ()
+    ) -> None:
+        """Set the answer of another run and tables of differences beside this one, or take them away."""
+        is_new = name != self._other_name and bool(differences)
         self._other, self._other_words, self._other_name = other, words, name
+        self._differences = {one.key: one for one in differences}
         self._tell()
+        self._list_tables()
+        if is_new and self.tabs.currentIndex() == TABLES:
+            # Whoever looks at tables has asked for these.
+            self.table_choice.setCurrentIndex(self.table_choice.findData(differences[-1].key))
         self._show_front()
         self.other_figure.setVisible(other is not None and self.shown_figure is not None)
 

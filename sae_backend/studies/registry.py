@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
 from sae_backend.errors import UserInputError
 from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Shown
+from sae_backend.studies.shown import Number, Shown
 
 Show = Callable[[StudyResult, Mapping[str, float]], Shown]
+Numbers = Callable[[StudyResult, Mapping[str, float]], Sequence[Number]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Study:
         module = import_module(f"sae_backend.studies.{self.kind}.shown")
         show: Show = module.show
         return show(result, knobs or {})
+
+    def numbers(self, result: StudyResult, knobs: Mapping[str, float] | None = None) -> Sequence[Number]:
+        """The numbers that sum a result up, to be set beside those of another run."""
+        module = import_module(f"sae_backend.studies.{self.kind}.numbers")
+        numbers: Numbers = module.numbers
+        return numbers(result, knobs or {})
 
 
 STUDIES: Final = (
@@ -101,7 +108,8 @@ STUDIES: Final = (
         "universality",
         "Universality",
         "Which features come back in another SAE, and which are private to this one?",
-        "Analysed slides; trains SAEs with other seeds, or takes two SAEs of the project on the same tiles.",
+        "Analysed slides; trains SAEs with other seeds, and a reference on the same tiles where this one was trained on "
+        "others, or takes two SAEs of the project.",
         {
             "seeds": 2,
             "expansions": (),
@@ -112,7 +120,7 @@ STUDIES: Final = (
             "n_random": 39,
             "n_boot": 1000,
         },
-        format=2,
+        format=3,
     ),
     Study(
         "geometry",

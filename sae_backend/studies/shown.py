@@ -6,6 +6,7 @@ is rounded, so that what is exported is what was found.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -206,6 +207,19 @@ class Table:
     def n_rows(self) -> int:
         """Number of rows."""
         return max((len(values) for values in self.columns.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Number:
+    """One of the numbers that sum a result up, with its interval; NaN for what is not known.
+
+    `title` says of what, so that the numbers of two runs with the same title are about the same thing.
+    """
+
+    title: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
 from scipy.sparse import csr_array, hstack
@@ -149,6 +150,13 @@ def test_runs_are_chosen_compared_renamed_and_exported(
     panel.others.activated.emit(1)
     qtbot.waitUntil(lambda: "measure: rate / mean" in panel.result.words.toPlainText())
     assert panel.result.other_figure.drawn is not None
+    panel.result.choose_table("difference-slides-profiles")
+    assert "has no interval" in panel.result.table_note.text()
+    assert panel.result.table.model.rowCount() == 12
+    parts.dialogs.target = tmp_path / "difference.tsv"
+    panel.export_requested.emit("table")
+    qtbot.waitUntil((tmp_path / "difference.tsv").is_file)
+    assert "L0 · difference" in (tmp_path / "difference.tsv").read_text().splitlines()[0]
     parts.dialogs.words = "By rate"
     panel.rename_requested.emit()
     qtbot.waitUntil(lambda: panel.runs.itemText(0).startswith("By rate"))
@@ -162,10 +170,42 @@ def test_runs_are_chosen_compared_renamed_and_exported(
     qtbot.waitUntil((tmp_path / "nearest.csv").is_file)
     parts.dialogs.directory = tmp_path
     panel.export_requested.emit("all")
-    qtbot.waitUntil(lambda: bool(list(tmp_path.glob("slides-*/study.json"))))
+    qtbot.waitUntil(lambda: bool(list(tmp_path.glob("slides-*/difference-to-*/difference.json"))))
+    assert list(tmp_path.glob("slides-*/study.json"))
+    # The other run goes, and its tables with it.
+    panel.others.setCurrentIndex(0)
+    panel.others.activated.emit(0)
+    assert not any(key.startswith("difference-") for key in panel.result.table_keys)
     parts.dialogs.target = tmp_path / "report.html"
     panel.report.click()
     qtbot.waitUntil((tmp_path / "report.html").is_file)
+
+
+@pytest.mark.parametrize("how", ["button", "close"])
+def test_enlarged_results_come_back_to_their_place_and_size(
+    parts: Parts, world: Path, qtbot: QtBot, how: str
+) -> None:
+    panel = _open(parts, world, qtbot)
+    window, dock = parts.window, parts.window.docks["Results"]
+    qtbot.waitUntil(lambda: dock.height() > 300)
+    window.qt_window.resizeDocks([dock], [333], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: dock.height() == 333)
+    before, area = dock.geometry(), window.qt_window.dockWidgetArea(dock)
+    others = {
+        name: one.geometry() for name, one in window.docks.items() if one.isVisible() and one is not dock
+    }
+    panel.enlarge.click()
+    assert dock.isFloating() and panel.enlarge.text() == "Put back"
+    assert dock.width() > 0.9 * window.qt_window.width() and dock.height() > 0.8 * window.qt_window.height()
+    assert window.qt_window.screen().availableGeometry().contains(dock.geometry())
+    if how == "button":
+        panel.enlarge.click()
+    else:
+        dock.close()
+    qtbot.waitUntil(lambda: dock.isVisible() and dock.geometry() == before)
+    assert not dock.isFloating() and window.qt_window.dockWidgetArea(dock) == area
+    assert panel.enlarge.text() == "Enlarge" and panel.isVisible()
+    assert {name: window.docks[name].geometry() for name in others} == others
 
 
 def test_a_study_under_way_is_cancelled_and_can_be_started_again(

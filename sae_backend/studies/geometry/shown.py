@@ -25,14 +25,14 @@ from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Knob, Shown, Table
 
 LEAST_STABILITY: Final = "least_stability"
-_WORDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}
+KINDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}
 
 
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell the result; the knob `least_stability` asks for more of a stable cluster."""
     meta = result.meta
     least = float(knobs.get(LEAST_STABILITY, meta["dissolved"]))
-    kinds = [kind for kind in _WORDS if f"{kind}/labels" in result.arrays]
+    kinds = [kind for kind in KINDS if f"{kind}/labels" in result.arrays]
     figures: list[Figure] = []
     tables: list[Table] = []
     for place, kind in enumerate(kinds):
@@ -71,7 +71,7 @@ def _short(result: StudyResult, kinds: Sequence[str], least: float) -> str:
     parts = []
     for kind in kinds:
         n = int(stable_clusters(result, kind, least).sum())
-        parts.append(f"{n} stable group{'s' * (n != 1)} of features {_WORDS[kind]}")
+        parts.append(f"{n} stable group{'s' * (n != 1)} of features {KINDS[kind]}")
     n_merge = len(result.meta["merge"])
     return (
         f"There {'are' if not parts or not parts[0].startswith('1 ') else 'is'} {' and '.join(parts)}; "
@@ -103,11 +103,11 @@ def _clusters(result: StudyResult, kind: str, least: float) -> str:
     labels = arrays[f"{kind}/labels"]
     n = int(labels.max(initial=-1)) + 1
     if not n:
-        return f"Grouped {_WORDS[kind]}, no three features form a cluster (mean similarity of {meta['cut'][kind]:.2f})."
+        return f"Grouped {KINDS[kind]}, no three features form a cluster (mean similarity of {meta['cut'][kind]:.2f})."
     stable = stable_clusters(result, kind, least)
     members = int(np.isin(labels, np.flatnonzero(stable)).sum())
     text = (
-        f"Grouped {_WORDS[kind]} (average linkage down to a mean {'r' if kind == 'coactivation' else 'cosine'} of "
+        f"Grouped {KINDS[kind]} (average linkage down to a mean {'r' if kind == 'coactivation' else 'cosine'} of "
         f"{meta['cut'][kind]:.2f}), they form {n} cluster{'s' * (n != 1)} of three or more, of which {stable.sum()} with "
         f"{members:,} features "
     )

@@ -22,7 +22,7 @@ _EFFECT: Final = 0.3
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell how well the scanner is read, which features it moves, and what cannot be told apart."""
     meta, arrays = result.meta, result.arrays
-    thresholds = float(knobs.get(LEAST_R, _R)), float(knobs.get(LEAST_EFFECT, _EFFECT))
+    thresholds = thresholds_of(knobs)
     axes = role_axes(meta, arrays)
     roles = find_roles(axes, *thresholds)
     found = [words.read_words(meta, arrays, fact) for fact in meta["facts"]]
@@ -59,6 +59,11 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         ],
         short=words.short(meta, arrays, roles),
     )
+
+
+def thresholds_of(knobs: Mapping[str, float]) -> tuple[float, float]:
+    """Least |r| and least effect from which a role follows."""
+    return float(knobs.get(LEAST_R, _R)), float(knobs.get(LEAST_EFFECT, _EFFECT))
 
 
 def role_axes(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Axes:

@@ -22,7 +22,8 @@ from sae_backend.studies.slides.figures import (
 )
 
 _MOST_LINES: Final = 8
-_LEVEL: Final = 0.05
+LEVEL: Final = 0.05
+Q: Final = 0.05
 _STRONG: Final = 0.5
 _LEAST_PATIENTS: Final = 6
 
@@ -30,7 +31,7 @@ _LEAST_PATIENTS: Final = 6
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell how slides differ; the knob `q` is the false discovery rate up to which a difference is listed as found."""
     meta, arrays = result.meta, result.arrays
-    q = float(knobs.get("q", 0.05))
+    q = float(knobs.get("q", Q))
     figures: list[Figure] = []
     tables: list[Table] = []
     if meta["compared"]:
@@ -66,7 +67,7 @@ def _found(meta: Meta, arrays: Arrays, q: float) -> str:
 def _short(meta: Meta, arrays: Arrays, q: float) -> str:
     parts = []
     if meta["compared"]:
-        n_family, n_q = int((arrays["group/p"] <= _LEVEL).sum()), int((arrays["group/q"] <= q).sum())
+        n_family, n_q = int((arrays["group/p"] <= LEVEL).sum()), int((arrays["group/q"] <= q).sum())
         if n_family or n_q:
             tested = int(np.isfinite(arrays["group/p"]).sum())
             parts.append(
@@ -77,7 +78,7 @@ def _short(meta: Meta, arrays: Arrays, q: float) -> str:
             parts.append(
                 f"No feature is shown to differ between {meta['a']} and {meta['b']} ({meta['n_a']} and {meta['n_b']} patients)."
             )
-    known = [m for m in range(len(meta["facts"])) if arrays["shared_p"][m] <= _LEVEL]
+    known = [m for m in range(len(meta["facts"])) if arrays["shared_p"][m] <= LEVEL]
     if known:
         keys = ", ".join(meta["facts"][m] for m in known)
         parts.append(f"Slides that look alike to the model share more than by chance: {keys}.")

@@ -1,0 +1,70 @@
+"""A dock that is taken out of the window, as large as it is, and put back where it was."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QObject, QRect, Qt, QTimer, Signal
+from PySide6.QtWidgets import QDockWidget, QMainWindow
+
+_SHARE: Final = 0.92
+
+
+class StudyWindow(QObject):
+    """Enlarges a dock; `changed` says whether it is out, whoever took it out or put it back.
+
+    Closing the window of its own puts it back, too: whoever closes it wants the slide, and not the results gone.
+    """
+
+    changed = Signal(bool)
+
+    def __init__(self, dock: QDockWidget, window: QMainWindow) -> None:
+        super().__init__(dock)
+        self._dock, self._window = dock, window
+        self._room: tuple[int, int] | None = None
+        dock.installEventFilter(self)
+        dock.topLevelChanged.connect(self.changed)
+
+    def turn(self) -> None:
+        """Enlarge the dock, or put it back."""
+        if self._dock.isFloating():
+            self.put_back()
+        else:
+            self._enlarge()
+
+    def put_back(self) -> None:
+        """Put the dock back into its place, with the room that it had there."""
+        self._dock.setFloating(False)
+        self._dock.show()
+        if self._room is not None:
+            # Qt lays the window out anew first, and gives the dock what it asks for.
+            QTimer.singleShot(0, self._give_room)
+
+    def _enlarge(self) -> None:
+        self._room = (self._dock.width(), self._dock.height())
+        self._dock.setFloating(True)
+        self._dock.setGeometry(self._place())
+        self._dock.show()
+
+    def _place(self) -> QRect:
+        """Over the window, and nowhere beyond the screen."""
+        whole = self._window.geometry()
+        wanted = QRect(0, 0, round(_SHARE * whole.width()), round(_SHARE * whole.height()))
+        wanted.moveCenter(whole.center())
+        screen = self._window.screen().availableGeometry()
+        wanted.setSize(wanted.size().boundedTo(screen.size()))
+        wanted.moveLeft(min(max(wanted.left(), screen.left()), screen.right() - wanted.width() + 1))
+        wanted.moveTop(min(max(wanted.top(), screen.top()), screen.bottom() - wanted.height() + 1))
+        return wanted
+
+    def _give_room(self) -> None:
+        if self._room is None or self._dock.isFloating():
+            return
+        for px, way in zip(self._room, (Qt.Orientation.Horizontal, Qt.Orientation.Vertical), strict=True):
+            self._window.resizeDocks([self._dock], [px], way)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Put the dock back once its own window is closed; the close is not refused, or the program could not end."""
+        if event.type() == QEvent.Type.Close and self._dock.isFloating() and self._dock.isVisible():
+            QTimer.singleShot(0, self.put_back)
+        return super().eventFilter(watched, event)
