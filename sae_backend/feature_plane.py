@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from sae_backend.umap_process import lay_out
 
 N_NEIGHBOURS: Final = 15
 MIN_DIST: Final = 0.1
@@ -53,22 +54,15 @@ def nearest_rows(directions: Floats, alive: Callable[[], None]) -> Neighbours:
     return rows, distances
 
 
-def umap_plane(directions: Floats, neighbours: Neighbours) -> Floats:
-    """UMAP of directions (F, d) whose neighbours are known, float32 (F, 2)."""
-    with warnings.catch_warnings():
-        # It says that TensorFlow is not there, and that a layout of known neighbours takes no new points.
-        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
-        warnings.filterwarnings("ignore", "precomputed_knn", UserWarning)
-        # Takes seconds to load, so only here.
-        import umap
+def umap_plane(directions: Floats, neighbours: Neighbours, at: Callable[[int, int], None]) -> Floats:
+    """UMAP of directions (F, d) whose neighbours are known, float32 (F, 2).
 
-        layout = umap.UMAP(
-            n_neighbors=N_NEIGHBOURS,
-            min_dist=MIN_DIST,
-            metric="cosine",
-            random_state=SEED,
-            n_jobs=1,
-            precomputed_knn=(*neighbours, None),
-            force_approximation_algorithm=True,
-        )
-        return np.asarray(layout.fit_transform(directions), np.float32)
+    It runs in a process of its own: `at` takes rounds that are done and all of them many times a second, and may raise
+    to end it at once.
+
+    Raises
+    ------
+    WorkerError
+        When that process ends without a layout.
+    """
+    return lay_out((directions, *neighbours), {"min_dist": MIN_DIST, "random_state": SEED}, at)

@@ -39,7 +39,7 @@ def run_map(request: MapRequest, watch: Watch) -> dict[str, Any]:
     CacheError
         When the disk refuses.
     CancelledError
-        When the watch says so; UMAP itself is not interrupted.
+        When the watch says so.
     """
     decoder = DecoderDirections.open(Path(request.sae_dir))
     final = map_folder(Path(request.cache_dir), decoder.sae_digest)
@@ -77,7 +77,12 @@ def lay_out(directions: Floats, watch: Watch) -> tuple[Floats, str]:
         words = f"the first two principal components of {known.size} decoder directions, too few for UMAP"
         return xy, words
     neighbours = nearest_rows(directions[known], watch.check)
-    xy[known] = umap_plane(directions[known], neighbours)
+
+    def rounds(done: int, total: int) -> None:
+        watch.check()
+        watch.progress(_STAGE, len(directions) * done // total, len(directions))
+
+    xy[known] = umap_plane(directions[known], neighbours, rounds)
     words = (
         f"UMAP (umap-learn {version('umap-learn')}) of {known.size} decoder directions, cosine, "
         f"{N_NEIGHBOURS} neighbours, min_dist {MIN_DIST}, seed {SEED}"

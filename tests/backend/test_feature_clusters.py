@@ -10,13 +10,11 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
 from sae_backend.blocks import Clusters
+from sae_backend.studies.geometry import coactivation_chance as coactivation_chance_module
 from sae_backend.studies.geometry import feature_clusters, feature_pairs
-from sae_backend.studies.geometry.cluster_stability import (
-    StabilitySettings,
-    direction_clusters,
-    direction_limits,
-)
+from sae_backend.studies.geometry.cluster_stability import StabilitySettings
 from sae_backend.studies.geometry.coactivation_chance import coactivation_chance, holding, scrambled
+from sae_backend.studies.geometry.direction_clusters import direction_clusters, direction_limits
 from sae_backend.studies.geometry.duplicates import merge_groups
 from sae_backend.studies.geometry.feature_clusters import (
     CoActivation,
@@ -35,8 +33,11 @@ from sae_backend.studies.geometry.feature_pairs import (
     describe_pairs,
     find_pairs,
 )
+from sae_backend.studies.geometry.stage import Stage
+from sae_backend.studies.geometry.within_clusters import mean_within
+from sae_backend.studies.matching import cross_products
 from sae_backend.studies.matching.chance_tiles import arrangements
-from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
+from sae_backend.studies.matching.cross_products import Columns, Laid, correlation_blocks, product_blocks
 from sae_backend.studies.matching.shared_tiles import shared_halves
 from sae_backend.studies.result import Steps
 from tests.backend.test_study_geometry import grouped_world, study_input
@@ -107,15 +108,17 @@ def test_jaccard_with_the_best_new_cluster() -> None:
 
 def test_groups_of_directions_are_found_and_random_ones_are_not() -> None:
     directions, labels = grouped_directions(2)
-    cut, largest = direction_limits(directions, 0.995, 0, alive)
+    cut, largest = direction_limits(directions, 0.995, 0, Stage(alive, ""))
     assert 0.2 < cut < largest < 0.9
-    found = direction_clusters(directions, StabilitySettings(10, 19, 0, cut), alive, Steps())
+    found = direction_clusters(directions, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Steps())
     assert found.is_stable.sum() == 6
     stable = np.where(np.isin(found.labels, np.flatnonzero(found.is_stable)), found.labels, -1)
     assert adjusted_rand_score(labels, alone_as_singles(stable)) > 0.9
     alone = unit_rows(np.random.default_rng(3), 128, 48)
-    cut, _ = direction_limits(alone, 0.995, 0, alive)
-    assert not direction_clusters(alone, StabilitySettings(10, 19, 0, cut), alive, Steps()).is_stable.any()
+    cut, _ = direction_limits(alone, 0.995, 0, Stage(alive, ""))
+    assert not direction_clusters(
+        alone, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Steps()
+    ).is_stable.any()
 
 
 def test_holding_is_more_than_chance_overlap() -> None:
@@ -195,12 +198,48 @@ def test_the_closest_pairs_are_kept_where_there_are_too_many(monkeypatch: pytest
     assert {(0, 1), (0, 2), (0, 3)} <= set(zip(first.tolist(), second.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("way", ["as they lie", "moved", "shifted", "weighted"])
+def test_loops_over_pairs_are_those_of_tables(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_products, "_BLOCK_VALUES", 30)
+    columns, n = Columns(nested(3, 600)), 600
+    rng = np.random.default_rng(0)
+    source = np.where(rng.random(n) < 0.9, rng.permutation(n), -1).astype(np.int32)
+    laid = Laid(source, is_shift=way == "shifted") if way in ("moved", "shifted") else None
+    weights = rng.integers(0, 3, n).astype(float) if way == "weighted" else None
+    r = np.concatenate([block for _, block in correlation_blocks(columns, columns, laid, weights)])
+    labels = np.array([0, 0, 1, 1, 1, -1, -1, 2, 2, 2])
+    if weights is not None:
+        some = CoActivation(columns, weights)
+        pairs = [np.concatenate(each) for each in zip(*some.close(0.05, alive), strict=True)]
+        want = np.nonzero(np.triu(r >= 0.05, 1))
+        np.testing.assert_array_equal(pairs[0], want[0])
+        np.testing.assert_array_equal(pairs[1], want[1])
+        np.testing.assert_allclose(pairs[2], r[want])
+        np.testing.assert_allclose(
+            some.among(np.array([1, 4, 9])), r[np.ix_([1, 4, 9], [1, 4, 9])], atol=1e-12
+        )
+        return
+    other = r[~np.eye(10, dtype=bool)].reshape(10, 9)
+    found = coactivation_chance_module._one(columns, laid, True, alive)
+    np.testing.assert_allclose(found["r"], other.max(axis=1))
+    assert found["histogram"].sum() == 90
+    firing = columns.firing()
+    both = np.concatenate([block for _, block in product_blocks(firing, firing, laid)])
+    held = holding(both, firing.n_active.astype(float), firing.n_active / n)
+    held[firing.n_active <= firing.n_active[:, None]] = 0
+    np.testing.assert_allclose(found["held"], held.max(axis=1), atol=1e-9)
+    mean = [
+        r[np.ix_(labels == k, labels == k)][~np.eye((labels == k).sum(), dtype=bool)].mean() for k in range(3)
+    ]
+    np.testing.assert_allclose(mean_within(columns, labels, laid), mean, atol=1e-12)
+
+
 def test_chance_of_coactivation_has_its_quantile() -> None:
     given = study_input(grouped_world(1)[0])
     tiles, _ = shared_halves(given, (0,))
     columns = Columns(tiles.activations(0)).only(np.arange(20))
     ways = arrangements(tiles, 3, 0, move_all=True)
-    found = coactivation_chance(columns, columns.firing(), ways, alive, Steps())
+    found = coactivation_chance(columns, ways, alive, Steps())
     drawn = []
     for p in range(3):
         r = np.concatenate([block for _, block in correlation_blocks(columns, columns, ways.laid(p))])

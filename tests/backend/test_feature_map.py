@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from sae_backend import feature_plane
+from sae_backend import feature_plane, umap_process
 from sae_backend.cache import is_committed
 from sae_backend.compute import feature_map as job
 from sae_backend.compute import pipeline
 from sae_backend.compute.embed import Watch
 from sae_backend.compute.sae import SparseAutoencoder
-from sae_backend.errors import CacheError, CancelledError
+from sae_backend.errors import CacheError, CancelledError, WorkerError
 from sae_backend.feature_map import FeatureMap, map_folder
 from sae_backend.messages import MapRequest, Submit, from_line, to_line
+from sae_backend.neighbours import DecoderDirections
 from tests.backend.runs import N_FEATURES, control_card, small_sae
 
 
@@ -27,23 +29,6 @@ def groups_of_directions(n_groups: int, each: int, width: int = 32) -> tuple[np.
     group = np.repeat(np.arange(n_groups), each)
     w = rng.normal(size=(n_groups, width))[group] + 0.3 * rng.normal(size=(group.size, width))
     return (w / np.linalg.norm(w, axis=1, keepdims=True)).astype(np.float32), group
-
-
-@pytest.mark.slow
-def test_planted_groups_lie_together_and_the_map_repeats() -> None:
-    directions, group = groups_of_directions(6, 25)
-    directions[10] = 0
-    xy, method = job.lay_out(directions, Watch())
-    again, _ = job.lay_out(directions, Watch())
-    np.testing.assert_array_equal(xy, again)
-    assert method.startswith("UMAP") and "149" in method
-    assert np.isnan(xy[10]).all() and np.isfinite(np.delete(xy, 10, axis=0)).all()
-    distance = np.linalg.norm(xy[:, None] - xy[None], axis=2)
-    np.fill_diagonal(distance, np.inf)
-    distance[10] = distance[:, 10] = np.inf
-    near = np.argsort(distance, axis=1)[:, :5]
-    same = (group[near] == group[:, None])[np.arange(group.size) != 10]
-    assert same.mean() > 0.99
 
 
 def test_neighbours_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,10 +55,13 @@ def test_few_features_lie_on_their_principal_plane(n: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_job_makes_the_map_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_makes_the_map_once_and_groups_lie_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sae = small_sae(control_card())
     with torch.no_grad():
         sae.W_dec[:40] = sae.W_dec[0] + 0.02 * sae.W_dec[:40]
+        sae.W_dec[50] = 0
     sae.save(tmp_path / "sae")
     digest = SparseAutoencoder.load(tmp_path / "sae").card.digest
     request = MapRequest(str(tmp_path / "sae"), str(tmp_path / "c"))
@@ -87,7 +75,12 @@ def test_the_job_makes_the_map_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     made = FeatureMap.open(folder)
     assert made.xy.shape == (N_FEATURES, 2) and made.xy.dtype == np.float32
     assert (made.sae_digest, made.method) == (digest, result["method"])
-    near, far = made.xy[:40], made.xy[40:]
+    assert made.method.startswith("UMAP") and str(N_FEATURES - 1) in made.method
+    # Nobody knows where a feature without a direction lies; all others lie where they lie each time.
+    assert np.flatnonzero(np.isnan(made.xy).any(axis=1)).tolist() == [50]
+    again, _ = job.lay_out(DecoderDirections.open(tmp_path / "sae").directions, Watch())
+    np.testing.assert_array_equal(made.xy, again)
+    near, far = made.xy[:40], np.delete(made.xy, 50, axis=0)[40:]
     assert (
         np.linalg.norm(near - near.mean(axis=0), axis=1).max()
         < np.linalg.norm(far - near.mean(axis=0), axis=1).mean()
@@ -114,3 +107,29 @@ def test_a_cancelled_map_leaves_nothing_that_counts(tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         pipeline.run(MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), Watch(cancelled=lambda: True))
     assert not (tmp_path / "c").exists()
+
+
+def test_a_map_ends_at_once_while_umap_is_at_work() -> None:
+    directions, _ = groups_of_directions(6, 25)
+    neighbours = feature_plane.nearest_rows(directions, lambda: None)
+    seen: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        seen.append((done, total))
+        if len(seen) == 2:
+            raise CancelledError("Enough.")
+
+    with pytest.raises(CancelledError):
+        feature_plane.umap_plane(directions, neighbours, stop)
+    # Far fewer than the seconds that the library takes to load, and no process is left to load it.
+    assert seen == [(0, 1), (0, 1)]
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    assert not children.exists() or children.read_text().split() == []
+
+
+def test_a_layout_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(umap_process, "_BOOT", "import sys; sys.exit('no such library')")
+    directions, _ = groups_of_directions(2, 10)
+    neighbours = feature_plane.nearest_rows(directions, lambda: None)
+    with pytest.raises(WorkerError, match="no such library"):
+        feature_plane.umap_plane(directions, neighbours, lambda *_: None)

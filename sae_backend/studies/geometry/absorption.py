@@ -42,6 +42,11 @@ class Presence:
         return np.asarray(present & (np.nan_to_num(self.elsewhere, nan=1.0) <= MOST_ELSEWHERE), np.bool_)
 
 
+def presence_steps(pairs: tuple[Ints, Ints]) -> int:
+    """How often `presence` calls `alive` for these children and parents."""
+    return -(-np.unique(pairs[1]).size // _WIDTH)
+
+
 def presence(
     tiles: SharedTiles,
     firing: Columns,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +11,9 @@ from scipy import sparse
 
 from sae_backend.moments import Targets, dense_moments
 from sae_backend.resampling import bootstrap_weights
+from sae_backend.reweighted import FLAT
 from sae_backend.studentised import studentised_intervals
+from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.matching.cross_products import Columns
 from sae_backend.studies.matching.shared_tiles import SharedTiles
 
@@ -60,7 +61,7 @@ def cluster_cells(
     columns: tuple[Columns, Columns],
     labels: Ints,
     draws: tuple[int, int],
-    alive: Callable[[], None],
+    stage: Stage,
 ) -> ClusterCells:
     """Describe clusters by cells and tiles.
 
@@ -74,25 +75,26 @@ def cluster_cells(
         Cluster of each feature (F,), -1 for none.
     draws
         Draws of the bootstrap and the seed.
-    alive
-        Called now and then; may raise.
+    stage
+        Counts the clusters, twice each, and the random ones.
     """
     n = int(labels.max(initial=-1)) + 1
+    stage.expect(stage.done + 2 * n + _N_RANDOM)
     _, scale = columns[0].mean_and_scale(np.ones(columns[0].n_rows))
     weights = _member_weights(labels, scale, n)
-    slide, tile = _examples(halves[1], columns[1], weights, alive)
+    slide, tile = _examples(halves[1], columns[1], weights, stage)
     found = np.full((5, n), np.nan)
     chosen = np.full(n, -1, np.int64)
     known = [_Known.of(tiles, some) for tiles, some in zip(halves, columns, strict=True)]
     types = np.intersect1d(known[0].types, known[1].types)
     if types.size and n:
         first, second = (each.of_types(types) for each in known)
-        r = first.r(weights, alive)
+        r = first.r(weights)
         best = np.abs(np.nan_to_num(r)).argmax(axis=1)
         defined = np.isfinite(r).any(axis=1)
         chosen[defined] = types[best[defined]]
         at = np.arange(n), best
-        found[:3] = second.intervals(weights, best, draws, alive)
+        found[:3] = second.intervals(weights, best, draws, stage)
         members = np.abs(np.nan_to_num(first.single_r()))
         singles = second.single_r()
         for k in range(n):
@@ -106,7 +108,8 @@ def cluster_cells(
             drawn = np.concatenate([rng.choice(labels.size, size, replace=False) for size in sizes])
             place = (drawn, np.repeat(np.arange(n), sizes))
             other = sparse.csc_array(sparse.coo_array((scale[drawn], place), shape=(labels.size, n)))
-            alone.append(np.abs(second.r(other, alive)[at]))
+            alone.append(np.abs(second.r(other)[at]))
+            stage.step()
         found[4] = np.mean(alone, axis=0)
         found[:, ~defined] = np.nan
     r, low, high, single, random = found
@@ -148,18 +151,20 @@ class _Known:
         """Values of clusters a to b (n, b - a)."""
         return np.asarray((self.columns.by_tile @ weights[:, a:b]).toarray(), np.float64)
 
-    def r(self, weights: sparse.csc_array, alive: Callable[[], None]) -> Floats:
+    def r(self, weights: sparse.csc_array) -> Floats:
         """Correlation of every cluster with every type (C, T)."""
         y = self.counts - self.counts.mean(axis=0)
-        y_scale = np.sqrt((y**2).sum(axis=0))
-        found = []
-        for a in range(0, weights.shape[1], _WIDTH):
-            alive()
-            x = self.values(weights, a, a + _WIDTH)
-            x -= x.mean(axis=0)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                found.append((x.T @ y) / np.sqrt((x**2).sum(axis=0))[:, None] / y_scale)
-        return np.concatenate(found)
+        n = max(self.columns.n_rows, 1)
+        products = weights.T @ (self.columns.by_tile.T @ y)
+        # Out of sums: as tables of all tiles, the clusters of many features would fill the memory.
+        values = sparse.csr_array(self.columns.by_tile @ weights)
+        sums = np.asarray(values.sum(axis=0)).ravel()
+        values.data **= 2
+        squares = np.asarray(values.sum(axis=0)).ravel()
+        left = squares - sums**2 / n
+        left[left <= FLAT * squares] = np.nan
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(products / np.sqrt(left)[:, None] / np.sqrt((y**2).sum(axis=0)), np.float64)
 
     def single_r(self) -> Floats:
         """Correlation of every feature with every type (F, T), 0 where the feature is constant."""
@@ -171,12 +176,12 @@ class _Known:
             )
 
     def intervals(
-        self, weights: sparse.csc_array, types: Ints, draws: tuple[int, int], alive: Callable[[], None]
+        self, weights: sparse.csc_array, types: Ints, draws: tuple[int, int], stage: Stage
     ) -> Floats:
         """Value, low and high end of r of each cluster with its own type (3, C)."""
         n = types.size
         found = np.full((3, n), np.nan)
-        r = self.r(weights, alive)
+        r = self.r(weights)
         found[0] = r[np.arange(n), types]
         units, sizes = np.unique(self.unit, return_counts=True)
         clusters = self.tiles.clusters
@@ -188,7 +193,7 @@ class _Known:
         for a in range(0, n, _WIDTH):
             x = self.values(weights, a, a + _WIDTH)
             for k in range(x.shape[1]):
-                alive()
+                stage.step()
                 if not np.isfinite(found[0, a + k]):
                     continue
                 own = y[:, types[a + k]][:, None]
@@ -199,19 +204,22 @@ class _Known:
 
 
 def _examples(
-    tiles: SharedTiles, columns: Columns, weights: sparse.csc_array, alive: Callable[[], None]
+    tiles: SharedTiles, columns: Columns, weights: sparse.csc_array, stage: Stage
 ) -> tuple[Ints, Ints]:
     n = weights.shape[1]
     slide, tile = np.full((2, n, N_EXAMPLES), -1, np.int64)
     for a in range(0, n, _WIDTH):
-        alive()
-        values = np.asarray((columns.by_tile @ weights[:, a : a + _WIDTH]).toarray())
+        values = sparse.csc_array(columns.by_tile @ weights[:, a : a + _WIDTH])
+        values.sort_indices()
         for k in range(values.shape[1]):
+            stage.step()
+            part = slice(int(values.indptr[k]), int(values.indptr[k + 1]))
             # More than are needed, as only two of a slide are taken.
-            order = np.argsort(-values[:, k], kind="stable")[: 50 * N_EXAMPLES]
+            order = np.argsort(-values.data[part], kind="stable")[: 50 * N_EXAMPLES]
+            rows = values.indices[part][order][values.data[part][order] > 0]
             taken: dict[int, int] = {}
             place = 0
-            for row in order[values[order, k] > 0].tolist():
+            for row in rows.tolist():
                 own = int(tiles.slide[row])
                 if place < N_EXAMPLES and taken.get(own, 0) < _PER_SLIDE:
                     taken[own] = taken.get(own, 0) + 1

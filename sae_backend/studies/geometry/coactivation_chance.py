@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sae_backend.studies.matching.chance_tiles import Arrangements
-from sae_backend.studies.matching.cross_products import Columns, Laid, correlation_blocks, product_blocks
+from sae_backend.studies.matching.cross_products import Columns, Laid, centre, column_blocks
 from sae_backend.studies.result import Arrays, Steps
 
 Floats = npt.NDArray[np.float64]
@@ -73,16 +73,16 @@ def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
 
 
 def coactivation_chance(
-    columns: Columns, firing: Columns, ways: Arrangements, alive: Callable[[int], None], steps: Steps
+    columns: Columns, ways: Arrangements, alive: Callable[[int], None], steps: Steps
 ) -> CoActivationChance:
     """Take the features against themselves with the tiles exchanged; `alive` takes the draws that are done."""
     found = []
-    seen = _one(columns, firing, None, False, lambda: alive(0))
+    seen = _one(columns, None, False, lambda: alive(0))
     for p in range(ways.n):
         alive(p)
 
         def make(p: int = p) -> Arrays:
-            return _one(columns, firing, ways.laid(p), p < _N_HISTOGRAMS, lambda: alive(p))
+            return _one(columns, ways.laid(p), p < _N_HISTOGRAMS, lambda: alive(p))
 
         found.append(steps.get(f"chance-{p}", make))
     shape = (ways.n, columns.n_features)
@@ -97,32 +97,24 @@ def coactivation_chance(
     )
 
 
-def _one(
-    columns: Columns, firing: Columns, laid: Laid | None, with_histogram: bool, alive: Callable[[], None]
-) -> Arrays:
+def _one(columns: Columns, laid: Laid | None, with_histogram: bool, alive: Callable[[], None]) -> Arrays:
+    # Slow to load, and the window imports this package to tell what was found.
+    from sae_backend import pair_kernels
+
     n = columns.n_features
-    best, held = np.zeros((2, n))
-    histogram = np.zeros(_EDGES.size - 1, np.int64)
-    for a, r in correlation_blocks(columns, columns, laid):
+    strongest = np.zeros((2, n))
+    histogram = np.zeros(_EDGES.size - 1 if with_histogram else 0, np.int64)
+    centring = tuple(vars(centre(columns, columns, laid)).values())
+    n_active = columns.n_active.astype(np.float64)
+    table = columns.by_tile
+    right = table.indptr, table.indices, table.data
+    for a, left in column_blocks(columns, laid):
         alive()
-        own = np.arange(len(r))
-        r[own, a + own] = np.nan
-        if with_histogram:
-            histogram += np.histogram(r, _EDGES)[0]
-        r[own, a + own] = -1.0
-        best[a : a + len(r)] = r.max(axis=1, initial=-1.0)
-    n_active = firing.n_active.astype(np.float64)
-    for a, n_both in product_blocks(firing, firing, laid):
-        alive()
-        held[a : a + len(n_both)] = _held(n_both, a, n_active, firing.n_rows).max(axis=1, initial=0.0)
-    return {"r": best, "held": held, "histogram": histogram}
-
-
-def _held(n_both: Floats, first: int, n_active: Floats, n_rows: int) -> Floats:
-    """Strength with which features are held by more frequent ones, 0 for others."""
-    child = n_active[first : first + len(n_both)]
-    n_both[n_active[None] <= child[:, None]] = 0.0
-    return holding(n_both, child, n_active / n_rows)
+        part = strongest[:, a : a + left[0].size - 1]
+        pair_kernels.strongest_pairs(left, right, centring, n_active, (a, columns.n_rows), part, histogram)
+    if not with_histogram:
+        histogram = np.zeros(_EDGES.size - 1, np.int64)
+    return {"r": strongest[0], "held": strongest[1], "histogram": histogram}
 
 
 def scrambled(
@@ -133,17 +125,17 @@ def scrambled(
     Features that follow each other in `order` (F,) get different ways; there are fewer ways than features. `alive` is called
     now and then, and may raise.
     """
-    rows, cols, values = [], [], []
+    parts, features = [], []
     for p in range(ways.n):
         alive()
         mine = order[p :: ways.n]
-        some = sparse.csr_array(columns.by_feature[:, mine])
         source = ways.laid(p).source
-        moved = sparse.coo_array(some[np.maximum(source, 0)])
-        keep = source[moved.coords[0]] >= 0
-        rows.append(moved.coords[0][keep])
-        cols.append(mine[moved.coords[1][keep]])
-        values.append(moved.data[keep])
-    shape = (columns.n_rows, columns.n_features)
-    place = (np.concatenate(rows), np.concatenate(cols))
-    return Columns(sparse.csr_array(sparse.coo_array((np.concatenate(values), place), shape=shape)))
+        some = sparse.csr_array(columns.by_feature[:, mine])
+        if (source < 0).any():
+            # A row without anything stands in for tiles on which none comes to lie.
+            nothing = sparse.csr_array((1, mine.size), dtype=some.dtype)
+            some = sparse.csr_array(sparse.vstack([some, nothing], format="csr"))
+        parts.append(sparse.csc_array(some[np.where(source >= 0, source, columns.n_rows)]))
+        features.append(mine)
+    place = np.argsort(np.concatenate(features), kind="stable")
+    return Columns(sparse.csr_array(sparse.hstack(parts, format="csc")[:, place]))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.matching.cross_products import Columns, correlation_blocks
+from sae_backend.studies.matching.cross_products import Columns, centre, column_blocks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,8 +32,8 @@ class Similarity(Protocol):
     def n_features(self) -> int:
         """Their number, F."""
 
-    def blocks(self) -> Iterator[tuple[int, Floats]]:
-        """Number of the first feature, and its similarity and that of those that follow with all (f, F)."""
+    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """Pairs at least as alike as `cut`, each once: smaller number, larger number, similarity; part by part."""
 
     def among(self, features: Ints) -> Floats:
         """Similarity of some features with each other (n, n)."""
@@ -44,16 +44,45 @@ class CoActivation:
 
     def __init__(self, columns: Columns, weights: Floats | None = None) -> None:
         self._columns, self._weights = columns, weights
+        self._centring = centre(columns, columns, None, weights)
         self.n_features = columns.n_features
 
-    def blocks(self) -> Iterator[tuple[int, Floats]]:
+    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
         """See :class:`Similarity`."""
-        return correlation_blocks(self._columns, self._columns, weights=self._weights)
+        # Slow to load, and the window imports this package to tell what was found.
+        from sae_backend import pair_kernels
+
+        table = self._columns.by_tile
+        table.sort_indices()
+        right = table.indptr, table.indices, table.data
+        room = max(2 * self.n_features, _BLOCK_VALUES // 4)
+        found = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room)
+        centring = tuple(vars(self._centring).values())
+        for a, left in column_blocks(self._columns, None, self._weights):
+            done = 0
+            while done < left[0].size - 1:
+                alive()
+                done, n = pair_kernels.close_pairs(left, right, centring, (a, done), cut, found)
+                yield found[0][:n].copy(), found[1][:n].copy(), found[2][:n].copy()
 
     def among(self, features: Ints) -> Floats:
         """See :class:`Similarity`."""
-        some = self._columns.only(features)
-        return np.concatenate([r for _, r in correlation_blocks(some, some, weights=self._weights)])
+        # Slow to load, and the window imports this package to tell what was found.
+        from sae_backend import null_kernels
+
+        # Out of what lies by feature: to pick columns of what lies by tile reads all of it.
+        own = sparse.csc_array(self._columns.by_feature[:, features])
+        values = own.data if self._weights is None else own.data * self._weights[own.indices]
+        by_tile = sparse.csr_array(own)
+        r = np.zeros((features.size, features.size))
+        right = by_tile.indptr, by_tile.indices, by_tile.data
+        null_kernels.sparse_products((own.indptr, own.indices, values), right, r)
+        # In place: of many features the table is large.
+        for k, feature in enumerate(features.tolist()):
+            r[k] -= self._centring.sum_left[feature] * self._centring.mean_right[features]
+            r[k] *= self._centring.scale_left[feature]
+            r[k] *= self._centring.scale_right[features]
+        return np.clip(r, -1, 1, out=r)
 
 
 class Directions:
@@ -63,11 +92,20 @@ class Directions:
         self._directions = directions
         self.n_features = len(directions)
 
-    def blocks(self) -> Iterator[tuple[int, Floats]]:
-        """See :class:`Similarity`."""
+    def blocks(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Number of the first feature, and the cosine of it and those that follow with all from it on (f, F - first)."""
         step = max(1, _BLOCK_VALUES // max(1, self.n_features))
         for a in range(0, self.n_features, step):
-            yield a, (self._directions[a : a + step] @ self._directions.T).astype(np.float64)
+            yield a, self._directions[a : a + step] @ self._directions[a:].T
+
+    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """See :class:`Similarity`."""
+        for first, block in self.blocks():
+            alive()
+            row, column = np.nonzero(block >= cut)
+            later = row < column
+            row, column = row[later], column[later]
+            yield row + first, column + first, block[row, column].astype(np.float64)
 
     def among(self, features: Ints) -> Floats:
         """See :class:`Similarity`."""
@@ -124,26 +162,27 @@ def find_clusters(
 
 
 def _edges(similarity: Similarity, cut: float, alive: Callable[[], None]) -> sparse.csr_array:
-    rows, columns, values = [], [], []
-    for first, block in similarity.blocks():
-        alive()
-        row, column = np.nonzero(block >= cut)
-        keep = row + first < column
-        rows.append(row[keep] + first)
-        columns.append(column[keep])
-        values.append(block[row[keep], column[keep]].astype(np.float32))
     n = similarity.n_features
-    if not rows:
+    small = np.int32
+    parts = [
+        (first.astype(small), second.astype(small), value.astype(np.float32))
+        for first, second, value in similarity.close(cut, alive)
+    ]
+    if not parts:
         return sparse.csr_array(sparse.coo_array((n, n), dtype=np.float32))
-    place = (np.concatenate(rows), np.concatenate(columns))
-    return sparse.csr_array(sparse.coo_array((np.concatenate(values), place), shape=(n, n)))
+    first, second, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return sparse.csr_array(sparse.coo_array((value, (first, second)), shape=(n, n)))
 
 
 def _linked(similarity: Similarity, members: Ints, cut: float, min_size: int) -> list[Ints]:
     from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
 
-    distance = np.maximum(1 - similarity.among(members), 0.0)
-    condensed = distance[np.triu_indices(members.size, 1)]
+    distance = similarity.among(members)
+    # In place: of many features the table is large.
+    np.subtract(1, distance, out=distance)
+    np.maximum(distance, 0, out=distance)
+    condensed = squareform(distance, checks=False)
     del distance
     tree = linkage(condensed, "average")
     number = fcluster(tree, 1 - cut, "distance")

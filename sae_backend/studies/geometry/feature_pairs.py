@@ -13,7 +13,7 @@ from sae_backend.blocks import Clusters
 from sae_backend.resampling import bootstrap_weights
 from sae_backend.studies.geometry.coactivation_chance import holding
 from sae_backend.studies.matching.cross_products import Columns, correlation_blocks, product_blocks
-from sae_backend.studies.matching.pair_sums import PairSums, pair_sums
+from sae_backend.studies.matching.pair_sums import PAIRS_AT_ONCE, PairSums, pair_sums
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,11 +95,12 @@ def find_pairs(
     firing: Columns,
     directions: npt.NDArray[np.float32] | None,
     limits: PairLimits,
-    alive: Callable[[], None],
+    reached: Callable[[int], None],
 ) -> tuple[Ints, Ints, Bools, int]:
     """Pairs beyond a limit: numbers of both (P,), which limits of r and holding are exceeded (2, P), and how many.
 
-    At most :data:`MAX_PAIRS` are kept, those that are closest by overlap or cosine.
+    At most :data:`MAX_PAIRS` are kept, those that are closest by overlap or cosine. `reached` takes how many features
+    are done, and may raise.
     """
     n = columns.n_features
     n_active = firing.n_active.astype(np.float64)
@@ -107,7 +108,7 @@ def find_pairs(
     for (a, r), (_, both) in zip(
         correlation_blocks(columns, columns), product_blocks(firing, firing), strict=True
     ):
-        alive()
+        reached(a)
         b = a + len(r)
         by_r = (r > limits.r[a:b, None]) | (r > limits.r)
         strength = holding(both, n_active[a:b], n_active / firing.n_rows)
@@ -179,6 +180,15 @@ class PairRules:
     n_boot: int
     seed: int
     alive: Callable[[], None] = lambda: None
+
+
+def describing_steps(n_pairs: int, rules: PairRules) -> int:
+    """How often `describe_pairs` calls `alive` for so many pairs."""
+    return 4 * -(-n_pairs // PAIRS_AT_ONCE) + -(-n_pairs // _drawn_at_once(rules))
+
+
+def _drawn_at_once(rules: PairRules) -> int:
+    return max(1, 4_000_000 // max(rules.n_boot, 1))
 
 
 def describe_pairs(
@@ -279,7 +289,7 @@ def _share_interval(sums: PairSums, clusters: Clusters, rules: PairRules) -> tup
     if not clusters.can_judge or rules.n_boot < 2:
         return low, high
     weights = bootstrap_weights(clusters, rules.n_boot, np.random.default_rng([rules.seed, 0xB2]))
-    step = max(1, 4_000_000 // rules.n_boot)
+    step = _drawn_at_once(rules)
     for a in range(0, low.size, step):
         rules.alive()
         part = PairSums(sums.n, *(each[a : a + step] for each in (sums.x, sums.xx, sums.y, sums.yy, sums.xy)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from sae_backend.feature_plane import (
     umap_plane,
 )
 from sae_backend.studies.geometry.absorption import MAX_PAIRS as MAX_ABSORBED
-from sae_backend.studies.geometry.absorption import Presence, presence
+from sae_backend.studies.geometry.absorption import Presence, presence, presence_steps
 from sae_backend.studies.geometry.answer import (
     GeometrySettings,
     LiveFeatures,
@@ -26,13 +26,9 @@ from sae_backend.studies.geometry.answer import (
     widened,
 )
 from sae_backend.studies.geometry.cluster_cells import cluster_cells
-from sae_backend.studies.geometry.cluster_stability import (
-    StabilitySettings,
-    coactivation_clusters,
-    direction_clusters,
-    direction_limits,
-)
+from sae_backend.studies.geometry.cluster_stability import StabilitySettings, coactivation_clusters
 from sae_backend.studies.geometry.coactivation_chance import CoActivationChance, coactivation_chance
+from sae_backend.studies.geometry.direction_clusters import N_LIMITS, direction_clusters, direction_limits
 from sae_backend.studies.geometry.feature_pairs import (
     ABSORBED,
     COACTIVE,
@@ -40,9 +36,11 @@ from sae_backend.studies.geometry.feature_pairs import (
     PairLimits,
     PairRules,
     describe_pairs,
+    describing_steps,
     find_pairs,
 )
 from sae_backend.studies.geometry.seed_clusters import again_in_seeds
+from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.matching.chance_tiles import arrangements
 from sae_backend.studies.matching.cross_products import Columns
@@ -74,49 +72,34 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         When no tile is left.
     """
     settings = GeometrySettings.of(spec)
-    total = settings.n_null + 6
-
-    def at(stage: str, done: int) -> None:
-        progress(stage, min(done, total), total)
-
-    live = _live(given, settings, lambda: at("what chance gives", 0))
-    at("what chance gives", 0)
+    live = _live(given, settings, Stage(progress, "read the activations", 2 * len(given.slides)))
     ways = arrangements(live.halves[0], settings.n_null, settings.seed)
-    chance = coactivation_chance(
-        live.columns[0], live.firing[0], ways, lambda p: at("what chance gives", p), steps
-    )
-    step = settings.n_null
-    cut = _cut(live, settings, lambda: at("what chance gives", step), steps)
+    stage = Stage(progress, "what chance gives", ways.n + _N_FOR_CUT)
+    chance = coactivation_chance(live.columns[0], ways, stage.reach, steps)
+    cut = _cut(live, settings, stage, steps)
     plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, cut)
-    together = coactivation_clusters(
-        live.halves, live.columns, plan, lambda: at("clusters of features that fire together", step), steps
-    )
+    stage = Stage(progress, "clusters of features that fire together")
+    together = coactivation_clusters(live.halves, live.columns, plan, stage, steps)
     aligned, seeds, cosine = None, None, float("inf")
     if live.directions is not None and live.numbers.size:
-        stage = "clusters of directions"
-        least, cosine = _direction_limits(live.directions, settings, lambda: at(stage, step + 1), steps)
+        n_steps = N_LIMITS + 1 + settings.n_resamples + settings.n_null
+        stage = Stage(progress, "clusters of directions", n_steps)
+        least, cosine = _direction_limits(live.directions, settings, stage, steps)
         plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, least)
-        aligned = direction_clusters(live.directions, plan, lambda: at(stage, step + 1), steps)
-        seeds = again_in_seeds(given, live.numbers, aligned.labels, least, lambda: at(stage, step + 1))
-    pairs, present = _pairs(live, chance, cosine, settings, lambda: at("duplicates and splits", step + 2))
+        aligned = direction_clusters(live.directions, plan, stage, steps)
+        seeds = again_in_seeds(given, live.numbers, aligned.labels, least, stage.alive)
+    pairs, present = _pairs(live, chance, cosine, settings, progress)
+    stage = Stage(progress, "cells of the clusters")
     cells = [
-        cluster_cells(
-            live.halves,
-            live.columns,
-            each.labels,
-            (settings.n_boot, settings.seed),
-            lambda: at("cells of the clusters", step + 3),
-        )
+        cluster_cells(live.halves, live.columns, each.labels, (settings.n_boot, settings.seed), stage)
         for each in (together, aligned)
         if each is not None
     ]
-    at("map of the features", step + 4)
-    xy, method = _plane(live, settings, lambda: at("map of the features", step + 4))
+    xy, method = _plane(live, settings, Stage(progress, "map of the features"))
     arrays = answer_arrays(given, live, (together, aligned), cells, (pairs, present))
     arrays["xy"] = widened(xy, np.nan, given.sets[0].n_features, live.numbers)
     if seeds is not None:
         arrays["directions/in_seeds"] = seeds
-    at("map of the features", total)
     meta = answer_meta(given, live, settings, (together, aligned), pairs)
     meta |= {
         "plane": method,
@@ -125,12 +108,13 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         "cosine_limit": plain(cosine),
         "n_seed_sets": 0 if seeds is None else len(seeds),
     }
+    progress("map of the features", 1, 1)
     return StudyResult(arrays, meta)
 
 
-def _live(given: StudyInput, settings: GeometrySettings, alive: Callable[[], None]) -> LiveFeatures:
+def _live(given: StudyInput, settings: GeometrySettings, stage: Stage) -> LiveFeatures:
     choose, report = shared_halves(given, (0,))
-    whole = Columns(choose.activations(0, alive))
+    whole = Columns(choose.activations(0, stage.step))
     numbers = np.flatnonzero(whole.n_active >= max(settings.min_active, 1))
     some = given.sets[0]
     unit = None if some.decoder is None else unit_directions(some, np.arange(some.n_features))
@@ -138,7 +122,8 @@ def _live(given: StudyInput, settings: GeometrySettings, alive: Callable[[], Non
         # A feature without a direction writes nothing, whatever it reads.
         numbers = numbers[unit[numbers].any(axis=1)]
     chosen = whole.only(numbers)
-    told = chosen if report is choose else Columns(report.activations(0, alive)).only(numbers)
+    del whole
+    told = chosen if report is choose else Columns(report.activations(0, stage.step)).only(numbers)
     firing = chosen.firing()
     return LiveFeatures(
         numbers,
@@ -149,12 +134,14 @@ def _live(given: StudyInput, settings: GeometrySettings, alive: Callable[[], Non
     )
 
 
-def _cut(live: LiveFeatures, settings: GeometrySettings, alive: Any, steps: Steps) -> float:
+def _cut(live: LiveFeatures, settings: GeometrySettings, stage: Stage, steps: Steps) -> float:
     """Down to which mean r clusters are merged."""
     ways = arrangements(live.halves[0], _N_FOR_CUT, settings.seed + 2, move_all=True)
 
+    before = stage.total - _N_FOR_CUT
+
     def make() -> Arrays:
-        found = coactivation_chance(live.columns[0], live.firing[0], ways, lambda _: alive(), Steps())
+        found = coactivation_chance(live.columns[0], ways, lambda p: stage.reach(before + p), Steps())
         return {"cut": np.array(found.quantile(_CUT_SHARE))}
 
     found = float(steps.get("cut", make)["cut"]) if ways.n else float("nan")
@@ -162,18 +149,23 @@ def _cut(live: LiveFeatures, settings: GeometrySettings, alive: Any, steps: Step
 
 
 def _direction_limits(
-    directions: npt.NDArray[np.float32], settings: GeometrySettings, alive: Any, steps: Steps
+    directions: npt.NDArray[np.float32], settings: GeometrySettings, stage: Stage, steps: Steps
 ) -> tuple[float, float]:
     kept = steps.get(
         "direction-limits",
-        lambda: {"limits": np.array(direction_limits(directions, _CUT_SHARE, settings.seed, alive))},
+        lambda: {"limits": np.array(direction_limits(directions, _CUT_SHARE, settings.seed, stage))},
     )
+    stage.reach(N_LIMITS)
     cut, largest = (float(value) for value in kept["limits"])
     return max(settings.least_r, cut if np.isfinite(cut) else _CUT_WITHOUT_CHANCE), largest
 
 
 def _pairs(
-    live: LiveFeatures, chance: CoActivationChance, cosine: float, settings: GeometrySettings, alive: Any
+    live: LiveFeatures,
+    chance: CoActivationChance,
+    cosine: float,
+    settings: GeometrySettings,
+    progress: Progress,
 ) -> tuple[FeaturePairs, Presence]:
     nothing = np.full(live.numbers.size, np.inf)
     limits = [nothing, nothing]
@@ -183,10 +175,17 @@ def _pairs(
             family_chance(chance.observed_held, chance.held, is_r=False),
         )
         limits = [np.where(np.isfinite(each.threshold), each.threshold, np.inf) for each in found]
+    stage = Stage(progress, "look for duplicates and splits", live.numbers.size)
     listed = find_pairs(
-        live.columns[0], live.firing[0], live.directions, PairLimits(limits[0], limits[1], cosine), alive
+        live.columns[0],
+        live.firing[0],
+        live.directions,
+        PairLimits(limits[0], limits[1], cosine),
+        stage.reach,
     )
-    rules = PairRules(settings.share, settings.same_cosine, settings.n_boot, settings.seed, alive)
+    stage = Stage(progress, "duplicates and splits")
+    rules = PairRules(settings.share, settings.same_cosine, settings.n_boot, settings.seed, stage.step)
+    stage.expect(describing_steps(listed[0].size, rules))
     halves = live.halves
     pairs = describe_pairs(
         ((live.columns[0], live.firing[0]), (live.columns[1], live.firing[1])),
@@ -204,15 +203,18 @@ def _pairs(
     asked = np.flatnonzero(apart & (np.nan_to_num(pairs.cosine) > cosine) & (pairs.kind >= COACTIVE - 2))
     asked = asked[:MAX_ABSORBED]
     where = pairs.child[asked], pairs.parent[asked]
-    first = presence(halves[0], live.firing[0], live.directions, where, alive)
-    again = presence(halves[1], live.firing[1], live.directions, where, alive)
+    stage = Stage(progress, "absorbed features", 2 * presence_steps(where))
+    first = presence(halves[0], live.firing[0], live.directions, where, stage.step)
+    again = presence(halves[1], live.firing[1], live.directions, where, stage.step)
     absorbed = first.is_absorbed & again.is_absorbed
     pairs.kind[asked[absorbed]] = ABSORBED
     present.beside_child[asked], present.elsewhere[asked] = again.beside_child, again.elsewhere
     return pairs, present
 
 
-def _plane(live: LiveFeatures, settings: GeometrySettings, alive: Any) -> tuple[npt.NDArray[np.float32], str]:
+def _plane(
+    live: LiveFeatures, settings: GeometrySettings, stage: Stage
+) -> tuple[npt.NDArray[np.float32], str]:
     """Places of the features for the eye, and how they were found."""
     if live.directions is not None:
         rows, what = live.directions, "decoder directions"
@@ -222,7 +224,13 @@ def _plane(live: LiveFeatures, settings: GeometrySettings, alive: Any) -> tuple[
     if n <= N_NEIGHBOURS or settings.plane != "umap":
         few = ", too few for UMAP" if settings.plane == "umap" else ""
         return principal_plane(rows), f"the first two principal components of {n:,} {what}{few}"
-    plane = umap_plane(rows, nearest_rows(rows, alive))
+    neighbours = nearest_rows(rows, stage.alive)
+
+    def laid(done: int, total: int) -> None:
+        stage.expect(total)
+        stage.reach(done)
+
+    plane = umap_plane(rows, neighbours, laid)
     return plane, f"UMAP (umap-learn {version('umap-learn')}) of {n:,} {what} by cosine"
 
 

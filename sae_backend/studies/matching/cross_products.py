@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -184,9 +184,24 @@ def product_blocks(
     # Slow to load, and most who import this module multiply nothing.
     from sae_backend import null_kernels
 
-    width = max(1, _BLOCK_VALUES // max(1, right.n_features))
-    whole, table = left.by_feature, right.by_tile
+    table = right.by_tile
     others = table.indptr, table.indices, table.data
+    for a, columns in column_blocks(left, laid, weights, right.n_features):
+        found = np.zeros((columns[0].size - 1, right.n_features))
+        null_kernels.sparse_products(columns, others, found)
+        yield a, found
+
+
+def column_blocks(
+    left: Columns, laid: Laid | None = None, weights: Floats | None = None, n_right: int | None = None
+) -> Iterator[tuple[int, tuple[npt.NDArray[Any], npt.NDArray[Any], Floats]]]:
+    """Number of the first column of a block, and the block by column: pointers, rows of the right set, and values.
+
+    As many columns at a time as have four million pairs with `n_right` others, or with all of `left`; the other
+    parameters are those of :func:`correlation_blocks`.
+    """
+    width = max(1, _BLOCK_VALUES // max(1, left.n_features if n_right is None else n_right))
+    whole = left.by_feature
     for a in range(0, left.n_features, width):
         b = min(a + width, left.n_features)
         part = slice(int(whole.indptr[a]), int(whole.indptr[b]))
@@ -195,7 +210,4 @@ def product_blocks(
             values = values * weights[rows]
         if laid is not None:
             rows = laid.source[rows]
-        pointers = whole.indptr[a : b + 1] - whole.indptr[a]
-        found = np.zeros((b - a, right.n_features))
-        null_kernels.sparse_products((pointers, rows, values), others, found)
-        yield a, found
+        yield a, (whole.indptr[a : b + 1] - whole.indptr[a], rows, values)

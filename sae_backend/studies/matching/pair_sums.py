@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from sae_backend.studies.matching.cross_products import Columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+PAIRS_AT_ONCE: Final = 512
+"""So few that the copies of their columns stay small."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,9 @@ def pair_sums(
     pointers = np.concatenate([[0], np.cumsum(clusters.sizes)])
     member = sparse.csr_array((np.ones(n_rows), np.arange(n_rows), pointers), shape=(k, n_rows))
     found = np.zeros((5, pairs[0].size, k))
-    # Pieces, so that the copies of the columns stay small.
-    for a in range(0, pairs[0].size, 512):
+    for a in range(0, pairs[0].size, PAIRS_AT_ONCE):
         alive()
-        b = min(a + 512, pairs[0].size)
+        b = min(a + PAIRS_AT_ONCE, pairs[0].size)
         x, y = left.by_feature[:, pairs[0][a:b]], right.by_feature[:, pairs[1][a:b]]
         products = (x, x.multiply(x), y, y.multiply(y), x.multiply(y))
         for i, each in enumerate(products):

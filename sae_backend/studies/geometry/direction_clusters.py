@@ -1,0 +1,110 @@
+"""Clusters of directions: found by cosine, and set beside random directions of the same covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sae_backend.studies.geometry.cluster_stability import DISSOLVED, JudgedClusters, StabilitySettings
+from sae_backend.studies.geometry.feature_clusters import Directions, best_jaccard, cohesion, find_clusters
+from sae_backend.studies.geometry.stage import Stage
+from sae_backend.studies.matching.family_chance import LEVEL
+from sae_backend.studies.matching.random_dictionary import random_directions
+from sae_backend.studies.result import Arrays, Steps
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+N_LIMITS: Final = 20
+"""Draws of random directions for the cut and for the largest cosine that chance gives."""
+
+
+def direction_clusters(
+    directions: npt.NDArray[np.float32], settings: StabilitySettings, stage: Stage, steps: Steps
+) -> JudgedClusters:
+    """Cluster unit directions (F, d).
+
+    There are no patients to draw again: half of the features is left out each time. As any close group survives
+    that, what decides is p: the similarity beyond the cut, summed over the pairs of a cluster, beside the largest
+    such sum of any cluster of random directions with the decoder's mean and covariance.
+    """
+    whole = Directions(directions)
+    labels = find_clusters(whole, settings.cut, stage.alive)
+    stage.step()
+    within = cohesion(whole, labels)
+    n_clusters = within.size
+    found = []
+    for b in range(settings.n_resamples if n_clusters else 0):
+        kept = np.random.default_rng([settings.seed, b, 0xD5]).random(len(directions)) < 0.5
+        again = np.full(len(directions), -1, np.int64)
+        # Of a cluster of three, two may be left.
+        again[kept] = find_clusters(Directions(directions[kept]), settings.cut, stage.alive, 2)
+        found.append(best_jaccard(labels, again, kept))
+        stage.step()
+    drawn = np.array(found).reshape(len(found), n_clusters)
+    known = np.isfinite(drawn)
+    n_known = known.sum(axis=0)
+    stability = np.divide(
+        np.where(known, drawn, 0.0).sum(axis=0), n_known, out=np.full(n_clusters, np.nan), where=n_known > 0
+    )
+    excess = _excess(labels, within, settings.cut)
+    drawn_excess = []
+    for p in range(settings.n_null if n_clusters else 0):
+        make = partial(_random_excess, directions, settings, p, stage.alive)
+        drawn_excess.append(float(steps.get(f"random-directions-{p}", make)["x"]))
+        stage.step()
+    largest = np.array(drawn_excess)
+    p_family = np.full(n_clusters, np.nan)
+    if largest.size >= 1 / LEVEL - 1 - 1e-9:
+        p_family = (1 + (largest[:, None] >= excess).sum(axis=0)) / (largest.size + 1)
+    stable = (np.nan_to_num(stability) > DISSOLVED) & (np.nan_to_num(p_family, nan=1.0) <= LEVEL + 1e-12)
+    nothing = np.full(n_clusters, np.nan)
+    return JudgedClusters(
+        labels, settings.cut, within, nothing, stability, p_family, np.zeros(0), np.asarray(stable, np.bool_)
+    )
+
+
+def _excess(labels: Ints, within: Floats, cut: float) -> Floats:
+    sizes = np.bincount(labels[labels >= 0], minlength=within.size)
+    return np.asarray(sizes * (sizes - 1) / 2 * (within - cut), np.float64)
+
+
+def _random_excess(
+    directions: npt.NDArray[np.float32], settings: StabilitySettings, p: int, alive: Callable[[], None]
+) -> Arrays:
+    drawn = Directions(random_directions(directions, (settings.seed, p)))
+    labels = find_clusters(drawn, settings.cut, alive)
+    return {"x": np.array(_excess(labels, cohesion(drawn, labels), settings.cut).max(initial=0.0))}
+
+
+def direction_limits(
+    directions: npt.NDArray[np.float32], share: float, seed: int, stage: Stage
+) -> tuple[float, float]:
+    """Cosine that a share of the pairs of random directions stays below, and 95 % of their largest ones.
+
+    Both from 20 draws of random directions with the decoder's mean and covariance, the first from one of them.
+    """
+    largest = []
+    cut = float("nan")
+    edges = np.linspace(-1, 1, 4001)
+    for p in range(N_LIMITS):
+        drawn = Directions(random_directions(directions, (seed, p, 1)))
+        histogram = np.zeros(edges.size - 1)
+        top = -1.0
+        for _, block in drawn.blocks():
+            stage.alive()
+            # Each pair once, and none of a direction with itself: below all that a cosine can be.
+            block[np.tril_indices(len(block), 0, block.shape[1])] = -2.0
+            top = max(top, float(block.max(initial=-1.0)))
+            if p == 0:
+                histogram += np.histogram(block, edges)[0]
+        if p == 0 and histogram.sum() > 0:
+            place = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
+            cut = float(edges[min(place + 1, edges.size - 1)])
+        largest.append(top)
+        stage.step()
+    return cut, float(np.sort(largest)[-1])
