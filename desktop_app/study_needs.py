@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from desktop_app.correlation_jobs import patient_of
@@ -31,6 +31,8 @@ class StudyOffer:
         What would make it say more.
     columns
         Columns of the slide table, each with its values.
+    patients
+        By column and value how many patients have it; slides stand for patients where none are on record.
     others
         Other autoencoders of the same tiles: digest and title.
     encoders
@@ -41,6 +43,7 @@ class StudyOffer:
     obstacle: str = ""
     missing: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    patients: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     others: Mapping[str, str] = field(default_factory=dict)
     encoders: tuple[str, ...] = ()
 
@@ -65,11 +68,12 @@ def offer_of(store: Store, kind: str) -> StudyOffer:
         has=f"{len(slides)} slide{'s' * (len(slides) != 1)} with features, "
         f"{len(patients) or 'no'} patient{'s' * (len(patients) != 1)} on record, cells on {n_cells}.",
         columns=columns,
+        patients=_patients(columns, facts),
         others={one.model["sae_digest"]: one.title for one in sets if one is not own},
         encoders=encoders,
     )
     obstacle, missing = _judged(kind, offer, len(slides), len(patients), n_cells)
-    return StudyOffer(offer.has, obstacle, tuple(missing), columns, offer.others, encoders)
+    return replace(offer, obstacle=obstacle, missing=tuple(missing))
 
 
 def _columns(facts: list[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -81,6 +85,20 @@ def _columns(facts: list[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
         if len(distinct) > 1:
             found[key] = tuple(distinct)
     return found
+
+
+def _patients(
+    columns: Mapping[str, tuple[str, ...]], facts: Mapping[int, dict[str, str]]
+) -> dict[str, dict[str, int]]:
+    """Number of patients of each value of each column."""
+    units = {slide_id: patient_of(values) or str(slide_id) for slide_id, values in facts.items()}
+    return {
+        key: {
+            text: len({units[slide_id] for slide_id, known in facts.items() if known.get(key) == text})
+            for text in texts
+        }
+        for key, texts in columns.items()
+    }
 
 
 def _judged(

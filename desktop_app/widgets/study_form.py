@@ -9,12 +9,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QSpinBox,
+    QToolButton,
     QWidget,
 )
 
@@ -40,15 +42,19 @@ class StudyForm(QWidget):
         self._kind = ""
         self._fields: dict[str, tuple[Field, QWidget]] = {}
         self._columns: Mapping[str, tuple[str, ...]] = {}
+        self._patients: Mapping[str, Mapping[str, int]] = {}
         self.problem = ""
 
     def show_fields(self, kind: str, defaults: Mapping[str, Any], offer: StudyOffer) -> None:
         """Build the fields of a study with what the project has for them."""
         while self._form.rowCount():
             self._form.removeRow(0)
-        self._kind, self._columns = kind, offer.columns
+        self._kind, self._columns, self._patients = kind, offer.columns, offer.patients
         self._fields = {}
+        more = None
         for field in fields_of(kind):
+            if field.is_more and more is None:
+                more = self._add_fold()
             widget = self._widget(field, defaults[field.key], offer)
             widget.setToolTip(field.tip)
             widget.setAccessibleName(field.title)
@@ -60,7 +66,26 @@ class StudyForm(QWidget):
                 label = QLabel(field.title)
                 label.setToolTip(field.tip)
                 self._form.addRow(label, widget)
+        if more is not None:
+            self._fold(more, False)
         self._fill_values()
+
+    def _add_fold(self) -> QToolButton:
+        """A line that shows what follows, or folds it away."""
+        button = QToolButton()
+        button.setText("More settings")
+        button.setToolTip("Numbers that most leave as they are")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setCheckable(True)
+        button.toggled.connect(lambda on: self._fold(button, on))
+        self._form.addRow(button)
+        return button
+
+    def _fold(self, button: QToolButton, on: bool) -> None:
+        button.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        for field, widget in self._fields.values():
+            if field.is_more:
+                self._form.setRowVisible(widget, on)
 
     def _widget(self, field: Field, default: Any, offer: StudyOffer) -> QWidget:
         if field.kind == "yes":
@@ -74,6 +99,12 @@ class StudyForm(QWidget):
             spin.setRange(field.least, 2**31 - 1)
             spin.setValue(int(default))
             return spin
+        if field.kind == "share":
+            part = QDoubleSpinBox()
+            part.setRange(0.0, 1.0)
+            part.setSingleStep(0.05)
+            part.setValue(float(default))
+            return part
         if field.kind in ("saes", "encoders"):
             entries = offer.others if field.kind == "saes" else {name: name for name in offer.encoders[:]}
             chosen = QListWidget()
@@ -123,7 +154,9 @@ class StudyForm(QWidget):
             combo.clear()
             combo.addItem("all others" if key == "b" else "the larger of two", None)
             for value in values:
-                combo.addItem(value, value)
+                n = self._patients.get(str(column), {}).get(value)
+                told = value if n is None else f"{value} ({n} patient{'s' * (n != 1)})"
+                combo.addItem(told, value)
             if key == "a" and len(values) > 2:
                 combo.setCurrentIndex(1)
             if key == "b" and len(values) > 1:
@@ -150,7 +183,7 @@ class StudyForm(QWidget):
             return widget.isChecked()
         if isinstance(widget, QComboBox):
             return widget.currentData()
-        if isinstance(widget, QSpinBox):
+        if isinstance(widget, QSpinBox | QDoubleSpinBox):
             return widget.value()
         if isinstance(widget, QListWidget):
             items = [widget.item(row) for row in range(widget.count())]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from sae_backend.compute.device import pick_device
 from sae_backend.compute.embed import Watch
@@ -18,9 +16,8 @@ from sae_backend.errors import CacheError, MismatchError, UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.messages import StudyRequest
 from sae_backend.slide import Slide
+from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 from sae_backend.tiles import TileGrid
-
-_DEFAULT_LAYERS: Final = 6
 
 
 def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
@@ -42,13 +39,18 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
         raise UserInputError("A study needs analysed slides.", "Analyse slides with one SAE first.")
     first = request.sets[0]
     model = first["model"]
-    watch.progress("load encoder", 0, 1)
-    weights = Path(model["weights"]) if model.get("weights") else None
     pooling = str(model["pooling"])
     if pooling == "patch":
         raise UserInputError(
             "Patch tokens give many vectors a tile, and a study keeps one.", "Use the pooling cls or mean."
         )
+    wanted = request.spec.get("layers")
+    known = next((folder for folder in first["embedding_dirs"] if Path(folder).is_dir()), None)
+    if known is not None:
+        # Depth stands on the card of what was embedded: a wrong block costs no loading of weights.
+        chosen_blocks(wanted, Embeddings.open(Path(known)).card.n_blocks)
+    watch.progress("load encoder", 0, 1)
+    weights = Path(model["weights"]) if model.get("weights") else None
     encoder = load_encoder(str(model["encoder"]), weights, model.get("layer"), pooling)
     if model.get("encoder_digest") and encoder.card.digest != model["encoder_digest"]:
         raise MismatchError(
@@ -56,7 +58,7 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
             "Name the weights file of that analysis.",
         )
     watch.progress("load encoder", 1, 1)
-    layers = chosen_layers(request.spec.get("layers"), encoder.card.n_blocks)
+    layers = chosen_blocks(wanted, encoder.card.n_blocks)
     run = EmbedRun(Path(request.cache_dir), pick_device(request.device), watch=watch)
     folders: dict[int, list[str]] = {layer: [] for layer in layers}
     for number, entry in enumerate(request.slides):
@@ -70,27 +72,6 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
         if request.spec.get(key) is not None
     }
     return [make_set(request, f"block {layer}", folders[layer], recipe, watch) for layer in layers]
-
-
-def chosen_layers(wanted: Sequence[int] | None, n_blocks: int) -> list[int]:
-    """Blocks to look at, ascending: those wanted, or about six at even steps with the first and the last.
-
-    Raises
-    ------
-    UserInputError
-        When a block does not exist, or fewer than two are wanted.
-    """
-    if wanted is None:
-        return np.unique(
-            np.linspace(1, n_blocks, min(n_blocks, _DEFAULT_LAYERS)).round().astype(int)
-        ).tolist()
-    layers = sorted({int(layer) for layer in wanted})
-    if len(layers) < 2 or not 1 <= layers[0] <= layers[-1] <= n_blocks:
-        raise UserInputError(
-            "Depth is looked at in two or more blocks that the encoder has.",
-            f"Choose some of the blocks 1 to {n_blocks}.",
-        )
-    return layers
 
 
 def _grid(first: Mapping[str, Any], number: int) -> TileGrid:

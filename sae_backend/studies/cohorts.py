@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from shlex import quote
 
 from sae_backend.errors import UserInputError
 
@@ -30,6 +32,7 @@ def two_groups(
     fact: str | None,
     a: str | None = None,
     b: str | None = None,
+    ask: str = "",
 ) -> TwoGroups:
     """Tell two groups of slides apart.
 
@@ -44,6 +47,9 @@ def two_groups(
     a, b
         Its values; without them, the two that there are, the one with more slides first. With `a` alone,
         all other values together are `b`.
+    ask
+        The command that asked, up to its groups, such as `sparsescope study domain --project DIR`: it is said how it
+        goes on where groups have to be chosen.
 
     Raises
     ------
@@ -64,7 +70,8 @@ def two_groups(
             f"No slide has a value in the column {fact!r}.",
             f"The slide table has {', '.join(columns) or 'no columns: import one'}.",
         )
-    first, second = _chosen(counted, fact, a, b)
+    found = _Values(fact, counted, _patients(texts, units), ask)
+    first, second = _chosen(found, a, b)
     rest = second is None
     slides_a = tuple(k for k, text in enumerate(texts) if text == first)
     slides_b = tuple(
@@ -87,11 +94,57 @@ def _value(known: Mapping[str, str], fact: str) -> str:
     return next((text for key, text in known.items() if key.casefold() == wanted), "")
 
 
-def _chosen(counted: Counter[str], fact: str, a: str | None, b: str | None) -> tuple[str, str | None]:
+@dataclass(frozen=True)
+class _Values:
+    """Values of a column: slides of each, patients of each, and the command that asked."""
+
+    fact: str
+    slides: Counter[str]
+    patients: Mapping[str, frozenset[str]]
+    ask: str
+
+    @property
+    def names(self) -> list[str]:
+        """The one with most slides first."""
+        return [value for value, _ in sorted(self.slides.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+    def too_many(self, first: str | None = None) -> UserInputError:
+        """What to say where two of several values have to be chosen; `first` is the other group where that is known."""
+        told = ", ".join(
+            f"{value} ({len(self.patients[value])} patient{'s' * (len(self.patients[value]) != 1)})"
+            for value in self.names
+        )
+        one, other = self._proposed(first)
+        groups = f"--fact {quote(self.fact)} --a {quote(one)} --b {quote(other)}"
+        command = f"{self.ask} {groups}" if self.ask else groups
+        return UserInputError(
+            f"The column {self.fact!r} has {len(self.slides)} values: {told}.",
+            f"Choose two of them (First group and Second group in the window), such as: {command}",
+        )
+
+    def _proposed(self, first: str | None) -> tuple[str, str]:
+        """Two values that no patient has both of, those of most patients first."""
+        order = sorted(self.names, key=lambda value: -len(self.patients[value]))
+        pairs = [
+            (one, other)
+            for one, other in combinations(order, 2)
+            if (first is None or first in (one, other)) and not self.patients[one] & self.patients[other]
+        ]
+        return pairs[0] if pairs else (order[0], order[1])
+
+
+def _patients(texts: Sequence[str], units: Sequence[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for text, unit in zip(texts, units, strict=True):
+        found.setdefault(text, set()).add(unit)
+    return {text: frozenset(some) for text, some in found.items()}
+
+
+def _chosen(known: _Values, a: str | None, b: str | None) -> tuple[str, str | None]:
     """Values of the two groups; the second is None where it is all others together."""
-    values = [value for value, _ in sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))]
+    values, fact = known.names, known.fact
     for wanted in (a, b):
-        if wanted is not None and wanted not in counted:
+        if wanted is not None and wanted not in known.slides:
             raise UserInputError(
                 f"No slide has {wanted!r} in the column {fact!r}.", f"There are: {', '.join(values)}."
             )
@@ -104,17 +157,12 @@ def _chosen(counted: Counter[str], fact: str, a: str | None, b: str | None) -> t
         )
     if a is None and b is None:
         if len(values) > 2:
-            raise UserInputError(
-                f"The column {fact!r} has {len(values)} values: {', '.join(values)}.", "Choose two of them."
-            )
+            raise known.too_many()
         return values[0], values[1]
     if a is None:
         rest = [value for value in values if value != b]
         if len(rest) > 1:
-            raise UserInputError(
-                f"The column {fact!r} has {len(values)} values: {', '.join(values)}.",
-                "Choose the first group, too.",
-            )
+            raise known.too_many(b)
         return rest[0], b
     return a, b
 

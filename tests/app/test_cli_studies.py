@@ -15,9 +15,12 @@ import pytest
 from PIL import Image
 
 from desktop_app.store import Store
+from sae_backend.embeddings import EmbeddingWriter
 from sae_backend.studies.registry import STUDIES
 from tests.app.command_line import Commands, assert_refused
 from tests.app.vector_project import WorldChoice, make_project
+from tests.backend.activations import square_grid
+from tests.backend.runs import control_card
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,16 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
     )
     assert_refused(run("study", "encoders", "--project", project), "one encoder only", "control:random-vit")
     assert_refused(run("study", "universality", "--project", project, "--with-sets", "abc"), "abc", "none")
+    with Store.open(project) as store:
+        folder = store.cache_dir / store.current_analysis().embedding_folder
+    writer = EmbeddingWriter(folder, square_grid(1), control_card(), 1)
+    writer.write(0, np.zeros((1, control_card().width), np.float32), np.zeros(1, np.uint8))
+    writer.commit()
+    refused = run("study", "depth", "--project", project, "--layers", "2,99")
+    assert_refused(refused, "The encoder has no block 99", "the blocks 1 to 4")
+    assert "load encoder" not in refused.err
+    refused = run("study", "slides", "--project", project, "--fact", "site", "--a", "nowhere")
+    assert_refused(refused, "No slide has 'nowhere'")
     assert_refused(run("study", "show", "--project", project), "No study has been done")
     assert_refused(run("report", "--project", project, "--out", tmp_path / "r.pdf"), "does not end in .html")
     assert_refused(run("study", "nothing", "--project", project), "nothing", code=2)

@@ -14,12 +14,13 @@ from sae_backend.compute import pipeline
 from sae_backend.compute.embed import Watch, embed
 from sae_backend.compute.embed_layers import EmbedRun, embed_layers
 from sae_backend.compute.encoders import CONTROL_ID, load_encoder
-from sae_backend.compute.layer_sets import chosen_layers, prepare
+from sae_backend.compute.layer_sets import prepare
 from sae_backend.embeddings import Embeddings
 from sae_backend.errors import CancelledError, MismatchError, UserInputError
 from sae_backend.messages import StudyRequest
 from sae_backend.shipped import SHIPPED_CONTROL
 from sae_backend.slide import Slide
+from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 from sae_backend.tiles import TileSpec, resolve_grid
 from sae_backend.tissue import find_tissue
 from tests.backend.runs import SPEC, contents, request_for, small_sae, small_slide
@@ -93,12 +94,18 @@ def test_it_goes_on_with_what_blocks_lack(tmp_path: Path) -> None:
 
 
 def test_layers_are_chosen() -> None:
-    assert chosen_layers(None, 4) == [1, 2, 3, 4]
-    assert chosen_layers(None, 12) == [1, 3, 5, 8, 10, 12]
-    assert chosen_layers([9, 2, 2], 12) == [2, 9]
-    for wrong in ([3], [1, 13], [0, 2]):
-        with pytest.raises(UserInputError):
-            chosen_layers(wrong, 12)
+    assert chosen_blocks(None, 4) == [1, 2, 3, 4]
+    assert chosen_blocks(None, 12) == [1, 3, 5, 8, 10, 12]
+    assert chosen_blocks([9, 2, 2], 12) == [2, 9]
+    for wrong, words in (
+        ([3], "two or more"),
+        ([1, 13], "no block 13"),
+        ([0, 2], "no block 0"),
+        ([99], "no block 99"),
+    ):
+        with pytest.raises(UserInputError, match=words) as error:
+            chosen_blocks(wrong, 12)
+        assert "blocks 1 to 12" in error.value.hint
 
 
 def layer_request(tmp_path: Path, **spec) -> StudyRequest:
@@ -139,6 +146,11 @@ def test_blocks_become_feature_sets(tmp_path: Path) -> None:
     assert prepare(request, Watch()) == sets
     digests = {Embeddings.open(Path(entry["embedding_dirs"][0])).grid.digest for entry in sets}
     assert len(digests) == 1
+    # A block that is not there is refused by the card of what was embedded: no encoder is loaded.
+    said: list[str] = []
+    with pytest.raises(UserInputError, match="no block 99"):
+        prepare(replace(request, spec={"layers": [99]}), Watch(lambda stage, *_: said.append(stage)))
+    assert said == []
     other = {**request.sets[0], "model": {**request.sets[0]["model"], "encoder_digest": "0" * 64}}
     with pytest.raises(MismatchError, match="not the encoder"):
         prepare(replace(request, sets=(other,)), Watch())

@@ -20,6 +20,7 @@ from sae_backend.halves import CHOOSE, REPORT, draw_halves, half_of
 from sae_backend.messages import StudyRequest
 from sae_backend.representations import SaeColumns
 from sae_backend.slide_parts import assemble
+from sae_backend.studies.cohorts import two_groups
 from sae_backend.studies.domain.pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
 from sae_backend.studies.domain.shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
@@ -148,6 +149,24 @@ def test_cohorts_that_cannot_be_told_apart_are_refused() -> None:
         slides = [replace(slide, patient=f"P{k // 2}") for k, slide in enumerate(given.slides)]
         with pytest.raises(UserInputError, match=words):
             run_study("domain", StudyInput(slides, given.sets, given.type_names), spec, PROGRESS)
+
+
+def test_several_values_are_named_with_their_patients_and_the_way_on() -> None:
+    texts = ["one"] * 5 + ["two"] * 3 + ["three x"] * 3
+    units = ["P1", "P2", "P3", "P4", "P5", "P1", "P2", "P2", "P6", "P7", "P8"]
+    facts = [{"Site": text} for text in texts]
+    ask = "sparsescope study domain --project here"
+    with pytest.raises(
+        UserInputError, match=r"one \(5 patients\), three x \(3 patients\), two \(2 patients\)"
+    ) as told:
+        two_groups(facts, units, "Site", ask=ask)
+    # No patient is in both of the groups that are proposed.
+    assert f"{ask} --fact Site --a one --b 'three x'" in told.value.hint
+    found = two_groups(facts, units, "site", "one", "three x")
+    assert found.slides_b == (8, 9, 10)
+    with pytest.raises(UserInputError) as told:
+        two_groups(facts, units, "Site", b="two", ask=ask)
+    assert "--a 'three x' --b two" in told.value.hint
 
 
 def test_intervals_of_differences_are_those_computed_by_hand() -> None:
