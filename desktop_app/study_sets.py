@@ -14,6 +14,7 @@ from sae_backend.errors import UserInputError
 _SEVERAL: Final = "encoders"
 _CHOSEN: Final = "universality"
 _WITH_CONTROL: Final = "robustness"
+_WITH_JUDGE: Final = "depth"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def study_sets(store: Store, kind: str, spec: Mapping[str, Any]) -> list[StudySe
         return [current, *_encoders(current, others, spec.get("encoders"))]
     if kind == _CHOSEN:
         return [current, *(_named(others, wanted) for wanted in spec.get("with_sets") or ())]
+    if kind == _WITH_JUDGE:
+        return [current, *_judge(current, others)]
     if kind == _WITH_CONTROL:
         # It stands beside the others only where nothing is lost by it.
         same = [
@@ -57,6 +60,17 @@ def study_sets(store: Store, kind: str, spec: Mapping[str, Any]) -> list[StudySe
         ]
         return [current, *same[-1:]]
     return [current]
+
+
+def _judge(current: StudySet, others: Sequence[StudySet]) -> list[StudySet]:
+    """The newest set of another encoder that saw every slide, a control only where there is nothing else."""
+    able = [
+        one
+        for one in others
+        if one.model["encoder_digest"] != current.model["encoder_digest"]
+        and set(current.analyses) <= set(one.analyses)
+    ]
+    return sorted(able, key=lambda one: not one.model["is_control"])[-1:]
 
 
 def known_sets(store: Store) -> list[StudySet]:

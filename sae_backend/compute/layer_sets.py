@@ -23,6 +23,7 @@ from sae_backend.tiles import TileGrid
 def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
     """Embed the blocks and train an SAE on each; entries of `sets`, from the first block to the last.
 
+    A second set of the request is that of another encoder: it stays, at the end, and its model says `is_judge`.
     Encoder, weights, pooling and tiles are those of the request's first set; recipe and seed are the same for all
     blocks.
 
@@ -71,7 +72,9 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
         for key in ("seed", "expansion", "epochs", "l1", "batch_size")
         if request.spec.get(key) is not None
     }
-    return [make_set(request, f"block {layer}", folders[layer], recipe, watch) for layer in layers]
+    blocks = [make_set(request, f"block {layer}", folders[layer], recipe, watch) for layer in layers]
+    judges = [{**entry, "model": {**entry["model"], "is_judge": True}} for entry in request.sets[1:2]]
+    return [*blocks, *judges]
 
 
 def _grid(first: Mapping[str, Any], number: int) -> TileGrid:

@@ -72,9 +72,10 @@ STUDIES: Final = (
             "n_bootstrap": 2000,
             "n_permutations": 999,
             "n_shuffles": 199,
+            "n_random": 19,
             "most_tiles": 1500,
         },
-        format=2,
+        format=3,
     ),
     Study(
         "robustness",

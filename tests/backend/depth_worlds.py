@@ -21,8 +21,8 @@ from sae_backend.demo.vectors import (
 from sae_backend.studies.given import FeatureSet, StudyInput
 from tests.backend.study_worlds import study_input
 
-QUICK = {"n_bootstrap": 120, "n_permutations": 99, "n_shuffles": 19, "most_tiles": 160}
-LITTLE = {"n_bootstrap": 40, "n_permutations": 19, "n_shuffles": 9, "most_tiles": 100}
+QUICK = {"n_bootstrap": 120, "n_permutations": 99, "n_shuffles": 19, "n_random": 19, "most_tiles": 160}
+LITTLE = {"n_bootstrap": 40, "n_permutations": 19, "n_shuffles": 9, "n_random": 0, "most_tiles": 100}
 """Where no number is looked at, only what is said."""
 THRESHOLD = 0.15
 TYPES = tuple(

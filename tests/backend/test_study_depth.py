@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sae_backend.compute.embed import Watch
 from sae_backend.compute.study_job import run_study_job
+from sae_backend.correlation_result import CorrelationSpec
 from sae_backend.demo.vector_views import DepthSchedule
 from sae_backend.errors import CancelledError, UserInputError
 from sae_backend.halves import draw_halves
+from sae_backend.studies.depth.follow import Followed, follow
 from sae_backend.studies.depth.trend import crossing
 from sae_backend.studies.depth.variance import PARTS, Cohort, slide_sums, variance_parts
 from sae_backend.studies.given import StudyInput
@@ -100,7 +103,70 @@ def test_a_feature_is_followed_through_the_blocks(rising: StudyResult) -> None:
     assert rising.arrays["follow/feature"][1:].tolist() == [2] * 5
     r, chance = rising.arrays["follow/r"], rising.arrays["follow/chance"]
     assert r[-1] == pytest.approx(1) and (np.diff(r[1:]) > 0).all() and (chance < r).all()
+    # Random directions come less close where the feature has a direction of its own; nothing is drawn in its own block.
+    random, low, high = (rising.arrays[f"follow/{key}"] for key in ("random", "random_low", "random_high"))
+    assert np.isnan(random[-1]) and (low[:-1] < random[:-1]).all() and (random[:-1] < high[:-1]).all()
+    assert (rising.arrays["follow/random_p"][2:-1] == 0.05).all() and (random[2:-1] < r[2:-1]).all()
+    shown = study("depth").show(rising)
+    assert "closer than at least 95 % of the draws in" in shown.found
+    figure = next(figure for figure in shown.figures if figure.key == "followed")
+    assert any(getattr(mark, "label", "") == "best random direction" for mark in figure.marks)
     np.testing.assert_allclose(rising.arrays["follow/type_r"][-1, 0], rising.arrays["sae/value"][-1, 0])
+
+
+def test_a_match_that_any_direction_gives_is_told_as_such() -> None:
+    """One direction holds nearly all of the variance: the feature that stands for it is found by random ones, too."""
+    world = world_of(6, 16, 60)
+    rng = np.random.default_rng(0)
+    loud = np.zeros(world.spec.width, np.float32)
+    loud[:] = 1 / np.sqrt(world.spec.width)
+    given = blocks(world, FLAT, [1, 2])
+    levels = [np.abs(rng.normal(0, 30, slide.n_tiles)).astype(np.float32) for slide in world.slides]
+    sets = [
+        replace(
+            some,
+            vectors=[v + np.outer(level, loud) for v, level in zip(some.vectors, levels, strict=True)],
+            features=[
+                sparse.hstack([features, sparse.csc_array(np.maximum(level - 30, 0)[:, None])], format="csc")
+                for features, level in zip(some.features, levels, strict=True)
+            ],
+            decoder=np.vstack([some.decoder, loud]).astype(np.float32),
+        )
+        for some in given.sets
+    ]
+    parts = given.parts(0)
+    followed = Followed(1, given.sets[0].n_features)
+    found = follow(
+        replace(given, sets=sets), followed, 0, CorrelationSpec(40, 19, statistics=("pearson",)), 19, PROGRESS
+    )
+    assert len(parts) == 16 and found["r"][0] == pytest.approx(1) and found["feature"][0] == followed.feature
+    assert (
+        found["random"][0] > 0.85 and found["random_low"][0] <= found["random"][0] <= found["random_high"][0]
+    )
+
+
+def test_another_encoder_judges_how_alike_tiles_are() -> None:
+    """The judge sees the planted features: tiles of one feature are alike to it, and more so than any two tiles."""
+    world = world_of(5, 12, 30)
+    given = blocks(world, FLAT, [1, 2])
+    other = replace(
+        given.sets[0], title="judge", vectors=[slide.activations.toarray() for slide in world.slides],
+        model={"is_judge": True},
+    )  # fmt: skip
+    result = run_study("depth", replace(given, sets=[*given.sets, other]), LITTLE, PROGRESS)
+    shown = words(result)
+    assert result.meta["titles"] == ["block 1", "block 2"] and result.meta["judge"]["title"] == "judge"
+    features, raw, pairs = (result.arrays[f"alike/{key}"] for key in ("sae", "raw", "pairs"))
+    assert (features[:, 1] > 1.5 * pairs[:, 0]).all() and (features[:, 1] > raw[:, 1]).all()
+    assert (features[:, 2] <= features[:, 1]).all() and (features[:, 1] <= features[:, 3]).all()
+    assert "in the eyes of judge tiles" in shown.found
+    assert "label-free" in {figure.key for figure in shown.figures}
+    assert "label-free score, features" in shown.tables[0].columns
+    plain = run_study("depth", given, LITTLE, PROGRESS)
+    assert "takes another encoder" in words(plain).found
+    for name, values in plain.arrays.items():
+        if not name.startswith("alike/"):
+            np.testing.assert_array_equal(values, result.arrays[name], name)
 
 
 def test_a_flat_encoder_is_called_flat(world) -> None:

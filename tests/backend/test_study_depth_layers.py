@@ -144,6 +144,10 @@ def test_blocks_become_feature_sets(tmp_path: Path) -> None:
     assert sets[1]["embedding_dirs"] == request.sets[0]["embedding_dirs"]
     assert all(entry["model"]["training"]["seed"] == 5 for entry in sets)
     assert prepare(request, Watch()) == sets
+    # The set of another encoder stays at the end, to judge how alike tiles are.
+    judge = {**request.sets[0], "title": "other encoder"}
+    found = prepare(replace(request, sets=(*request.sets, judge)), Watch())
+    assert found[:2] == sets and found[2]["title"] == "other encoder" and found[2]["model"]["is_judge"]
     digests = {Embeddings.open(Path(entry["embedding_dirs"][0])).grid.digest for entry in sets}
     assert len(digests) == 1
     # A block that is not there is refused by the card of what was embedded: no encoder is loaded.

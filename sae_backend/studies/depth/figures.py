@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.cell_types.held_out_shown import BASELINE_TITLES, oriented, row_means
+from sae_backend.studies.depth.label_free_shown import label_free_figure
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Band, Bars, Figure, Line, Mark, Rule, Target
 
@@ -22,6 +23,7 @@ def figures(result: StudyResult) -> Sequence[Figure]:
         *(_reading(result, name) for name in result.meta["read"]),
         _above(result),
         _entropy(result),
+        label_free_figure(result),
         _quality(result),
         _follow(result),
     ]
@@ -179,7 +181,7 @@ def _entropy(result: StudyResult) -> Figure | None:
     n_types = len(result.meta["types"])
     return Figure(
         "entropy",
-        "Selectivity of the columns above chance",
+        "Entropy over cell types of the columns above chance",
         f"Median and quartiles, not an interval, of the entropy of |r| over {n_types} types ({_half(result)}); 0 is one type alone, "
         f"{np.log(max(n_types, 1)):.2f} all alike. Only columns that beat chance count; grey are raw dimensions.",
         "block",
@@ -227,6 +229,15 @@ def _follow(result: StudyResult) -> Figure | None:
     marks: list[Mark] = []
     if np.isfinite(chance).any():
         marks.append(Band("y", 0.0, float(np.nanmax(chance)), "best of all features by chance"))
+    random = arrays["follow/random"]
+    beside = ""
+    if np.isfinite(random).any():
+        ends = arrays["follow/random_low"], arrays["follow/random_high"]
+        marks.append(Line(x, random, "best random direction", *ends, is_baseline=True, is_dashed=True))
+        beside = (
+            f" Dashed: the best of as many random directions on the block's vectors, chosen and reported alike; mean and middle 95 % "
+            f"of {result.meta['settings']['n_random']} draws."
+        )
     marks.append(
         Line(x, arrays["follow/r"], "matched feature", arrays["follow/low"], arrays["follow/high"], targets)
     )
@@ -234,7 +245,8 @@ def _follow(result: StudyResult) -> Figure | None:
         "followed",
         f"Feature {followed['feature']} of {result.meta['titles'][followed['set']]} through the blocks",
         f"r of activations over tiles with the best match of each block, matched on one half and reported on the other ({_half(result)}); "
-        "95 % intervals over patients. Grey: below the 95 % quantile of the largest |r| of any feature when patients are exchanged.",
+        "95 % intervals over patients. Grey: below the 95 % quantile of the largest |r| of any feature when patients are exchanged."
+        + beside,
         "block",
         "r of activations",
         marks,

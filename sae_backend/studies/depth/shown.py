@@ -19,6 +19,7 @@ from sae_backend.studies.cell_types.held_out_shown import (
     with_interval,
 )
 from sae_backend.studies.depth.figures import figures
+from sae_backend.studies.depth.label_free_shown import label_free_words
 from sae_backend.studies.depth.tables import tables
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
@@ -28,12 +29,13 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:  # noqa: ARG
     """Tell a result of :func:`sae_backend.studies.depth.run`; there is no threshold to move."""
     meta = result.meta
     return Shown(
-        found=" ".join(
+        found="\n".join(
             sentence
             for sentence in (
                 _setting(result),
                 _cells(result),
                 _counts(result),
+                label_free_words(result),
                 _scanner(result),
                 _followed(result),
             )
@@ -226,10 +228,31 @@ def _followed(result: StudyResult) -> str:
         return start + "could be matched, but not judged against chance."
     if not found:
         return start + "has no match above chance in any other block."
-    return start + (
-        f"has a match above chance in {listed(found)} (r from {number(float(np.nanmin(r)))} to {number(float(np.nanmax(r)))}; "
-        f"the best of all features by chance at most {number(float(np.nanmax(chance)))})."
+    return (
+        start
+        + (
+            f"has a match above chance in {listed(found)} (r from {number(float(np.nanmin(r)))} to {number(float(np.nanmax(r)))}; "
+            f"the best of all features by chance at most {number(float(np.nanmax(chance)))}). {_against_random(result)}"
+        ).strip()
     )
+
+
+def _against_random(result: StudyResult) -> str:
+    """Whether the match takes training; empty where no random dictionary was drawn."""
+    arrays, titles = result.arrays, result.meta["titles"]
+    random, p = arrays["follow/random"][:-1], arrays["follow/random_p"][:-1]
+    known = np.isfinite(random) & np.isfinite(p)
+    if not known.any():
+        return ""
+    n = result.meta["settings"]["n_random"]
+    closer = [
+        title for title, one, is_known in zip(titles, p, known, strict=False) if is_known and one <= 0.05
+    ]
+    ends = [number(float(end)) for end in (random[known].min(), random[known].max())]
+    text = f"The best of as many random directions on the same vectors reaches r {ends[0]} to {ends[1]} (means of {n} draws a block)"
+    if not closer:
+        return f"{text}: in no block is the match clearly closer, so that finding it there takes no training."
+    return f"{text}; the match is closer than at least 95 % of the draws in {listed(closer)}."
 
 
 def _limits(result: StudyResult) -> str:

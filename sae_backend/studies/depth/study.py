@@ -24,6 +24,7 @@ from sae_backend.studies.cell_types.monosemanticity import entropy_contrast
 from sae_backend.studies.depth import follow as depth_follow
 from sae_backend.studies.depth import quality as depth_quality
 from sae_backend.studies.depth import scanner as depth_scanner
+from sae_backend.studies.depth.label_free import judge_meta, label_free, side_by_side, without_judge
 from sae_backend.studies.depth.trend import FAMILIES, LEVEL, crossing, slope_weights, variance_curves
 from sae_backend.studies.depth.variance import PARTS, Cohort, SlideSums, slide_sums
 from sae_backend.studies.given import StudyInput
@@ -40,10 +41,11 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     Parameters
     ----------
     given
-        One set a block, in the order of depth.
+        One set a block, in the order of depth, and after them a set whose model says `is_judge`, where there is one:
+        another encoder on the same tiles, which judges how alike the tiles of a feature are.
     spec
         `fact` (column of the slide table that says the scanner), `feature` (to be followed; None for the best of the
-        first cell type), `seed`, and draws: `n_bootstrap`, `n_permutations`, `n_shuffles`, `most_tiles`.
+        first cell type), `seed`, and draws: `n_bootstrap`, `n_permutations`, `n_shuffles`, `n_random`, `most_tiles`.
     progress
         Takes (stage, done, total).
     steps
@@ -54,6 +56,8 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     UserInputError
         When there is one block only, or the followed feature does not exist.
     """
+    whole = given
+    given, judge = without_judge(whole)
     if len(given.sets) < 2:
         raise UserInputError("Depth is looked at in two or more blocks.", "Choose more layers.")
     question = cell_question(given, spec)
@@ -61,8 +65,12 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         steps.get(f"block-{k}", bind(_block, question, k, spec, _named(given, k, progress)))
         for k in range(len(given.sets))
     ]
+    alike = [
+        steps.get(f"alike-{k}", bind(label_free, whole, k, judge, _named(given, k, progress)))
+        for k in range(len(given.sets))
+    ]
     depths = block_numbers(given)
-    arrays = _best(found)
+    arrays = _best(found) | side_by_side(alike)
     cohort = Cohort.of(given, str(spec["fact"]))
     reference = len(given.sets) - 1
     feature = depth_follow.wanted_feature(spec.get("feature"), found[reference]["sae/column"].tolist())
@@ -75,9 +83,15 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     arrays |= _variance(found, cohort, depths)
     followed = depth_follow.Followed(reference, feature)
     if feature >= 0:
-        arrays |= _followed(question, followed, found, progress, steps)
+        arrays |= _followed(question, followed, found, int(spec["n_random"]), (progress, steps))
     return StudyResult(
-        arrays, _meta(question, spec, found, {"cohort": cohort, "followed": followed, "depths": depths})
+        arrays,
+        _meta(
+            question,
+            spec,
+            found,
+            {"cohort": cohort, "followed": followed, "depths": depths, "judge": judge_meta(whole, judge)},
+        ),
     )
 
 
@@ -195,14 +209,16 @@ def _followed(
     question: CellQuestion,
     followed: depth_follow.Followed,
     found: list[Arrays],
-    progress: Progress,
-    steps: Steps,
+    n_random: int,
+    tools: tuple[Progress, Steps],
 ) -> dict[str, npt.NDArray[Any]]:
-    given = question.given
+    given, (progress, steps) = question.given, tools
     matches = [
         steps.get(
             f"follow-{followed.feature}-{k}",
-            bind(depth_follow.follow, given, followed, k, question.spec, _named(given, k, progress)),
+            bind(
+                depth_follow.follow, given, followed, k, question.spec, n_random, _named(given, k, progress)
+            ),
         )
         for k in range(len(given.sets))
     ]
@@ -257,6 +273,7 @@ def _meta(
         "variance_parts": list(PARTS),
         "quality_fields": list(depth_quality.FIELDS),
         "quality_source": [str(each["quality_source"]) for each in found],
+        "judge": more["judge"],
         "followed": None
         if followed.feature < 0
         else {"set": followed.reference, "feature": followed.feature},

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.studies.depth.label_free_shown import label_free_columns
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Table, Target, as_column
 
@@ -38,6 +39,7 @@ def _blocks(result: StudyResult) -> Table:
         (5, "entropy, p"),
     ):
         columns[name] = as_column(contrast[:, place])
+    columns |= label_free_columns(result)
     for i, field in enumerate(meta["quality_fields"]):
         columns[field.replace("_", " ")] = as_column(arrays["quality"][:, i])
     columns["metrics from"] = list(meta["quality_source"])
@@ -61,6 +63,9 @@ def _blocks(result: StudyResult) -> Table:
             "entropy, features": "median in nats of those above chance",
             "entropy, effect": "rank-biserial; above 0 features are more selective; unit: column",
             "entropy, p": "Mann-Whitney; unit: column, not patient",
+            "label-free score, features": "median over features of the mean cosine of the tiles in which one fires; by "
+            + (meta["judge"]["title"] if meta["judge"] else "nobody"),
+            "label-free score, effect": "rank-biserial; above 0 features score higher; unit: column",
             "l0": "mean number of features that fire in a tile",
         },
         [Target(k) for k in range(n)],
@@ -153,6 +158,10 @@ def _followed(result: StudyResult) -> Table:
         ("high", "high"),
         ("p", "p (family)"),
         ("chance", "chance"),
+        ("random", "random"),
+        ("random_low", "random low"),
+        ("random_high", "random high"),
+        ("random_p", "p (random)"),
     ):
         columns[title] = as_column(arrays[f"follow/{key}"])
     for c, name in enumerate(meta["types"]):
@@ -164,6 +173,9 @@ def _followed(result: StudyResult) -> Table:
         {
             "r": "of the activations of the two features, on the half that did not match them",
             "chance": "95 % quantile of the largest |r| of any feature when whole patients are exchanged",
+            "random": "mean r of the best of as many random directions, chosen and reported alike",
+            "random low": f"low and high: middle 95 % of {meta['settings']['n_random']} random dictionaries",
+            "p (random)": "share of the dictionaries, with this block's SAE, that came as close",
         },
         [
             Target(k, int(j) if j >= 0 else None, other=(followed["set"], followed["feature"]))

@@ -1,0 +1,95 @@
+"""Monosemanticity without labels over the blocks, in words, as a figure and as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sae_backend.studies.cell_types.held_out_shown import number
+from sae_backend.studies.result import StudyResult
+from sae_backend.studies.shown import Figure, Line, Mark, as_column
+
+
+def _judge(result: StudyResult) -> str:
+    judge = result.meta["judge"]
+    return str(judge["title"]) + (" (control, random weights)" if judge["is_control"] else "")
+
+
+def _is_known(result: StudyResult) -> bool:
+    return result.meta["judge"] is not None and bool(np.isfinite(result.arrays["alike/sae"][:, 1]).any())
+
+
+def label_free_words(result: StudyResult) -> str:
+    """Sentences on the scores of the first block and the last."""
+    if not _is_known(result):
+        return (
+            "How alike the tiles of a feature look without labels is not said: that takes another encoder which saw all "
+            "slides on the same tiles."
+        )
+    arrays = result.arrays
+    features, raw, pairs, above = (arrays[f"alike/{key}"] for key in ("sae", "raw", "pairs", "above"))
+    first, last = features[[0, -1]]
+    text = (
+        f"Without labels: in the eyes of {_judge(result)} tiles in which a feature of the first block fires are alike with a "
+        f"mean cosine of {number(first[1])} (median of {int(first[0]):,} features), those of the last block with "
+        f"{number(last[1])} ({int(last[0]):,})"
+    )
+    if np.isfinite(raw[[0, -1], 1]).all():
+        text += f"; of raw dimensions {number(raw[0, 1])} and {number(raw[-1, 1])}"
+    text += f"; any two tiles {number(pairs[0, 0])}."
+    if np.isfinite(above[[0, -1], 0]).all():
+        text += (
+            f" {int(above[0, 0]):,} features of the first and {int(above[-1, 0]):,} of the last are above what 95 % of the "
+            "features reach by chance. These numbers have no interval: whether they change with depth is not judged."
+        )
+    return text
+
+
+def label_free_figure(result: StudyResult) -> Figure | None:
+    """Median score of each block; None where nobody judged."""
+    if not _is_known(result):
+        return None
+    arrays, x = result.arrays, np.asarray(result.meta["blocks"], np.float64)
+    marks: list[Mark] = [
+        Line(x, arrays["alike/pairs"][:, 0], "any two tiles", is_baseline=True, is_dashed=True),
+    ]
+    if np.isfinite(arrays["alike/above"][:, 1]).any():
+        label = "95 % of the features by chance"
+        marks.append(Line(x, arrays["alike/above"][:, 1], label, is_baseline=True, is_dashed=True))
+    for key, title in (("raw", "raw dimensions"), ("sae", "features")):
+        values = arrays[f"alike/{key}"]
+        if np.isfinite(values[:, 1]).any():
+            median, low, high = values[:, 1:].T
+            marks.append(Line(x, median, title, low, high, is_baseline=key == "raw"))
+    weak = (
+        " Its weights are random: it sees colours and coarse texture."
+        if result.meta["judge"]["is_control"]
+        else ""
+    )
+    n = int(np.nanmax(arrays["alike/pairs"][:, 1]))
+    return Figure(
+        "label-free",
+        "Label-free monosemanticity",
+        f"Mean cosine of pairs of tiles, weighted by a column's activations, in the eyes of {_judge(result)}.{weak} Median and "
+        f"quartiles over columns, not an interval; all {n:,} tiles, as no label chooses anything. By chance: the judging "
+        "vectors are those of another patient.",
+        "block",
+        "mean cosine",
+        marks,
+    )
+
+
+def label_free_columns(result: StudyResult) -> dict[str, Sequence[Any]]:
+    """Columns of the table of blocks; none where nobody judged."""
+    if not _is_known(result):
+        return {}
+    arrays = result.arrays
+    return {
+        "label-free score, features": as_column(arrays["alike/sae"][:, 1]),
+        "label-free score, dimensions": as_column(arrays["alike/raw"][:, 1]),
+        "label-free score, any two tiles": as_column(arrays["alike/pairs"][:, 0]),
+        "label-free score, effect": as_column(arrays["alike/effect"][:, 0]),
+        "features above the limit of chance": as_column(arrays["alike/above"][:, 0]),
+    }
