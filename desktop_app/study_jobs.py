@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from desktop_app.correlation_jobs import patient_of, slide_labels, split_for
 from desktop_app.store import AnalysisRecord, NewStudy, Store, StudyRecord
+from desktop_app.study_cache import check_cache
 from desktop_app.study_options import StudyOptions
 from desktop_app.study_sets import StudySet, study_sets
 from sae_backend.cache import disk_errors
@@ -60,6 +61,7 @@ def study_request(store: Store, options: StudyOptions) -> StudyRequest:
             "Analyse the same slides, on the same tiles, with each of them.",
         )
     _check_columns(store, options, [record.slide_id for record in shared])
+    check_cache(store, options.kind, spec, sets, [record.slide_id for record in shared])
     _check_blocks(store, spec.get("layers"), shared[0])
     _check_groups(store, options, shared)
     return _Request(store, options, spec, sets, shared).made()

@@ -44,7 +44,13 @@ def open_input(request: StudyRequest, sets: Sequence[Mapping[str, Any]] | None =
         When features or counts are missing or damaged.
     """
     wanted = request.sets if sets is None else sets
-    matrices = [[FeatureMatrix.open(Path(folder)) for folder in some["feature_dirs"]] for some in wanted]
+    matrices = [
+        [
+            _features(Path(folder), slide["name"], some["title"])
+            for folder, slide in zip(some["feature_dirs"], request.slides, strict=True)
+        ]
+        for some in wanted
+    ]
     for some in matrices[1:]:
         for first, other, slide in zip(matrices[0], some, request.slides, strict=True):
             if first.grid.digest != other.grid.digest:
@@ -59,17 +65,28 @@ def open_input(request: StudyRequest, sets: Sequence[Mapping[str, Any]] | None =
     halves = Halves(**request.halves) if request.halves else None
     return StudyInput(
         slides,
-        [_set(entry, found) for entry, found in zip(wanted, matrices, strict=True)],
+        [_set(entry, found, request.slides) for entry, found in zip(wanted, matrices, strict=True)],
         request.type_names,
         halves,
     )
+
+
+def _features(folder: Path, slide: str, title: str) -> FeatureMatrix:
+    """Features of a slide, which an error names: their folder is called by a digest."""
+    try:
+        return FeatureMatrix.open(folder)
+    except CacheError as error:
+        raise CacheError(
+            f"The features of {slide} ({title}) are missing from the cache or damaged.",
+            "Analyse the slide again with the same settings, then start the study again.",
+        ) from error
 
 
 def _slide(entry: Mapping[str, Any], features: FeatureMatrix, n_types: int) -> StudySlide:
     grid = features.grid
     counts = np.full((grid.n_tiles, n_types), np.nan)
     if entry["targets_file"]:
-        counts = _counts(Path(entry["targets_file"]))
+        counts = _counts(Path(entry["targets_file"]), entry["name"])
     if counts.shape != (grid.n_tiles, n_types):
         raise MismatchError(f"The counts of {entry['name']} do not match its tiles.", _AGAIN)
     return StudySlide(
@@ -84,14 +101,16 @@ def _slide(entry: Mapping[str, Any], features: FeatureMatrix, n_types: int) -> S
     )
 
 
-def _counts(path: Path) -> npt.NDArray[np.float64]:
+def _counts(path: Path, slide: str) -> npt.NDArray[np.float64]:
     try:
         return np.asarray(np.load(path, allow_pickle=False), np.float64)
     except (OSError, ValueError) as error:
-        raise CacheError(f"The counts {path.name} are missing or damaged.", _AGAIN) from error
+        raise CacheError(f"The counts of {slide} are missing or damaged.", _AGAIN) from error
 
 
-def _set(entry: Mapping[str, Any], found: Sequence[FeatureMatrix]) -> FeatureSet:
+def _set(
+    entry: Mapping[str, Any], found: Sequence[FeatureMatrix], slides: Sequence[Mapping[str, Any]]
+) -> FeatureSet:
     model = dict(entry["model"])
     if len({matrix.sae_digest for matrix in found}) > 1:
         raise MismatchError(
@@ -104,8 +123,8 @@ def _set(entry: Mapping[str, Any], found: Sequence[FeatureMatrix]) -> FeatureSet
         features=[matrix.csc() for matrix in found],
         valid=[matrix.valid for matrix in found],
         vectors=[
-            _vectors(Path(place), matrix)
-            for place, matrix in zip(entry["embedding_dirs"], found, strict=True)
+            _vectors(Path(place), matrix, slide["name"])
+            for place, matrix, slide in zip(entry["embedding_dirs"], found, slides, strict=True)
         ],
         decoder=None if arrays is None else arrays.w_dec,
         offset=None if arrays is None else arrays.b_dec,
@@ -113,13 +132,18 @@ def _set(entry: Mapping[str, Any], found: Sequence[FeatureMatrix]) -> FeatureSet
     )
 
 
-def _vectors(folder: Path, features: FeatureMatrix) -> npt.NDArray[Any] | None:
+def _vectors(folder: Path, features: FeatureMatrix, slide: str) -> npt.NDArray[Any] | None:
     """Embeddings that the features were made from, None where they were deleted."""
     if not folder.is_dir():
         return None
-    embeddings = Embeddings.open(folder)
+    try:
+        embeddings = Embeddings.open(folder)
+    except CacheError as error:
+        raise CacheError(f"The embeddings of {slide} are damaged.", "Analyse the slide again.") from error
     if embeddings.digest != features.embedding_digest:
-        raise MismatchError("Embeddings and features do not belong together.", "Analyse the slides again.")
+        raise MismatchError(
+            f"Embeddings and features of {slide} do not belong together.", "Analyse the slide again."
+        )
     return embeddings.vectors
 
 

@@ -125,6 +125,25 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
     assert_refused(run("study", "nothing", "--project", project), "nothing", code=2)
 
 
+def test_a_deleted_cache_is_told_by_the_name_of_the_slide(run: Commands, project: Path) -> None:
+    # This project keeps no embeddings; they are needed only where an SAE is to be trained.
+    said = run("study", "domain", "--project", project, "--fact", "site")
+    assert_refused(said, "The embeddings of slide-0.tif and 11 other slides (")
+    with Store.open(project) as store:
+        analyses = [
+            one
+            for one in store.analyses()
+            if store.slide(one.slide_id).name in ("slide-3.tif", "slide-5.tif")
+        ]
+        folders = [store.cache_dir / one.feature_folder for one in analyses]
+    shutil.rmtree(folders[0])
+    said = run("study", "slides", "--project", project)
+    assert_refused(said, "The features of slide-3.tif (", "sparsescope analyze slide-3.tif", "Analysis >")
+    assert folders[0].name not in said.err
+    (folders[1] / "manifest.json").write_text("{")
+    assert_refused(run("study", "geometry", "--project", project), "slide-3.tif and 1 other slide (")
+
+
 class _Page(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__()
