@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from sae_backend.studies.registry import study
 
-FieldKind = Literal["column", "value", "whole", "numbers", "yes", "choice", "saes", "encoders"]
+FieldKind = Literal["column", "value", "whole", "numbers", "share", "yes", "choice", "saes", "encoders"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Field:
         What the form calls it.
     kind
         `column` of the slide table; `value` of the column in field `fact`; `whole` number; `numbers`, parted by
-        commas; `yes` or no; one of `choices`; `saes` or `encoders` of the project.
+        commas; a `share` from 0 to 1; `yes` or no; one of `choices`; `saes` or `encoders` of the project.
     tip
         A sentence on it.
     choices
@@ -31,6 +31,8 @@ class Field:
         Whether it may be left open.
     least
         Smallest whole number.
+    is_more
+        Whether it is folded away until somebody asks for more settings.
     """
 
     key: str
@@ -40,6 +42,12 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     may_be_empty: bool = True
     least: int = 0
+    is_more: bool = False
+
+
+def _more(key: str, title: str, kind: FieldKind, tip: str, least: int = 0) -> Field:
+    """A number that most leave as it is."""
+    return Field(key, title, kind, tip, may_be_empty=False, least=least, is_more=True)
 
 
 _SEED: Final = Field("seed", "Seed", "whole", "Decides all that is drawn at random.", may_be_empty=False)
@@ -70,6 +78,30 @@ _KNOWN: Final = {
         (("mean", "mean activation"), ("rate", "share of tiles that fire"), ("top", "mean of the strongest tenth")),
         may_be_empty=False,
     ),
+    "min_active": _more(
+        "min_active", "Fewest tiles of a feature", "whole", "A feature that fires in fewer tiles takes no part.", 1,
+    ),
+    "n_null": _more("n_null", "Draws of chance", "whole", "More of them can show a smaller p; 19 at least.", 19),
+    "n_random": _more(
+        "n_random", "Random dictionaries", "whole", "They say what takes no training; 19 at least.", 19,
+    ),
+    "n_resamples": _more(
+        "n_resamples", "Draws for stability", "whole", "Times that patients, or features, are drawn again.",
+    ),
+    "n_boot": _more("n_boot", "Draws for the intervals", "whole", "Times that patients are drawn again.", 20),
+    "least_r": _more(
+        "least_r", "Least likeness in a cluster", "share", "Features are not grouped below this mean r or cosine.",
+    ),
+    "share": _more(
+        "share", "Overlap of duplicates", "share", "Share of a feature's tiles in which the other has to fire, too.",
+    ),
+    "same_cosine": _more(
+        "same_cosine", "Cosine of the same direction", "share", "From here on two directions count as the same.",
+    ),
+    "plane": Field(
+        "plane", "Map", "choice", "How features are laid out for the eye; clusters do not depend on it.",
+        (("umap", "UMAP"), ("pca", "principal components")), may_be_empty=False, is_more=True,
+    ),
     "seed": _SEED,
 }  # fmt: skip
 _FACT: Final = {
@@ -81,7 +113,7 @@ _FACT: Final = {
 
 
 def fields_of(kind: str) -> list[Field]:
-    """Fields of a study's form, the seed last."""
+    """Fields of a study's form, the seed after all that is not folded away."""
     found = []
     for key in study(kind).defaults:
         if key == "fact":
@@ -89,7 +121,12 @@ def fields_of(kind: str) -> list[Field]:
             found.append(Field(key, _FACT.get(kind, "Column"), "column", tip, may_be_empty=kind != "domain"))
         elif key in _KNOWN and key != "seed":
             found.append(_KNOWN[key])
-    return [*found, *([_SEED] if "seed" in study(kind).defaults else [])]
+    seed = [_SEED] if "seed" in study(kind).defaults else []
+    return [
+        *(field for field in found if not field.is_more),
+        *seed,
+        *(field for field in found if field.is_more),
+    ]
 
 
 def told(kind: str, key: str, text: str) -> Any:
