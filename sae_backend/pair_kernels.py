@@ -15,7 +15,7 @@ from sae_backend.null_kernels import compiled
 
 @compiled
 def strongest_pairs(
-    left: Any, right: Any, centring: Any, n_active: Any, place: Any, strongest: Any, histogram: Any
+    left: Any, right: Any, centring: Any, counts: Any, place: Any, strongest: Any, histogram: Any
 ) -> None:
     """Find what goes most with each of some features.
 
@@ -27,10 +27,10 @@ def strongest_pairs(
         All G features by row: pointers, columns and values.
     centring
         The fields of :class:`~sae_backend.studies.matching.cross_products.Centring`, of all features.
-    n_active
-        Rows in which each feature is not 0, float64 (G,).
+    counts
+        Rows in which each feature is not 0 on the left and on the right, float64 (G,) each.
     place
-        Number of the first of the features, and number of rows.
+        Number of the first of the features, and number of rows of the right.
     strongest
         Float64 (2, f), filled in: the largest r with another feature, and the largest strength with which a more
         frequent one holds it, see `coactivation_chance.holding`.
@@ -40,9 +40,10 @@ def strongest_pairs(
     pointers, rows, values = left
     starts, columns, others = right
     mean_left, gap, sum_left, mean_right, scale_left, scale_right = centring
+    n_left, n_right = counts
     first, n_rows = place
     n_bins = histogram.size
-    sums, both = np.zeros(n_active.size), np.zeros(n_active.size)
+    sums, both = np.zeros(n_right.size), np.zeros(n_right.size)
     for k in range(pointers.size - 1):
         f = first + k
         sums[:] = 0.0
@@ -55,8 +56,8 @@ def strongest_pairs(
                 sums[columns[j]] += value * others[j]
                 both[columns[j]] += 1.0 if others[j] != 0 else 0.0
         top, held = -1.0, 0.0
-        child = n_active[f]
-        for g in range(n_active.size):
+        child = n_left[f]
+        for g in range(n_right.size):
             if g == f:
                 continue
             r = sums[g] - mean_left[f] * gap[g] - sum_left[f] * mean_right[g]
@@ -64,9 +65,9 @@ def strongest_pairs(
             top = max(top, r)
             if n_bins:
                 histogram[min(int((r + 1) / 2 * n_bins), n_bins - 1)] += 1
-            chance = child * n_active[g] / n_rows
+            chance = child * n_right[g] / n_rows
             more = both[g] - chance
-            if n_active[g] <= child or more <= 0:
+            if n_right[g] <= n_right[f] or more <= 0:
                 continue
             # A divergence is at most its chi squared: most pairs need no logarithm to be ruled out.
             if more * more * child <= held * chance * (child - chance):

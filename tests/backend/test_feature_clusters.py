@@ -135,7 +135,7 @@ def test_scrambled_features_keep_their_maps_and_lose_each_other() -> None:
     live = np.flatnonzero(columns.n_active >= 20)
     columns = columns.only(live)
     ways = arrangements(tiles, 60, 1)
-    alone = scrambled(columns, ways, np.arange(live.size))
+    alone = scrambled(columns, ways, np.arange(columns.n_rows), np.arange(live.size))
     # Units that are laid on others of another size are cut or mirrored, so that sums are alike and not equal.
     ratio = alone.n_active / columns.n_active
     assert 0.8 < np.median(ratio) < 1.25 and (alone.n_active > 0).all()
@@ -220,7 +220,8 @@ def test_loops_over_pairs_are_those_of_tables(way: str, monkeypatch: pytest.Monk
         )
         return
     other = r[~np.eye(10, dtype=bool)].reshape(10, 9)
-    found = coactivation_chance_module._one(columns, laid, True, alive)
+    how = laid or Laid(np.arange(n, dtype=np.int32))
+    found = coactivation_chance_module._one(columns, columns, how, True, alive)
     np.testing.assert_allclose(found["r"], other.max(axis=1))
     assert found["histogram"].sum() == 90
     firing = columns.firing()
@@ -239,7 +240,7 @@ def test_chance_of_coactivation_has_its_quantile() -> None:
     tiles, _ = shared_halves(given, (0,))
     columns = Columns(tiles.activations(0)).only(np.arange(20))
     ways = arrangements(tiles, 3, 0, move_all=True)
-    found = coactivation_chance(columns, ways, alive, Steps())
+    found = coactivation_chance(columns, ways, np.arange(columns.n_rows), alive, Steps())
     drawn = []
     for p in range(3):
         r = np.concatenate([block for _, block in correlation_blocks(columns, columns, ways.laid(p))])

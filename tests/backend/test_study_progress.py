@@ -104,11 +104,12 @@ def test_reading_and_scrambling_features_can_be_ended(halves) -> None:
     assert columns.by_feature.indices.dtype == columns.only(np.arange(2)).by_tile.indices.dtype == np.int32
     ways = arrangements(tiles, 7, 0)
     again = Ends()
-    moved = scrambled(columns, ways, np.arange(columns.n_features), again)
+    rows = np.arange(columns.n_rows)
+    moved = scrambled(columns, ways, rows, np.arange(columns.n_features), again)
     assert again.n == ways.n == 7
     assert moved.n_rows == columns.n_rows and moved.n_features == columns.n_features
     with pytest.raises(CancelledError):
-        scrambled(columns, ways, np.arange(columns.n_features), Ends(7))
+        scrambled(columns, ways, rows, np.arange(columns.n_features), Ends(7))
 
 
 def test_a_random_dictionary_holds_no_more_than_what_fires() -> None:

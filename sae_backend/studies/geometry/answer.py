@@ -73,13 +73,18 @@ class GeometrySettings:
 
 @dataclass(frozen=True)
 class LiveFeatures:
-    """Features that take part, on both halves: numbers (F,), activations and firing."""
+    """Features that take part, on both halves: numbers (F,), activations and firing.
+
+    `rows` are the tiles of the half that chooses from which clusters by firing and chance are made (n,): all, or some
+    of them evenly spread where they are many.
+    """
 
     numbers: Ints
     halves: tuple[SharedTiles, SharedTiles]
     columns: tuple[Columns, Columns]
     firing: tuple[Columns, Columns]
     directions: npt.NDArray[np.float32] | None
+    rows: Ints
 
 
 def widened(values: npt.NDArray[Any], empty: Any, size: int, at: Ints) -> npt.NDArray[Any]:
@@ -186,6 +191,7 @@ def answer_meta(
         "slide_names": [slide.name for slide in given.slides],
         "n_patients": len({slide.unit for slide in given.slides}),
         "n_tiles": [tiles.n_rows for tiles in live.halves],
+        "n_tiles_clustered": int(live.rows.size),
         "n_units": [tiles.clusters.n_clusters for tiles in live.halves],
         "unit": units.unit,
         "held_out": halves is not None,

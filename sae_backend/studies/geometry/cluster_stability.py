@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.blocks import Clusters
 from sae_backend.resampling import bootstrap_weights
 from sae_backend.studies.geometry.coactivation_chance import scrambled
 from sae_backend.studies.geometry.feature_clusters import CoActivation, best_jaccard, find_clusters
@@ -77,11 +78,12 @@ class StabilitySettings:
 def coactivation_clusters(
     halves: tuple[SharedTiles, SharedTiles],
     columns: tuple[Columns, Columns],
+    rows: Ints,
     settings: StabilitySettings,
     stage: Stage,
     steps: Steps,
 ) -> JudgedClusters:
-    """Cluster features by the tiles they fire in.
+    """Cluster features by the tiles they fire in; on the half that chooses, of which the tiles `rows` (n,) are looked at.
 
     They are found on the half that chooses. Stability is Hennig's (2007, Computational Statistics and Data Analysis
     52): patients are drawn again with replacement, the features clustered anew, and the largest Jaccard index with
@@ -92,10 +94,18 @@ def coactivation_clusters(
     ways = arrangements(report, settings.n_null, settings.seed + 1)
     few = _few(settings)
     stage.expect(1 + settings.n_resamples + N_SCRAMBLED * (2 + few.n_resamples) + ways.n)
-    labels = find_clusters(CoActivation(columns[0]), settings.cut, stage.alive)
+    chosen = columns[0] if rows.size == choose.n_rows else columns[0].rows(rows)
+    labels = find_clusters(CoActivation(chosen), settings.cut, stage.alive)
     stage.step()
-    stability = _resampled(choose, columns[0], labels, settings, "resample", stage, steps)
-    chance = _chance_stability(choose, columns[0], labels, few, stage, steps)
+    drawn = _Units(choose.clusters, choose.unit[rows])
+    stability = _resampled(drawn, chosen, labels, settings, "resample", stage, steps)
+
+    def alone(k: int, order: Ints) -> Columns | None:
+        seed = settings.seed + 100 + k
+        moves = arrangements(choose, min(_MOST_WAYS, chosen.n_features), seed)
+        return None if moves.n == 0 else scrambled(columns[0], moves, rows, order, stage.alive)
+
+    chance = _chance_stability(drawn, alone, labels, few, stage, steps)
     clustered = np.flatnonzero(labels >= 0)
     some, own = columns[1].only(clustered), labels[clustered]
     held_out = mean_within(some, own)
@@ -116,6 +126,14 @@ def coactivation_clusters(
     )
 
 
+@dataclass(frozen=True)
+class _Units:
+    """The units that are drawn again, and the unit of each tile that is looked at (n,)."""
+
+    clusters: Clusters
+    unit: Ints
+
+
 def _few(settings: StabilitySettings) -> StabilitySettings:
     """The same with the few resamples that are taken of features under chance."""
     n = min(settings.n_resamples, N_SCRAMBLED_RESAMPLES)
@@ -123,7 +141,7 @@ def _few(settings: StabilitySettings) -> StabilitySettings:
 
 
 def _resampled(
-    tiles: SharedTiles,
+    tiles: _Units,
     columns: Columns,
     labels: Ints,
     settings: StabilitySettings,
@@ -149,14 +167,14 @@ def _again(columns: Columns, weights: Floats, cut: float, alive: Callable[[], No
 
 
 def _chance_stability(
-    tiles: SharedTiles,
-    columns: Columns,
+    tiles: _Units,
+    alone: Callable[[int, Ints], Columns | None],
     labels: Ints,
     few: StabilitySettings,
     stage: Stage,
     steps: Steps,
 ) -> Floats:
-    """Stability of all clusters of features that have nothing to do with each other (n,)."""
+    """Stability of all clusters of features that have nothing to do with each other (n,), as `alone` makes them."""
     if not tiles.clusters.can_judge or few.n_null == 0:
         return np.zeros(0)
     # Members of one cluster follow each other, so that no two of them keep their tiles together.
@@ -166,14 +184,13 @@ def _chance_stability(
         first = stage.done
 
         def make(k: int = k) -> Arrays:
-            ways = arrangements(tiles, min(_MOST_WAYS, columns.n_features), few.seed + 100 + k)
-            if ways.n == 0:
+            columns = alone(k, order)
+            stage.step()
+            if columns is None:
                 return {"stability": np.zeros(0)}
-            alone = scrambled(columns, ways, order, stage.alive)
+            own = find_clusters(CoActivation(columns), few.cut, stage.alive)
             stage.step()
-            own = find_clusters(CoActivation(alone), few.cut, stage.alive)
-            stage.step()
-            return {"stability": _resampled(tiles, alone, own, few, "", stage, Steps())}
+            return {"stability": _resampled(tiles, columns, own, few, "", stage, Steps())}
 
         found.append(steps.get(f"scrambled-{k}", make)["stability"])
         # Whatever was kept from an earlier run, or had no cluster to draw again.

@@ -73,16 +73,33 @@ def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
 
 
 def coactivation_chance(
-    columns: Columns, ways: Arrangements, alive: Callable[[int], None], steps: Steps
+    columns: Columns, ways: Arrangements, rows: Ints, alive: Callable[[int], None], steps: Steps
 ) -> CoActivationChance:
-    """Take the features against themselves with the tiles exchanged; `alive` takes the draws that are done."""
+    """Take the features against themselves with the tiles exchanged.
+
+    Parameters
+    ----------
+    columns
+        Features (N, F).
+    ways
+        How tiles are laid on others.
+    rows
+        Tiles on which others are laid (n,): all of them, or some where they are many.
+    alive
+        Takes the draws that are done; may raise.
+    steps
+        Where finished draws are kept.
+    """
     found = []
-    seen = _one(columns, None, False, lambda: alive(0))
+    own = columns if rows.size == columns.n_rows else columns.rows(rows)
+    seen = _one(own, columns, Laid(rows.astype(np.int32)), False, lambda: alive(0))
     for p in range(ways.n):
         alive(p)
 
         def make(p: int = p) -> Arrays:
-            return _one(columns, ways.laid(p), p < _N_HISTOGRAMS, lambda: alive(p))
+            laid = ways.laid(p)
+            laid = Laid(laid.source[rows], laid.is_shift)
+            return _one(own, columns, laid, p < _N_HISTOGRAMS, lambda: alive(p))
 
         found.append(steps.get(f"chance-{p}", make))
     shape = (ways.n, columns.n_features)
@@ -97,39 +114,40 @@ def coactivation_chance(
     )
 
 
-def _one(columns: Columns, laid: Laid | None, with_histogram: bool, alive: Callable[[], None]) -> Arrays:
+def _one(
+    own: Columns, columns: Columns, laid: Laid, with_histogram: bool, alive: Callable[[], None]
+) -> Arrays:
     # Slow to load, and the window imports this package to tell what was found.
     from sae_backend import pair_kernels
 
-    n = columns.n_features
-    strongest = np.zeros((2, n))
+    strongest = np.zeros((2, columns.n_features))
     histogram = np.zeros(_EDGES.size - 1 if with_histogram else 0, np.int64)
-    centring = tuple(vars(centre(columns, columns, laid)).values())
-    n_active = columns.n_active.astype(np.float64)
+    centring = tuple(vars(centre(own, columns, laid)).values())
+    counts = own.n_active.astype(np.float64), columns.n_active.astype(np.float64)
     table = columns.by_tile
     right = table.indptr, table.indices, table.data
-    for a, left in column_blocks(columns, laid):
+    for a, left in column_blocks(own, laid):
         alive()
         part = strongest[:, a : a + left[0].size - 1]
-        pair_kernels.strongest_pairs(left, right, centring, n_active, (a, columns.n_rows), part, histogram)
+        pair_kernels.strongest_pairs(left, right, centring, counts, (a, columns.n_rows), part, histogram)
     if not with_histogram:
         histogram = np.zeros(_EDGES.size - 1, np.int64)
     return {"r": strongest[0], "held": strongest[1], "histogram": histogram}
 
 
 def scrambled(
-    columns: Columns, ways: Arrangements, order: Ints, alive: Callable[[], None] = lambda: None
+    columns: Columns, ways: Arrangements, rows: Ints, order: Ints, alive: Callable[[], None] = lambda: None
 ) -> Columns:
     """The same features, each with its tiles exchanged in a way of its own, so that none goes with another.
 
-    Features that follow each other in `order` (F,) get different ways; there are fewer ways than features. `alive` is called
-    now and then, and may raise.
+    Features that follow each other in `order` (F,) get different ways; there are fewer ways than features. What comes to
+    lie on the tiles `rows` (n,) is given. `alive` is called now and then, and may raise.
     """
     parts, features = [], []
     for p in range(ways.n):
         alive()
         mine = order[p :: ways.n]
-        source = ways.laid(p).source
+        source = ways.laid(p).source[rows]
         some = sparse.csr_array(columns.by_feature[:, mine])
         if (source < 0).any():
             # A row without anything stands in for tiles on which none comes to lie.
