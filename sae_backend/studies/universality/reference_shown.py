@@ -70,7 +70,7 @@ def reference_words(result: StudyResult, least: float) -> str:
         closer = bool(like["n_random"] and unlike["n_random"])
         texts.append(
             f"In {title}, {_share(_counted(result, like, least), closer)} features of the reference come back (same tiles), and "
-            f"{_share(_counted(result, unlike, least), closer)} of {first}."
+            f"{_share(_counted(result, unlike, least), closer)} of those of {first}."
         )
         if difference["value"] is not None:
             texts.append(
@@ -107,7 +107,10 @@ def _sum(result: StudyResult, least: float) -> str:
     ).mean(axis=0)
     n = f"{len(pairs)} SAE{'s' * (len(pairs) != 1)}"
     text = f"So {gone[1]:.0%} of the features of {result.meta['sets'][0]['title']} do not come back (mean over {n})"
-    return f"{text}, and {gone[0]:.0%} of those of the reference do not either, although its training tiles are the same."
+    text += f", and {gone[0]:.0%} of those of the reference do not either, although its training tiles are the same."
+    if gone[0] >= gone[1]:
+        return f"{text} Other tiles are not shown to matter here: another seed is enough."
+    return f"{text} The difference of {100 * (gone[1] - gone[0]):.0f} points goes with the tiles."
 
 
 def reference_short(result: StudyResult, least: float) -> str:
@@ -115,12 +118,12 @@ def reference_short(result: StudyResult, least: float) -> str:
     if result.meta["reference"] is None:
         return ""
     texts = [
-        f"{_share(_counted(result, like, least), with_closer=False)} in {result.meta['sets'][int(like['set'])]['title']}"
+        f"{_share(_counted(result, like, least), with_closer=False)} come back in {result.meta['sets'][int(like['set'])]['title']}"
         for _, like, _ in _pairs(result)
     ]
     if not texts:
         return ""
-    return f"Of a reference SAE, trained on the same tiles as these, {' and '.join(texts)} come back."
+    return f"Of the features of a reference, trained on the same tiles as these, {' and '.join(texts)}."
 
 
 def reference_figure(result: StudyResult, least: float) -> Figure | None:
@@ -147,13 +150,18 @@ def reference_figure(result: StudyResult, least: float) -> Figure | None:
                 names.append(f"reference: {what}")
                 values.append((100 * number / n, np.nan))
     columns = np.array(values)
+    tiles = (
+        "other tiles"
+        if result.meta["reference"]["first_tiles"] == "other"
+        else "tiles not on record as the same"
+    )
     return Figure(
         key="reference",
         title="Another seed, and other training tiles",
         caption=(
             "Share of the features that come back in each SAE, and those closer than random directions come, of "
-            f"{sets[0]['title']} (other tiles) and of the reference (same tiles, other seed). In the reference: same seed, "
-            f"other tiles. Features judged: {'; '.join(counts)}. No intervals: features are no independent units; the "
+            f"{sets[0]['title']} ({tiles}) and of the reference (same tiles, other seed). At the right the pair of both, "
+            f"which have the same seed. Features judged: {'; '.join(counts)}. No intervals: features are no independent units; the "
             "table has the mean r with an interval."
         ),
         x_label="",

@@ -43,6 +43,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
             halves_figure(result, comparison, least),
         ]
         tables.append(pair_table(result, number))
+    sentences.append(_chances(meta))
     figures.insert(min(2, len(figures)), numbers_figure(result, least))
     sentences.insert(1, reference_words(result, least))
     reference = reference_figure(result, least)
@@ -152,7 +153,18 @@ def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> 
             else ""
         )
         text += f" Held-out r of all pairs is {comparison['mean_r']:.2f} on average ({interval}{beside})."
-    return f"{text} {_chance(comparison)}"
+    return text
+
+
+def _chances(meta: Mapping[str, Any]) -> str:
+    """What chance is, once for all comparisons that have the same."""
+    told: dict[str, list[str]] = {}
+    for comparison in meta["comparisons"]:
+        if is_judged(comparison):
+            told.setdefault(_chance(comparison), []).append(meta["sets"][int(comparison["set"])]["title"])
+    if len(told) == 1:
+        return next(iter(told))
+    return " ".join(f"{', '.join(titles)}: {words}" for words, titles in told.items())
 
 
 def _chance(comparison: Mapping[str, Any]) -> str:
@@ -205,7 +217,8 @@ def _limits(meta: Mapping[str, Any]) -> str:
     )
     if meta["reference"] is not None:
         text += (
-            " The reference is one training; a seed also decides which slides its training holds out, and the share "
+            " The reference is one training, and intervals are over patients, not over trainings: a small difference between it "
+            "and the first SAE may be that of any two trainings. A seed also decides which slides its training holds out, and the share "
             "that comes back depends on the number of features and patients, so that shares of two SAEs are compared and not taken for rates of their kind."
         )
     if not meta["seed_sets"]:
@@ -214,13 +227,15 @@ def _limits(meta: Mapping[str, Any]) -> str:
 
 
 def _lenient(meta: Mapping[str, Any]) -> list[str]:
-    words = []
+    """One sentence on the SAEs for which shuffled tiles would have been too lenient a chance."""
+    found = []
     for comparison in meta["comparisons"]:
         beyond, n = comparison["n_exchanged_beyond_shuffled"], comparison["n_exchanged"]
         if beyond and "exchanged" in comparison["arrangement"]:
-            title = meta["sets"][int(comparison["set"])]["title"]
-            words.append(
-                f"{title}: shuffled tiles would have been too lenient a chance: in {beyond} of {n} exchanges of whole "
-                "units, where no match is real, some feature exceeded everything that shuffled tiles gave."
-            )
-    return words
+            found.append(f"{meta['sets'][int(comparison['set'])]['title']} {beyond} of {n}")
+    if not found:
+        return []
+    return [
+        "Shuffled tiles would have been too lenient a chance: in these exchanges of whole units, where no match is real, some "
+        f"feature exceeded everything that shuffled tiles gave: {', '.join(found)}."
+    ]
