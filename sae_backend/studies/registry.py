@@ -104,6 +104,7 @@ STUDIES: Final = (
         "Does a pathology encoder give features that a natural-image encoder or random weights do not?",
         "The same slides analysed with two encoders and the control, each with its SAE, and cells.",
         {"encoders": None, "seed": 0, "n_bootstrap": 2000, "n_permutations": 999},
+        format=2,
     ),
     Study(
         "universality",

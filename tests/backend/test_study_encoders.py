@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sae_backend.errors import UserInputError
 from sae_backend.halves import draw_halves
@@ -81,12 +83,39 @@ def test_a_cross_class_feature_is_poly_by_labels_and_mono_without(compared: Stud
     assert strict.count(SEVERAL) < table.columns["by labels"].count(SEVERAL)
 
 
+def test_silent_features_are_told_as_silent_and_all_have_their_share_of_tiles() -> None:
+    world = world_of(4, 12, 40)
+    one, two = first_set(world), other_set(world, 0, "two", is_control=True)
+    given = study_input(world, [one, two])
+    features = []
+    for slide, matrix in zip(given.slides, one.features, strict=True):
+        changed = matrix.tolil()
+        changed[:, 0] = 0
+        if given.halves.assignments[slide.patient] == "report":
+            changed[:, 1] = 0
+        features.append(sparse.csc_array(changed))
+    given = replace(given, sets=[replace(one, features=features), two])
+    shown = words(run_study("encoders", given, LITTLE, PROGRESS))
+    table = next(table for table in shown.tables if table.key == "features-0")
+    columns = table.columns
+    assert columns["by labels"][:2] == ["never fires", "silent where reported"]
+    assert columns["prevalence"][0] == 0 and 0 < columns["prevalence"][1] < columns["prevalence"][2]
+    n_tiles = sum(slide.n_tiles for slide in given.slides)
+    fired = sum(int((matrix[:, [2]] != 0).sum()) for matrix in features)
+    assert columns["prevalence"][2] == pytest.approx(fired / n_tiles)
+    empty = ("entropy", "label entropy", "label-free score", "AUPRC cancer", "AUPRC plasma", "follows most")
+    assert all(columns[name][0] is None for name in empty)
+    assert columns["AUPRC cancer"][1] is None and columns["AUPRC cancer"][2] is not None
+    entropies = [value for value in columns["label entropy"] if value is not None]
+    assert entropies and all(math.copysign(1, value) > 0 for value in entropies)
+
+
 def test_one_encoder_seen_twice_is_not_told_apart(world) -> None:
     sets = [rotated_set(world, 0, "one"), rotated_set(world, 1, "two")]
     result = run_study("encoders", study_input(world, sets), QUICK, PROGRESS)
     shown = words(result)
     assert "Between one and two no difference of the mean r can be claimed" in shown.found
-    assert "of single types, none can be told apart" in shown.found
+    assert "No single type can be told apart" in shown.found
     assert set(shown.tables[2].columns["verdict"]) == {"no difference can be claimed"}
     assert any("no control set" in warning for warning in shown.warnings)
     assert abs(result.arrays["difference/value"]).max() < 0.1

@@ -87,20 +87,22 @@ def _cells(result: StudyResult) -> str:
     if not meta["types"]:
         return "No slide has cells, so nothing is said of what the features follow."
     how = (
-        f"chosen on one half and reported on the other ({count(meta['n_reporting_patients'], 'patient')})"
+        f"It was chosen on one half of the patients and is reported on the other ({count(meta['n_reporting_patients'], 'patient')})."
         if meta["held_out"]
-        else "chosen and reported on the same tiles"
+        else "It was chosen and reported on the same tiles."
     )
-    each = []
+    texts = [
+        f"Cells: each of {count(len(meta['types']), 'cell type')} has a best feature in each encoder. {how}"
+    ]
     for k, title in enumerate(meta["titles"]):
         others = [
             f"{words} {number(_mean_r(result, name, k))}"
             for name, words in BASELINE_TITLES.items()
             if np.isfinite(result.arrays[f"{name}/value"][k]).any()
         ]
-        beside = f" ({', '.join(others)})" if others else ""
-        each.append(f"{number(_mean_r(result, 'sae', k))} for {title}{beside}")
-    return f"The best feature for each of {count(len(meta['types']), 'cell type')}, {how}, has a mean r of {listed(each)}."
+        beside = f" Chosen alike: {', '.join(others)}." if others else ""
+        texts.append(f"{title}: mean r {number(_mean_r(result, 'sae', k))}.{beside}")
+    return " ".join(texts)
 
 
 def _differences(result: StudyResult) -> str:
@@ -111,7 +113,7 @@ def _differences(result: StudyResult) -> str:
     if not np.isfinite(low).any():
         why = str(arrays["difference/reason"]) or "some set has no value"
         return f"Whether the encoders differ cannot be judged: {why}."
-    texts = []
+    texts = ["Differences:"]
     for i, (a, b) in enumerate(meta["pairs"]):
         one, other = meta["titles"][a], meta["titles"][b]
         if not np.isfinite(low[i, 0]):
@@ -119,20 +121,25 @@ def _differences(result: StudyResult) -> str:
             continue
         ends = f"{value[i, 0]:+.2f}, interval {interval(low[i, 0], high[i, 0])}"
         said = {
-            "first": f"The features of {one} follow cells better than those of {other} on average ({ends})",
-            "second": f"The features of {other} follow cells better than those of {one} on average ({ends} for {one} less {other})",
-            "none": f"Between {one} and {other} no difference of the mean r can be claimed ({ends})",
+            "first": f"The features of {one} follow cells better than those of {other} on average ({ends}).",
+            "second": f"The features of {other} follow cells better than those of {one} on average ({ends} for {one} less {other}).",
+            "none": f"Between {one} and {other} no difference of the mean r can be claimed ({ends}).",
         }[verdict(low[i, 0], high[i, 0])]
         moved = [
             f"{name} ({value[i, c + 1]:+.2f})"
             for c, name in enumerate(meta["types"])
             if low[i, c + 1] > 0 or high[i, c + 1] < 0
         ]
-        texts.append(f"{said}; of single types, {listed(moved) if moved else 'none'} can be told apart.")
-    return (
-        " ".join(texts)
-        + " These intervals hold for all pairs and types at once with 95 %, over patients that both saw."
+        single = (
+            f"Types that differ by themselves: {listed(moved)}."
+            if moved
+            else "No single type can be told apart."
+        )
+        texts.append(f"{said} {single}")
+    texts.append(
+        "The intervals hold for all pairs and types at once (95 %, drawn over the patients that both encoders saw)."
     )
+    return " ".join(texts)
 
 
 def _counts(result: StudyResult) -> str:
@@ -141,58 +148,73 @@ def _counts(result: StudyResult) -> str:
         return ""
     if not all(report.get("judged") for report in meta["reports"]):
         return "There are too few patients to say which features beat chance."
-    each = [
-        f"{n:,} of {total:,} for {title} (of its dimensions {raw:,} of {raw_total:,})"
-        for n, total, raw, raw_total, title in zip(
-            arrays["sae/n_beating"],
-            arrays["sae/n"],
-            arrays["raw/n_beating"],
-            arrays["raw/n"],
-            meta["titles"],
-            strict=True,
-        )
+    texts = [
+        "Beyond chance: how many features follow some cell type more closely than exchanged patients allow (family-wise p "
+        "at most 0.05)?"
     ]
-    text = f"Features that beat chance for some type (family-wise p at most 0.05, whole patients exchanged): {listed(each)}."
+    for k, title in enumerate(meta["titles"]):
+        n, total, raw, raw_total = (
+            int(arrays[key][k]) for key in ("sae/n_beating", "sae/n", "raw/n_beating", "raw/n")
+        )
+        texts.append(f"{title}: {n:,} of {total:,} features, {raw:,} of {raw_total:,} raw dimensions.")
     rows = [
-        f"{title} {row[2]:.2f} nats against {row[3]:.2f} of its dimensions (effect {row[4]:+.2f})"
+        f"{title}: median {row[2]:.2f} nats of features, {row[3]:.2f} of raw dimensions (effect {row[4]:+.2f})."
         for title, row in zip(meta["titles"], arrays["entropy_contrast"], strict=True)
         if np.isfinite(row[4])
     ]
     if rows:
-        text += f" Median entropy over types of those: {listed(rows)}; the effect is rank-biserial, above 0 where features are the more selective."
-    return text
+        most = np.log(max(len(meta["types"]), 1))
+        texts.append(
+            f"Selectivity of those: the entropy over types is 0 for one type alone and {most:.2f} nats for all alike. "
+            f"{' '.join(rows)} An effect above 0 means that features are the more selective ones (rank-biserial, -1 to 1)."
+        )
+    return " ".join(texts)
 
 
 def _alike(result: StudyResult, second: float) -> str:
-    arrays, meta = result.arrays, result.meta
-    texts = []
-    for k, title in enumerate(meta["titles"]):
-        score = arrays[f"set{k}/alike/score"]
-        if not np.isfinite(score).any():
-            continue
-        row = arrays["alike_contrast"][k]
-        of_dimensions = (
-            f" against {row[3]:.2f} of its dimensions (effect {row[4]:+.2f})" if np.isfinite(row[4]) else ""
-        )
-        judged = triaged(result, k, second)
-        beats = arrays[f"set{k}/beats"]
-        several = np.array([word == SEVERAL for word in judged.words]) & beats
-        one = np.array([word == ONE_TYPE for word in judged.words]) & beats
-        texts.append(
-            f"{title}: median {np.nanmedian(score):.2f}{of_dimensions}, all pairs of tiles {arrays['alike/pairs'][k, 0]:.2f}, chance at "
-            f"most {limit_of_chance(result, k):.2f} for 95 % of the features"
-            + (
-                f"; of the {int(several.sum())} features above chance whose AUPRC points to several types, "
-                f"{int((several & judged.above_chance).sum())} fire in tiles that look more alike than by chance, and "
-                f"{int((one & judged.above_chance).sum())} of the {int(one.sum())} that point to one type"
-                if beats.any()
-                else ""
-            )
-        )
+    meta = result.meta
+    texts = [text for k in range(len(meta["titles"])) if (text := _alike_of(result, k, second))]
     if not texts:
         return "How alike the tiles of a feature are cannot be said without labels: no other encoder's embeddings are there."
-    judges = sorted({judge for judge in meta["judges"] if judge})
-    return f"How alike tiles are in which a feature fires (mean cosine in the eyes of {listed(judges)}, without labels): {'; '.join(texts)}."
+    return "\n".join(
+        [
+            "Without labels: do the tiles in which a feature fires look alike? Another encoder looks at them and gives a "
+            "mean cosine; 1 is the same picture again and again.",
+            *texts,
+        ]
+    )
+
+
+def _alike_of(result: StudyResult, k: int, second: float) -> str:
+    """Label-free scores of one set, and how they go with what labels say; empty without a score."""
+    arrays, meta = result.arrays, result.meta
+    score, title = arrays[f"set{k}/alike/score"], meta["titles"][k]
+    if not np.isfinite(score).any():
+        return ""
+    row = arrays["alike_contrast"][k]
+    of_dimensions = f", raw dimensions {row[3]:.2f} (effect {row[4]:+.2f})" if np.isfinite(row[4]) else ""
+    text = (
+        f"{title}, seen by {meta['judges'][k]}: {count(int(np.isfinite(score).sum()), 'feature')} have a median of "
+        f"{np.nanmedian(score):.2f}{of_dimensions}; any two tiles have {arrays['alike/pairs'][k, 0]:.2f}."
+    )
+    limit = limit_of_chance(result, k)
+    if np.isfinite(limit):
+        text += f" By chance 95 % of the features stay below {limit:.2f}."
+    beats = arrays[f"set{k}/beats"]
+    if not beats.any():
+        return text
+    judged = triaged(result, k, second)
+    rows = []
+    for word, what in ((ONE_TYPE, "one cell type"), (SEVERAL, "several cell types")):
+        mine = np.array([one == word for one in judged.words]) & beats
+        if mine.any():
+            n = int((mine & judged.above_chance).sum())
+            rows.append(
+                f"{int(mine.sum()):,} point to {what}; the tiles of {n:,} of these look more alike than by chance."
+            )
+    if rows:
+        text += f" Of its {count(int(beats.sum()), 'feature')} that follow cells beyond chance, by labels (AUPRC): {' '.join(rows)}"
+    return text
 
 
 def _limits(result: StudyResult) -> str:

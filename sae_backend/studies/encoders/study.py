@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial as bind
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
+from sae_backend.slide_parts import SlidePart
 from sae_backend.sparse_probes import KS
 from sae_backend.studies.cell_types.held_out import (
     BEST_FIELDS,
@@ -29,7 +30,14 @@ from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 
 _ALIKE: Final = ("score", "between", "chance")
-_OF_FEATURES: Final = ("entropy", "beats", "best_type", "auprc", *(f"alike/{key}" for key in _ALIKE))
+_OF_FEATURES: Final = (
+    "entropy",
+    "beats",
+    "best_type",
+    "auprc",
+    "firing",
+    *(f"alike/{key}" for key in _ALIKE),
+)
 """What is kept of every feature, under the name `set0/entropy` and so on."""
 
 
@@ -92,8 +100,13 @@ def _judged(question: CellQuestion, number: int, progress: Progress) -> Arrays:
     made |= {"patients": np.array(sums.patients, np.str_), "sums": sums.sums}
     n_types, n_features = len(question.types), given.sets[number].n_features
     made |= {"auprc": np.full((n_features, n_types), np.nan), "prevalence": np.full(n_types, np.nan)}
+    made["firing"] = np.stack(
+        [_firing(given.parts(number), n_features), _firing(reporting, n_features)], axis=1
+    )
     if reporting and n_types:
         made |= triage(reporting, n_types, lambda a, b: named("triage", a, b)).arrays()
+        # Where a feature is silent there is nothing to rank, and what rounding leaves of its precision is no finding.
+        made["auprc"] = np.where(made["firing"][:, 1:] > 0, made["auprc"], np.nan)
     judge = judge_of(given, number)
     nothing = np.full(n_features, np.nan)
     made |= {f"alike/{key}": nothing for key in _ALIKE}
@@ -106,6 +119,19 @@ def _judged(question: CellQuestion, number: int, progress: Progress) -> Arrays:
             made |= {f"raw_alike/{key}": values for key, values in seen.dimensions.arrays().items()}
         made["alike/pairs"] = np.array([seen.all_pairs, seen.all_between, float(seen.n_tiles)])
     return made
+
+
+def _firing(parts: Sequence[SlidePart], n_features: int) -> npt.NDArray[np.float64]:
+    """Share of the usable tiles in which each feature fires (F,); NaN without tiles."""
+    n_tiles = sum(int(part.valid.sum()) for part in parts)
+    if not n_tiles:
+        return np.full(n_features, np.nan)
+    fired = np.zeros(n_features)
+    for part in parts:
+        column = np.repeat(np.arange(n_features), np.diff(part.features.indptr))
+        on = (part.features.data != 0) & part.valid[part.features.indices]
+        fired += np.bincount(column[on], minlength=n_features)
+    return fired / n_tiles
 
 
 def _side_by_side(found: list[Arrays]) -> dict[str, npt.NDArray[Any]]:

@@ -171,6 +171,7 @@ def _features(result: StudyResult, k: int, second: float) -> Table:
     best_type = arrays[f"set{k}/best_type"]
     columns: dict[str, Sequence[Any]] = {
         "feature": list(range(n)),
+        "prevalence": as_column(arrays[f"set{k}/firing"][:, 0]),
         "follows most": [meta["types"][c] if c >= 0 else None for c in best_type],
         "beats chance": ["yes" if beats else "" for beats in arrays[f"set{k}/beats"]],
         "entropy": as_column(arrays[f"set{k}/entropy"]),
@@ -183,6 +184,10 @@ def _features(result: StudyResult, k: int, second: float) -> Table:
     columns["score between patients"] = as_column(arrays[f"set{k}/alike/between"])
     columns["score by chance"] = as_column(arrays[f"set{k}/alike/chance"])
     columns["above chance"] = ["yes" if above else "" for above in judged.above_chance]
+    fires = arrays[f"set{k}/firing"][:, 0] > 0
+    columns["follows most"] = [
+        name if is_on else None for name, is_on in zip(columns["follows most"], fires, strict=True)
+    ]
     prevalence = ", ".join(
         f"{name} {value:.2f}"
         for name, value in zip(meta["types"], arrays["prevalence"][k], strict=True)
@@ -193,8 +198,10 @@ def _features(result: StudyResult, k: int, second: float) -> Table:
         f"Features of {meta['titles'][k]}",
         columns,
         {
+            "prevalence": "share of the tiles of all slides in which the feature fires",
             "entropy": "nats, of |r| over types; only where chance is beaten",
-            "by labels": f"one type where the second best lift is below {second:.2f} of the best; prevalence: {prevalence or 'none'}",
+            "by labels": f"one type where the second best lift is below {second:.2f} of the best; never fires: in no "
+            f"tile of any slide; share of the tiles that have a type: {prevalence or 'none'}",
             "label-free score": f"mean cosine by {meta['judges'][k] or 'nobody'}; none where it fires in fewer than {meta['min_firing']} tiles",
             "score between patients": "only pairs of tiles of different patients",
             "above chance": "score above the 95 % quantile of all features' scores by chance",

@@ -16,6 +16,9 @@ SECOND_KNOB = Knob(
     "second", "A second type counts from this share of the first one's lift", 0.0, 1.0, 0.05, 0.5
 )
 NO_LABEL, NO_TYPE, ONE_TYPE, SEVERAL = "not judged", "no type", "one type", "several types"
+NEVER, SILENT = "never fires", "silent where reported"
+_LEAST_LIFT = 1e-9
+"""Less is what rounding leaves of nothing."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class TriagedFeatures:
     label_entropy
         Entropy in nats of the lifts above 0, each divided by their sum; NaN where none is above 0.
     words
-        What labels say: `no type` (no lift above 0), `one type`, `several types` or `not judged`.
+        What labels say: `no type` (no lift above 0), `one type`, `several types` or `not judged`; `never fires` and
+        `silent where reported` of features that fire in no tile, or in none of the half that reports.
     above_chance
         Whether the label-free score is above the 95 % quantile of all features' scores by chance.
     """
@@ -53,6 +57,7 @@ def triaged(result: StudyResult, number: int, second_share: float) -> TriagedFea
     auprc, prevalence = arrays[f"set{number}/auprc"], arrays["prevalence"][number]
     room = np.where(prevalence < 1, 1 - prevalence, np.nan)
     lift = (auprc - prevalence) / room
+    lift = np.where(np.abs(lift) < _LEAST_LIFT, 0.0, lift)
     known = np.isfinite(lift).any(axis=1) if lift.shape[1] else np.zeros(len(lift), np.bool_)
     filled = np.where(np.isfinite(lift), lift, -np.inf)
     ordered = np.sort(filled, axis=1)[:, ::-1] if lift.shape[1] else np.full((len(lift), 1), -np.inf)
@@ -70,7 +75,10 @@ def triaged(result: StudyResult, number: int, second_share: float) -> TriagedFea
         second,
         top.astype(np.int64),
         _entropy(lift),
-        tuple(_word(a, b, second_share) for a, b in zip(best, second, strict=True)),
+        tuple(
+            _silence(*shares) or _word(a, b, second_share)
+            for a, b, shares in zip(best, second, arrays[f"set{number}/firing"], strict=True)
+        ),
         np.asarray(np.isfinite(score) & (np.nan_to_num(score, nan=-np.inf) > chance), np.bool_),
     )
 
@@ -87,7 +95,13 @@ def _entropy(lift: Floats) -> Floats:
     total = above.sum(axis=1, keepdims=True)
     share = above / np.where(total > 0, total, 1)
     entropy = -(share * np.log(np.where(share > 0, share, 1))).sum(axis=1)
-    return np.where(total[:, 0] > 0, entropy, np.nan)
+    # Not -0.0, which is what a single type gives.
+    return np.where(total[:, 0] > 0, entropy + 0.0, np.nan)
+
+
+def _silence(everywhere: float, reported: float) -> str:
+    """What to say of a feature that does not fire; empty of one that does, or where nobody looked."""
+    return NEVER if everywhere == 0 else SILENT if reported == 0 else ""
 
 
 def _word(best: float, second: float, second_share: float) -> str:
