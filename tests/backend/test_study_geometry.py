@@ -103,7 +103,11 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     ]
     table = next(table for table in shown.tables if table.key == "clusters-coactivation")
     assert table.n_rows == stable.size and table.columns["stable"] == stable.tolist()
-    assert "0 with 0 features are stable" in study("geometry").show(result, {"least_stability": 1.01}).found
+    assert "cannot be below 0.05" in table.notes["p"]
+    none = study("geometry").show(result, {"least_stability": 1.01})
+    assert "none of which is stable" in none.found and " 0 " not in none.found.split("Grouped")[1]
+    plane = next(figure for figure in none.figures if figure.key == "map-coactivation")
+    assert "All are grey: none of the" in plane.caption and [mark.label for mark in plane.marks] == [""]
 
 
 def test_planted_children_are_splits() -> None:

@@ -48,22 +48,40 @@ def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
         ]
 
     coloured = stable[:_LABELLED]
-    marks: list[Mark] = [*points(~np.isin(labels, stable), "in no stable cluster", is_baseline=True)]
+    # A legend of nothing but grey says nothing that the caption does not.
+    grey = "in no stable cluster" if stable.size else ""
+    marks: list[Mark] = [*points(~np.isin(labels, stable), grey, is_baseline=True)]
     marks += points(np.isin(labels, stable[_LABELLED:]), "in a smaller stable cluster", is_baseline=True)
     for k in coloured:
         marks += points(labels == k, _named(result, kind, int(k)), is_baseline=False)
     return Figure(
         key=f"map-{kind}",
         title=f"Map of the features, clusters by {TITLES[kind]}",
-        caption=(
-            f"{int(known.sum()):,} features; {result.meta['plane']}. Colours: the {coloured.size} largest of "
-            f"{stable.size} stable clusters, which were not found on this map; grey: all others. In brackets: the "
-            "cell type that it follows most, where the interval of r leaves 0 out."
-        ),
+        caption=(f"{int(known.sum()):,} features; {result.meta['plane']}. {_colours(labels, stable)}"),
         x_label="",
         y_label="",
         marks=marks,
         is_square=True,
+    )
+
+
+def _colours(labels: npt.NDArray[np.int64], stable: npt.NDArray[np.int64]) -> str:
+    """What the colours of the map are."""
+    n = int(labels.max(initial=-1)) + 1
+    if not n:
+        return "All are grey: no three of them form a cluster."
+    if not stable.size:
+        return (
+            f"All are grey: none of the {n} clusters is stable. What lies close together here is no cluster."
+        )
+    which = (
+        f"the {_LABELLED} largest of {stable.size} stable clusters"
+        if stable.size > _LABELLED
+        else f"the {stable.size} stable cluster{'s' * (stable.size != 1)}"
+    )
+    return (
+        f"Colours: {which}, not found on this map; grey: all others. In brackets: the cell type that a cluster follows "
+        "most, where the interval of r leaves 0 out."
     )
 
 

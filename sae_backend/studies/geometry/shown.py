@@ -81,6 +81,7 @@ def _short(result: StudyResult, kinds: Sequence[str], least: float) -> str:
 
 
 def _setting(meta: Mapping[str, Any]) -> str:
+    n_clustered = meta.get("n_tiles_clustered", meta["n_tiles"][0])
     half = {
         "patient": "half of the patients",
         "slide": "half of the slides",
@@ -95,6 +96,12 @@ def _setting(meta: Mapping[str, Any]) -> str:
         f"{meta['n_live']:,} of {meta['n_features']:,} features of {meta['title']} fire in at least "
         f"{meta['settings']['min_active']} tiles and take part ({meta['n_slides']} slides of {meta['n_patients']} "
         f"patients); clusters and pairs by firing were {where}."
+        + (
+            f" Of the {meta['n_tiles'][0]:,} tiles that choose, {n_clustered:,} that are evenly spread over slides made the "
+            "clusters by firing and said what chance gives; all of them were taken for everything else."
+            if n_clustered < meta["n_tiles"][0]
+            else ""
+        )
     )
 
 
@@ -106,28 +113,25 @@ def _clusters(result: StudyResult, kind: str, least: float) -> str:
         return f"Grouped {KINDS[kind]}, no three features form a cluster (mean similarity of {meta['cut'][kind]:.2f})."
     stable = stable_clusters(result, kind, least)
     members = int(np.isin(labels, np.flatnonzero(stable)).sum())
+    measure = "r" if kind == "coactivation" else "cosine"
+    which = (
+        f"of which {stable.sum()} with {members:,} features {'is' if stable.sum() == 1 else 'are'}"
+        if stable.any()
+        else "none of which is"
+        if n > 1
+        else "which is not"
+    )
     text = (
-        f"Grouped {KINDS[kind]} (average linkage down to a mean {'r' if kind == 'coactivation' else 'cosine'} of "
-        f"{meta['cut'][kind]:.2f}), they form {n} cluster{'s' * (n != 1)} of three or more, of which {stable.sum()} with "
-        f"{members:,} features "
+        f"Grouped {KINDS[kind]} (average linkage down to a mean {measure} of {meta['cut'][kind]:.2f}), they form {n} "
+        f"cluster{'s' * (n != 1)} of three or more, {which} "
     )
     if kind == "coactivation":
-        chance = arrays[f"{kind}/chance"]
-        beside = (
-            f"the stablest of {chance.size} clusters of exchanged features has {chance.max():.2f}"
-            if chance.size
-            else "exchanged features form no cluster"
-        )
-        text += (
-            f"are stable: they come back when patients are drawn again (stability above {least:.2f} and above chance; "
-            f"{beside}), and their members go together {'on the other half' if meta['held_out'] else 'on the same tiles'} "
-            f"(family-wise p of 0.05 or less, {meta['n_exchanged']} times {meta['arrangement']})."
-        )
+        text += _stable_by_firing(result, least, bool(stable.any()))
     else:
         text += (
-            "are closer than random directions with the decoder's mean and covariance would group "
-            f"(family-wise p of 0.05 or less, {meta['settings']['n_null']} random decoders) and survive leaving out half "
-            f"of the features (stability above {least:.2f})."
+            "closer than random directions with the decoder's mean and covariance would group "
+            f"(family-wise p of 0.05 or less, {meta['settings']['n_null']} random decoders) and survive"
+            f"{'s' if stable.sum() <= 1 else ''} leaving out half of the features (stability above {least:.2f})."
         )
         if meta["n_seed_sets"]:
             again = np.nanmean(arrays["directions/in_seeds"][:, stable]) if stable.any() else np.nan
@@ -135,6 +139,28 @@ def _clusters(result: StudyResult, kind: str, least: float) -> str:
                 n_other = meta["n_seed_sets"]
                 text += f" In {n_other} other SAE{'s' * (n_other != 1)} of this encoder they come back with a mean Jaccard index of {again:.2f}."
     return text + _cells(result, kind, stable)
+
+
+def _stable_by_firing(result: StudyResult, least: float, some: bool) -> str:
+    """What it takes for a cluster by firing to be stable, beside chance."""
+    meta, chance = result.meta, result.arrays["coactivation/chance"]
+    if not chance.size:
+        beside = "exchanged features form no cluster"
+    elif float(chance.max()) > 0:
+        beside = f"the stablest of {chance.size} clusters of exchanged features has {chance.max():.2f}"
+    else:
+        beside = f"none of {chance.size} clusters of exchanged features comes back at all"
+    how = (
+        "they come back when patients are drawn again"
+        if some
+        else "that takes coming back when patients are drawn again"
+    )
+    together = "their members go together" if some else "members that go together"
+    return (
+        f"stable: {how} (stability above {least:.2f} and above chance; {beside}), and {together} "
+        f"{'on the other half' if meta['held_out'] else 'on the same tiles'} (family-wise p of 0.05 or less, "
+        f"{meta['n_exchanged']} times {meta['arrangement']})."
+    )
 
 
 def _cells(result: StudyResult, kind: str, stable: Any) -> str:

@@ -55,11 +55,14 @@ def cluster_table(result: StudyResult, kind: str, least: float) -> Table:
             f"Mean largest Jaccard index when patients are drawn again {meta['settings']['n_resamples']} times; empty "
             "where there are too few."
         )
-        notes["p"] = f"Family-wise over the clusters, of the mean r held out; {meta['arrangement']}."
+        notes["p"] = (
+            f"Family-wise over the clusters, of the mean r held out; {meta['arrangement']}. {_least_p(meta['n_exchanged'])}"
+        )
     else:
         notes["stability"] = "Mean largest Jaccard index when half of the features is left out."
         notes["p"] = (
-            "Family-wise, of the summed cosine beyond the cut; random directions of the same covariance."
+            "Family-wise, of the summed cosine beyond the cut; random directions of the same covariance. "
+            + _least_p(meta["settings"]["n_null"])
         )
         if meta["n_seed_sets"]:
             columns["in other SAEs"] = as_column(_mean(arrays["directions/in_seeds"]))
@@ -89,6 +92,15 @@ def cluster_table(result: StudyResult, kind: str, least: float) -> Table:
         columns=columns,
         notes=notes,
         targets=[Target(0, int(each[0])) for each in members],
+    )
+
+
+def _least_p(n_draws: int) -> str:
+    """What p is at least, as what was seen counts as one of the draws."""
+    return (
+        f"With {n_draws} draws it cannot be below {1 / (n_draws + 1):.2g}."
+        if n_draws
+        else "Nothing was drawn."
     )
 
 

@@ -39,8 +39,8 @@ def features_table(
         "effect": f"omega squared: share of the variance between slides that lies between values of {fact}",
         "difference": f"the two values of {fact} that differ most, in SD of slides of one value",
         "slide AUROC": "share of pairs of slides that the mean sets in the right order; at least 0.5",
-        "p effect": f"share of the labellings of patients with at least this effect of {fact}",
-        "p family": "the same for the largest effect of all features",
+        "p effect": f"share of the labellings of patients with at least this effect of {fact}{_least_p(meta, fact)}",
+        "p family": f"the same for the largest effect of all features{_least_p(meta, fact)}",
         "q": "p after Benjamini and Hochberg",
     }
     for title, key in (
@@ -63,6 +63,12 @@ def features_table(
         "features", "Features with their roles", columns, {k: v for k, v in notes.items() if k in columns},
         [Target(feature=int(f)) for f in which],
     )  # fmt: skip
+
+
+def _least_p(meta: Meta, fact: str) -> str:
+    """What p is at least, as the labels as they are count as one of the labellings."""
+    n = meta["read"][fact]["effects"].get("n_labellings", 0)
+    return f"; with {n:,} labellings it cannot be below {1 / n:.2g}" if n else ""
 
 
 def _paired_columns(
@@ -166,7 +172,8 @@ def reading_table(meta: Meta, arrays: Arrays) -> Table | None:
             "AUROC": "over pairs of tiles of unseen patients in one fold, each slide weighing the same",
             "low": "95 % interval by resampling patients, widened as folds share what they learn from",
             "shuffled low": "middle 95 % with labels shuffled between patients",
-            "p": "share of the labellings, the true one with them, with at least this AUROC",
+            "p": "share of the labellings, the true one with them, with at least this AUROC; with "
+            f"{meta['settings']['n_shuffles']} shuffles it cannot be below {1 / (meta['settings']['n_shuffles'] + 1):.2g}",
             "slide AUROC": "the same with the mean score of each slide",
             "robustness index": "SO / (SO + OS) over the nearest tiles of other patients",
         },

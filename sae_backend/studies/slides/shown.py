@@ -173,7 +173,9 @@ def _shared_table(meta: Meta, arrays: Arrays) -> Table:
         ("p", "shared_p"),
     ):
         columns[title] = as_column(arrays[key])
-    notes = {"p": "share of 999 exchanges of the patients' values with at least as many, one-sided"}
+    notes = {
+        "p": "share of 999 exchanges of the patients' values with at least as many, one-sided; it cannot be below 0.001"
+    }
     return Table("slides-shared", "What alike slides share", columns, notes)
 
 
@@ -191,7 +193,8 @@ def _differences(meta: Meta, arrays: Arrays) -> Table:
         "effect (SD)": "the difference in pooled standard deviations of patients",
         "superiority": f"probability that a patient of {meta['a']} has more than one of {meta['b']}",
         "p pooled": "share of all features and exchanges together with as large a rank sum; q is made from it",
-        "p family": "corrected for all features by the largest of them in each exchange",
+        "p family": "corrected for all features by the largest of them in each exchange; with "
+        f"{meta['n_exchanges']:,} exchanges it cannot be below {meta['least_p']:.2g}",
     }
     return Table(
         "slides-difference",
