@@ -71,6 +71,8 @@ def test_the_crossing_is_where_it_was_planted(rising: StudyResult) -> None:
     )
     # Sites were drawn by patient and are in no vector.
     assert np.median(rising.arrays["site"][:, 0, 5]) > 0.05 and "the site of other patients" in shown.found
+    # What was read is said, and why another study may say otherwise.
+    assert "trained for each block here, on 144 tiles of all 24 patients in 5 folds" in shown.found
     assert {figure.key for figure in shown.figures} == {
         "best-r", "variance", "scanner-auroc", "site-auroc", "above-null", "entropy", "sae-quality", "followed",
     }  # fmt: skip

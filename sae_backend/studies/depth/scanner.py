@@ -21,6 +21,7 @@ from sae_backend.studies.result import Progress
 
 FIELDS: Final = ("auroc", "ci_low", "ci_high", "null_low", "null_high", "p")
 SOURCES: Final = ("features", "raw")
+NUMBERS: Final = ("n_patients", "n_slides", "n_tiles", "n_folds")
 
 
 def read_scanner(

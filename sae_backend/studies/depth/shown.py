@@ -168,10 +168,23 @@ def _read(result: StudyResult, name: str) -> str:
     )
 
 
+def _what_was_read(result: StudyResult) -> str:
+    """From which SAE, patients and tiles; and why another study may give another number. Empty where nothing was read."""
+    read = [about for about in result.meta["read"].values() if not about["reason"]]
+    if not read:
+        return ""
+    one = read[0]
+    return (
+        f"This was read from the SAE that was trained for each block here, on {count(one['n_tiles'], 'tile')} of all "
+        f"{count(one['n_patients'], 'patient')} in {count(one['n_folds'], 'fold')}; Scanner and stain reads the project's own SAE, on "
+        "the patients that report alone, which leaves fewer to learn from, so that its AUROC may differ."
+    )
+
+
 def _scanner(result: StudyResult) -> str:
     arrays, meta = result.arrays, result.meta
     fact = meta["fact"]
-    text = " ".join(filter(None, (_read(result, name) for name in meta["read"])))
+    text = " ".join(filter(None, (*(_read(result, name) for name in meta["read"]), _what_was_read(result))))
     if (
         str(arrays["variance/reason"]) == "the embeddings of some slides are missing"
         or meta["variance_reason"]

@@ -133,6 +133,7 @@ def _block(question: CellQuestion, number: int, spec: Mapping[str, Any], progres
         made |= {name: auroc, f"{name}_reason": np.array(meta["reason"])}
         made[f"{name}_classes"] = np.array(meta["classes"], np.str_)
         made[f"{name}_patients"] = np.array(meta["groups_per_class"], np.int64)
+        made[f"{name}_n"] = np.array([meta.get(key, 0) for key in depth_scanner.NUMBERS], np.int64)
     return made
 
 
@@ -265,6 +266,7 @@ def _meta(
                 "reason": str(found[0][f"{name}_reason"]),
                 "classes": found[0][f"{name}_classes"].tolist(),
                 "patients": [int(n) for n in found[0][f"{name}_patients"]],
+                **dict(zip(depth_scanner.NUMBERS, found[0][f"{name}_n"].tolist(), strict=True)),
             }
             for name, fact in _read_facts(given, spec).items()
         },

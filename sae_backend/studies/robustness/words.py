@@ -85,7 +85,17 @@ def read_words(meta: Meta, arrays: Arrays, fact: str) -> str:
             n = f"the {about['width'][name]:,} " if name == BIOLOGY else ""
             each.append(f"{n}{meta['sources'][name]} {number(found['auroc'])} ({p_words(found['p'])})")
         said += f" Beside it, on the same tiles: {'; '.join(each)}."
-    return said
+    return f"{said} {_what_was_read(meta, about)}"
+
+
+def _what_was_read(meta: Meta, about: Meta) -> str:
+    """From which SAE and patients, and why Depth may give another number."""
+    whose = "the patients that report alone" if about["held_out"] else "all patients"
+    return (
+        f"This was read from the SAE of {meta['set_title']}, on {whose}, in {counted(about['n_folds'], 'fold')} of patients; Depth "
+        "trains an SAE for each block and reads it on all patients, which gives it more to learn from, so that its AUROC may "
+        "differ."
+    )
 
 
 def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
