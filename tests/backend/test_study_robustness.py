@@ -214,6 +214,8 @@ def test_figures_and_tables_say_what_they_rest_on(found: StudyResult) -> None:
     assert [table.key for table in shown.tables] == ["features", "reading", "confounding"]
     for figure in shown.figures:
         assert figure.caption.endswith(".") and "rey" in figure.caption
+    effects = [mark for mark in shown.figures[2].marks if not mark.is_baseline]
+    assert [len(mark.targets) for mark in effects] == [len(mark.x) for mark in effects] != []
     n = found.meta["read"]["scanner"]["n_patients"]
     assert f"{n} patients" in shown.figures[0].caption and "half of the patients" in shown.figures[0].caption
     for table in shown.tables:
@@ -291,7 +293,17 @@ def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     assert result.meta["paired"]["n_tiles"] == 24
     assert icc[np.isfinite(icc)] == pytest.approx(1, abs=1e-4)
     shown = study("robustness").show(result)
-    assert {"agreement", "shift", "stress"} <= {figure.key for figure in shown.figures}
+    figures = {figure.key: figure for figure in shown.figures}
+    assert {"agreement", "shift", "stress", "stress-features"} <= set(figures)
+    for key in ("agreement", "shift", "stress", "stress-features"):
+        own = [mark for mark in figures[key].marks if not mark.is_baseline]
+        assert own and all(len(mark.targets) == len(mark.x) for mark in own)
+    (strongest,) = [mark for mark in figures["stress"].marks if mark.label.startswith("blur")]
+    every = result.arrays["stress/features/moved"][2, -1]
+    assert every[strongest.targets[-1].feature] == np.nanmax(every)
+    (agreed,) = [mark for mark in figures["agreement"].marks if not mark.is_baseline]
+    assert agreed.y[-1] == 1 and (np.diff(agreed.x) >= 0).all()
+    assert np.clip(icc[[one.feature for one in agreed.targets]], -0.2, 1) == pytest.approx(agreed.x)
     assert "stress" in {table.key for table in shown.tables}
     assert any("random weights" in text for text in shown.warnings)
 

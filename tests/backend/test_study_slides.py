@@ -144,6 +144,24 @@ def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() ->
     assert alike[0, nearest[0]] == max(alike[0, 3:])
 
 
+def test_barcodes_have_groups_apart_and_short_names() -> None:
+    given = patients(n=8)
+    slides = [replace(slide, name=f"{slide.name}-with-a-name-of-some-length.tiff") for slide in given.slides]
+    result = run_study("slides", replace(given, slides=slides), GROUPS, PROGRESS)
+    figure = next(one for one in show(result, {}).figures if one.key == "slides-barcode")
+    (cells,) = figure.marks
+    empty = np.flatnonzero(np.isnan(cells.values).all(axis=1))
+    n_a = sum(side == "a" for side in result.meta["in_group"])
+    assert empty.tolist() == [n_a] and len(cells.values) == len(slides) + 1 == len(cells.row_names)
+    assert all(name.startswith(f"{result.meta['a']} · ") for name in cells.row_names[:n_a])
+    assert not any("tiff" in name or len(name.split(" · ")[1]) > 16 for name in cells.row_names if name)
+    behind = [row[0].slide for row in cells.targets]
+    assert behind.pop(n_a) == "" and sorted(behind) == sorted(slide.name for slide in slides)
+    # From what is most in the first group to what is most in the second.
+    effect = result.arrays["group/effect"][[int(name) for name in cells.col_names]]
+    assert (np.diff(effect) <= 0).all()
+
+
 def test_the_answer_can_be_told_without_groups_and_refuses_too_few_patients() -> None:
     shown = show(run_study("slides", patients(n=4), {}, PROGRESS), {})
     assert "12 slides of 4 patients" in shown.found and not any("difference" in t.key for t in shown.tables)

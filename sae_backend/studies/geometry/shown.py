@@ -71,11 +71,11 @@ def _short(result: StudyResult, kinds: Sequence[str], least: float) -> str:
     parts = []
     for kind in kinds:
         n = int(stable_clusters(result, kind, least).sum())
-        parts.append(f"{n} stable group{'s' * (n != 1)} of features {KINDS[kind]}")
+        parts.append(f"{n or 'no'} stable group{'s' * (n != 1)} of features {KINDS[kind]}")
     n_merge = len(result.meta["merge"])
     return (
         f"There {'are' if not parts or not parts[0].startswith('1 ') else 'is'} {' and '.join(parts)}; "
-        f"{n_merge} set{'s' * (n_merge != 1)} of features {'are' if n_merge != 1 else 'is'} proposed for one concept, as "
+        f"{n_merge or 'no'} set{'s' * (n_merge != 1)} of features {'are' if n_merge != 1 else 'is'} proposed for one concept, as "
         "they fire in the same places or one within another."
     )
 

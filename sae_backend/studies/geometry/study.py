@@ -99,7 +99,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         for each in (together, aligned)
         if each is not None
     ]
-    xy, method = _plane(live, settings, Stage(progress, "map of the features"))
+    xy, method = _plane(live, settings, progress)
     arrays = answer_arrays(given, live, (together, aligned), cells, (pairs, present))
     arrays["xy"] = widened(xy, np.nan, given.sets[0].n_features, live.numbers)
     if seeds is not None:
@@ -225,7 +225,7 @@ def _pairs(
 
 
 def _plane(
-    live: LiveFeatures, settings: GeometrySettings, stage: Stage
+    live: LiveFeatures, settings: GeometrySettings, progress: Progress
 ) -> tuple[npt.NDArray[np.float32], str]:
     """Places of the features for the eye, and how they were found."""
     if live.directions is not None:
@@ -233,14 +233,21 @@ def _plane(
     else:
         rows, what = _sketch(live.columns[0], settings.seed), "activations over tiles"
     n = len(rows)
+    stage = Stage(progress, "start the map of the features")
     if n <= N_NEIGHBOURS or settings.plane != "umap":
         few = ", too few for UMAP" if settings.plane == "umap" else ""
         return principal_plane(rows), f"the first two principal components of {n:,} {what}{few}"
     neighbours = nearest_rows(rows, stage.alive)
+    rounds: list[Stage] = []
 
     def laid(done: int, total: int) -> None:
-        stage.expect(total)
-        stage.reach(done)
+        # The library says nothing while it is loaded and compiled; the time for that is none of the rounds.
+        if done and not rounds:
+            rounds.append(Stage(progress, "map of the features", total))
+        if rounds:
+            rounds[0].reach(done)
+        else:
+            stage.alive()
 
     plane = umap_plane(rows, neighbours, laid)
     return plane, f"UMAP (umap-learn {version('umap-learn')}) of {n:,} {what} by cosine"

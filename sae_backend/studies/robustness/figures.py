@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,10 @@ import numpy.typing as npt
 from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, RAW, SCORES
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
 from sae_backend.studies.robustness.words import counted, people, units
-from sae_backend.studies.shown import Bars, Figure, Histogram, Line, Mark, Points, Rule, Target
+from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Rule, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]
-
-_BINS: Final = 40
 
 
 def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
@@ -99,31 +97,47 @@ def quadrant(
     )
 
 
+def _shares(
+    values: npt.NDArray[Any] | None, label: str, limits: tuple[float, float], *, is_baseline: bool
+) -> list[Mark]:
+    """Share of the columns with at most each value: a point a feature, a line for the many columns of a baseline."""
+    if values is None or not np.isfinite(values).any():
+        return []
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    x = np.clip(values[order], *limits)
+    y = np.arange(1, order.size + 1) / order.size
+    told = f"{label} ({order.size:,})"
+    if is_baseline:
+        return [Line(x, y, told, is_baseline=True)]
+    targets = [Target(feature=int(f)) for f in order]
+    names = [f"feature {int(f)}: {values[f]:.2f}" for f in order]
+    return [Points(x, y, told, targets, names)]
+
+
 def effects(meta: Meta, arrays: Arrays) -> Figure | None:
     """Distribution of the effects of features and raw dimensions."""
     fact = meta["fact"]
     own = arrays.get(f"effect/{fact}/omega2")
     if own is None or not np.isfinite(own).any():
         return None
-    edges = np.linspace(-0.25, 1.0, _BINS + 1)
-    marks: list[Mark] = []
-    raw = arrays.get(f"effect/{fact}/raw_omega2")
-    for values, label, is_baseline in ((raw, "raw dimensions", True), (own, "SAE features", False)):
-        if values is not None and np.isfinite(values).any():
-            known = np.clip(values[np.isfinite(values)], edges[0], edges[-1])
-            share = np.histogram(known, edges)[0] / known.size
-            marks.append(Histogram(edges, share, f"{label} ({known.size:,})", is_baseline))
+    limits = (-0.25, 1.0)
     about = meta["read"][fact]["effects"]
     return Figure(
         key="effects",
         title=f"How far features differ between values of {fact}",
         caption=(
-            f"Share of the variance between slides that lies between values of {fact} (omega squared, free of bias: 0 on "
-            f"average by chance; {units(about)}, all slides). Grey: raw dimensions."
+            f"Each point is a feature: share of the variance between slides that lies between values of {fact} (omega "
+            f"squared, free of bias: 0 on average by chance; {units(about)}, all slides), and the share of the features "
+            "with no more. Grey: raw dimensions."
         ),
         x_label="omega squared",
-        y_label="share of columns",
-        marks=marks,
+        y_label="share of columns with no more",
+        marks=[
+            *_shares(arrays.get(f"effect/{fact}/raw_omega2"), "raw dimensions", limits, is_baseline=True),
+            *_shares(own, "SAE features", limits, is_baseline=False),
+        ],
+        y_limits=(0.0, 1.02),
     )
 
 
@@ -160,14 +174,7 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
     if about["reason"] or not np.isfinite(arrays["paired/features/icc_a"]).any():
         return []
     where = f"{counted(about['n_tiles'], 'matched tile')} of {about['n_glasses']} glasses under {', '.join(about['scanners'])}"
-    edges = np.linspace(-0.2, 1.0, _BINS + 1)
-    marks: list[Mark] = []
-    for name, label in ((RAW, "raw dimensions"), (FEATURES, "SAE features")):
-        icc = arrays.get(f"paired/{name}/icc_a")
-        if icc is not None and np.isfinite(icc).any():
-            known = np.clip(icc[np.isfinite(icc)], edges[0], edges[-1])
-            share = np.histogram(known, edges)[0] / known.size
-            marks.append(Histogram(edges, share, f"{label} ({known.size:,})", name == RAW))
+    limits = (-0.2, 1.0)
     icc, shift = arrays["paired/features/icc_a"], arrays["paired/features/shift"]
     which = np.flatnonzero(np.isfinite(icc) & np.isfinite(shift))
     ends = {
@@ -187,12 +194,17 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
             key="agreement",
             title="Agreement of scans of the same tissue",
             caption=(
-                f"ICC(A,1), two-way, absolute agreement of single scans, over {where}; all of them, nothing is chosen. "
-                "1 is the same value under every scanner. Grey: raw dimensions."
+                f"Each point is a feature: ICC(A,1), two-way, absolute agreement of single scans, over {where}, and the share "
+                "of the features with no more. 1 is the same value under every scanner; nothing is chosen. Grey: raw "
+                "dimensions."
             ),
             x_label="ICC(A,1)",
-            y_label="share of columns",
-            marks=marks,
+            y_label="share of columns with no more",
+            marks=[
+                *_shares(arrays.get(f"paired/{RAW}/icc_a"), "raw dimensions", limits, is_baseline=True),
+                *_shares(icc, "SAE features", limits, is_baseline=False),
+            ],
+            y_limits=(0.0, 1.02),
         ),
         Figure(
             key="shift",
@@ -206,6 +218,47 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
             marks=[points],
         ),
     ]
+
+
+def stress_features(meta: Meta, arrays: Arrays) -> Figure | None:
+    """Every feature by how far each change moves it at its strongest step."""
+    about = meta["stress"]
+    if about["reason"] or not np.isfinite(arrays["stress/features/moved"][:, -1]).any():
+        return None
+    marks: list[Mark] = []
+    names = []
+    for i, kind in enumerate(about["kinds"]):
+        moved = arrays["stress/features/moved"][i, -1]
+        known = np.flatnonzero(np.isfinite(moved))
+        known = known[np.argsort(moved[known], kind="stable")]
+        # Beside one another in their order, so that each can be clicked.
+        x = i + np.linspace(-0.35, 0.35, known.size)
+        marks.append(
+            Points(
+                x, moved[known], "",
+                [Target(feature=int(f)) for f in known],
+                [f"feature {int(f)}: {moved[f]:.2f} SD by {kind['name']}" for f in known],
+                colour=0,
+            )
+        )  # fmt: skip
+        marks.append(
+            Line(np.array([i - 0.38, i + 0.38]), np.full(2, np.median(moved[known]) if known.size else np.nan),
+                 "" if i else "median", is_baseline=True)
+        )  # fmt: skip
+        names.append(f"{kind['name']} {kind['strengths'][-1]:g} {kind['unit']}")
+    return Figure(
+        key="stress-features",
+        title="Which features move when pixels change",
+        caption=(
+            "Each point is a feature, sorted within a change: mean absolute change of a tile at the strongest step, in SD of "
+            f"the unchanged tiles ({counted(about['n_tiles'], 'tile')} of {counted(about['n_slides'], 'slide')}). Grey: the "
+            "median. Different changes are not comparable with each other."
+        ),
+        x_label="",
+        y_label="change (SD)",
+        marks=marks,
+        x_names=names,
+    )
 
 
 def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
@@ -226,14 +279,17 @@ def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
         )
         label = f"{kind['name']} ({', '.join(f'{s:g}' for s in kind['strengths'])} {kind['unit']})"
         low, high = arrays["stress/features/median_low"][i], arrays["stress/features/median_high"][i]
-        marks.append(Line(steps, arrays["stress/features/median"][i], label, low, high))
+        moved = np.nan_to_num(arrays["stress/features/moved"][i], nan=-1.0)
+        most = [Target(feature=int(f)) for f in moved.argmax(axis=1)] if moved.max(initial=-1.0) >= 0 else []
+        marks.append(Line(steps, arrays["stress/features/median"][i], label, low, high, most))
     return Figure(
         key="stress",
         title="How far features move when pixels change",
         caption=(
             "Median over features of the mean absolute change of a tile, in SD of the unchanged tiles "
             f"({counted(about['n_tiles'], 'tile')} of {counted(about['n_slides'], 'slide')}; bands: 95 % intervals by "
-            "resampling slides). Grey: raw dimensions. Steps of different changes are not comparable with each other."
+            "resampling slides). Grey: raw dimensions. Steps of different changes are not comparable with each other. A "
+            "point leads to the feature that moves most there."
         ),
         x_label="step, from weak to strong",
         y_label="median change (SD)",

@@ -40,6 +40,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures.neighbours(meta, arrays),
         *figures.agreement(meta, arrays),
         figures.stress_lines(meta, arrays),
+        figures.stress_features(meta, arrays),
     ]
     told = [
         tables.features_table(meta, arrays, axes, roles, thresholds),

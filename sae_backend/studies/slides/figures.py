@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,10 @@ MEASURE_WORDS: Final = {
     "rate": "share of tiles in which the feature fires",
     "top": "mean activation in the tenth of tiles where it is strongest (SAE units)",
 }
-_BARCODE: Final = 60
+_BARCODE: Final = 30
+_NAME: Final = 16
+_ENDING: Final = 5
+_LEAST_FOR_PLANE: Final = 3
 
 
 def order_of(arrays: Arrays) -> npt.NDArray[np.int64]:
@@ -124,42 +127,74 @@ def plane(meta: Meta, arrays: Arrays) -> Figure:
 
 
 def barcode(meta: Meta, arrays: Arrays) -> Figure:
-    """The profiles themselves, slide by slide."""
+    """The profiles themselves, slide by slide, groups set apart."""
     values = arrays[meta["measure"]]
+    rows = [k for k in range(len(meta["slides"])) if np.isfinite(values[k]).all()]
     if meta["compared"]:
         features = order_of(arrays)[:_BARCODE]
-        how = f"the {features.size} features that differ most between {meta['a']} and {meta['b']}"
-        sides = meta["in_group"]
-        rows = sorted(
-            range(len(sides)), key=lambda k: ({"a": 0, "b": 1}.get(sides[k], 2), meta["units"][k], k)
-        )
+        # From what is most in the first group to what is most in the second.
+        features = features[np.argsort(-np.nan_to_num(arrays["group/effect"][features]), kind="stable")]
+        how = f"the {features.size} features that differ most between {meta['a']} and {meta['b']}, from more to less in {meta['a']}"
+        groups = [{"a": str(meta["a"]), "b": str(meta["b"])}.get(side, "") for side in meta["in_group"]]
+        order = {str(meta["a"]): 0, str(meta["b"]): 1}
+        rows.sort(key=lambda k: (order.get(groups[k], 2), meta["units"][k], k))
     else:
         spread = np.nan_to_num(np.nanstd(values, axis=0) / (np.nanmean(values, axis=0) + 1e-9))
         fires = np.nanmean(arrays["rate"], axis=0) > 0.01
         features = np.argsort(-np.where(fires, spread, -1), kind="stable")[: min(_BARCODE, int(fires.sum()))]
-        how = f"the {features.size} features that differ most between slides, for their mean, of those that fire in 1 % of tiles"
-        rows = sorted(range(len(meta["slides"])), key=lambda k: (meta["units"][k], k))
-    rows = [k for k in rows if np.isfinite(values[k]).all()]
-    chosen = values[rows][:, features].astype(np.float64)
-    middle, scale = chosen.mean(axis=0), chosen.std(axis=0)
-    scaled = np.clip((chosen - middle) / np.where(scale > 0, scale, 1), -3, 3)
-    side = dict(
-        zip(range(len(meta["slides"])), meta.get("in_group") or [""] * len(meta["slides"]), strict=True)
-    )
-    names = [
-        f"{meta['slides'][k]}{ {'a': ' · ' + str(meta.get('a')), 'b': ' · ' + str(meta.get('b'))}.get(side[k], '') }"
-        for k in rows
-    ]
+        features = features[_alike(values[rows][:, features])]
+        how = (
+            f"the {features.size} features that differ most between slides, for their mean, of those that fire in 1 % of "
+            "tiles, alike ones side by side"
+        )
+        groups = [""] * len(meta["slides"])
+        rows.sort(key=lambda k: (meta["units"][k], k))
+    scaled = np.clip(_scaled(values[rows][:, features]), -3, 3)
+    short = _short_names(meta["slides"])
+    names = [" · ".join(filter(None, (groups[k], short[k]))) for k in rows]
     targets = [[Target(0, int(f), meta["slides"][k]) for f in features] for k in rows]
+    # An empty row between one group and the next; from below, so that places stay true.
+    for place in range(len(rows) - 1, 0, -1):
+        if groups[rows[place]] != groups[rows[place - 1]]:
+            scaled = np.insert(scaled, place, np.nan, axis=0)
+            names.insert(place, "")
+            targets.insert(place, [Target() for _ in features])
     return Figure(
         "slides-barcode",
         "Barcodes of the slides",
         f"A row a slide, a column a feature: {how}. Colour: {MEASURE_WORDS[meta['measure']]}, in standard deviations from the mean of all "
-        "slides, cut at 3.",
+        "slides, cut at 3."
+        + (f" Groups are set apart: {meta['a']}, {meta['b']}, others." if meta["compared"] else ""),
         "feature",
         "slide",
         [Cells(scaled, names, [str(f) for f in features], "SD from the mean", targets, is_signed=True)],
     )
+
+
+def _scaled(chosen: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Each column in standard deviations from its mean."""
+    chosen = chosen.astype(np.float64)
+    middle, scale = chosen.mean(axis=0), chosen.std(axis=0)
+    return np.asarray((chosen - middle) / np.where(scale > 0, scale, 1), np.float64)
+
+
+def _alike(chosen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """An order of the columns that has alike ones side by side: around the plane of their first two components."""
+    if min(chosen.shape) < _LEAST_FOR_PLANE:
+        return np.arange(chosen.shape[1])
+    _, _, axes = np.linalg.svd(_scaled(chosen), full_matrices=False)
+    return np.asarray(np.argsort(np.arctan2(axes[1], axes[0]), kind="stable"), np.int64)
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Names of slides that a figure has room for: no ending, and the middle of long ones left out."""
+    found = []
+    for name in names:
+        stem, dot, ending = name.rpartition(".")
+        short = stem if dot and stem and len(ending) <= _ENDING else name
+        half = _NAME // 2
+        found.append(short if len(short) <= _NAME else f"{short[:half]}…{short[-half + 1 :]}")
+    return found
 
 
 def shared(meta: Meta, arrays: Arrays) -> Figure:
