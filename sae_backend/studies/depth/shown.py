@@ -265,7 +265,7 @@ def _against_random(result: StudyResult) -> str:
     text = f"The best of as many random directions on the same vectors reaches r {ends[0]} to {ends[1]} (means of {n} draws a block)"
     if not closer:
         return f"{text}: in no block is the match clearly closer, so that finding it there takes no training."
-    return f"{text}; the match is closer than at least 95 % of the draws in {listed(closer)}."
+    return f"{text}; the match is closer than at least 95 % of the draws in {listed(closer)}, each block by itself."
 
 
 def _limits(result: StudyResult) -> str:

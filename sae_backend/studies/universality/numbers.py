@@ -9,7 +9,7 @@ import numpy as np
 
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Number
-from sae_backend.studies.universality.counted import comes_back, is_matched
+from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched, prefix_of
 from sae_backend.studies.universality.shown import LEAST_R
 
 
@@ -30,6 +30,14 @@ def numbers(result: StudyResult, knobs: Mapping[str, float]) -> list[Number]:
         if comparison["mean_r"] is not None:
             ends = (nan if end is None else float(end) for end in comparison["mean_r_interval"])
             found.append(Number(f"mean held-out r of all pairs, {title}", comparison["mean_r"], *ends))
+    for comparison in (meta["reference"] or {}).get("comparisons", ()):
+        title = meta["sets"][int(comparison["set"])]["title"]
+        if is_judged(comparison):
+            n = int(comes_back(result, prefix_of(comparison), least).sum())
+            found.append(
+                Number(f"features of the reference that fire often enough, {title}", comparison["n_live"][0])
+            )
+            found.append(Number(f"come back in {title}, of the reference", n))
     for key, words in (("stability", "median stability"), ("found_in", "mean share of SAEs it is found in")):
         known = arrays[key][np.isfinite(arrays[key])]
         if known.size:
