@@ -87,7 +87,7 @@ def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) ->
     width = max(1, _BLOCK_VALUES // max(d, 1))
     n_blocks = -(-n_features // width)
     raw_width = seen.raw_width
-    total = n_blocks + (1 if raw_width else 0)
+    total = n_blocks + (1 if raw_width else 0) + 1
     found = []
     for block in range(n_blocks):
         columns = slice(block * width, min((block + 1) * width, n_features))
@@ -113,8 +113,9 @@ def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) ->
             lambda: progress("alike", n_blocks, total),
         )
     ones = _scored(
-        seen, lambda _k, tiles: np.ones((tiles.size, 1)), 1, lambda: progress("alike", total, total)
+        seen, lambda _k, tiles: np.ones((tiles.size, 1)), 1, lambda: progress("alike", total - 1, total)
     )
+    progress("alike", total, total)
     return Judged(features, dimensions, float(ones.score[0]), float(ones.between[0]), seen.n_tiles)
 
 

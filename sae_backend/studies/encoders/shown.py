@@ -204,16 +204,14 @@ def _alike_of(result: StudyResult, k: int, second: float) -> str:
     if not beats.any():
         return text
     judged = triaged(result, k, second)
-    rows = []
+    text += f" {count(int(beats.sum()), 'of its features follows', 'of its features follow')} cells beyond chance."
     for word, what in ((ONE_TYPE, "one cell type"), (SEVERAL, "several cell types")):
         mine = np.array([one == word for one in judged.words]) & beats
         if mine.any():
             n = int((mine & judged.above_chance).sum())
-            rows.append(
-                f"{int(mine.sum()):,} point to {what}; the tiles of {n:,} of these look more alike than by chance."
-            )
-    if rows:
-        text += f" Of its {count(int(beats.sum()), 'feature')} that follow cells beyond chance, by labels (AUPRC): {' '.join(rows)}"
+            points = count(int(mine.sum()), "points", "point")
+            fires = count(n, "of these fires", "of these fire") if n else "none of these fires"
+            text += f" By labels (AUPRC) {points} to {what}; {fires} in tiles that look more alike than by chance."
     return text
 
 
