@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from desktop_app.store import StudyRecord
-from desktop_app.study_row_keys import RowKeys, is_name, row_keys
+from desktop_app.study_row_keys import RowKeys, is_end, is_name, row_keys
 from desktop_app.study_words import setting_word
 from sae_backend.errors import UserInputError
 from sae_backend.studies.registry import study
@@ -157,11 +157,11 @@ def _halves_word(halves: Mapping[str, Any]) -> str:
 def _settings(first: StudyRecord, second: StudyRecord, names: tuple[str, str]) -> Table:
     found = differing_settings(first, second)
     columns: dict[str, Sequence[Any]] = {"setting": [one[0] for one in found]}
-    columns |= {_unlike("setting", name): [one[k + 1] for one in found] for k, name in enumerate(names)}
+    columns |= {heading("setting", name): [one[k + 1] for one in found] for k, name in enumerate(names)}
     return Table(SETTINGS, "Difference: settings", columns, {})
 
 
-def _unlike(column: str, name: str) -> str:
+def heading(column: str, name: str) -> str:
     """A run's name as a heading, which may not be that of another column."""
     return f"run {name}" if name in (column, "difference") else name
 
@@ -175,14 +175,17 @@ def _numbers(
         known.append({one.title: one for one in study(run.record.kind).numbers(result, knobs)})
     titles = list(dict.fromkeys([*known[0], *known[1]]))
     columns: dict[str, Sequence[Any]] = {"number": titles}
+    intervals: dict[str, list[float | None]] = {}
     for name, numbers in zip(names, known, strict=True):
         each = [numbers.get(title, Number(title, math.nan)) for title in titles]
-        columns[_unlike("number", name)] = [_plain(one.value) for one in each]
-        columns[f"{name}: low"] = [_plain(one.low) for one in each]
-        columns[f"{name}: high"] = [_plain(one.high) for one in each]
-    values = [columns[_unlike("number", name)] for name in names]
+        columns[heading("number", name)] = [_plain(one.value) for one in each]
+        for end, ends in (("low", [one.low for one in each]), ("high", [one.high for one in each])):
+            intervals[f"{name}: {end}"] = [_plain(value) for value in ends]
+    values = [columns[heading("number", name)] for name in names]
     columns["difference"] = [_less(a, b) for a, b in zip(*values, strict=True)]
-    notes = {f"{name}: {end}": f"{end.capitalize()} end of the run's own interval" for name in names for end in ("low", "high")}  # fmt: skip
+    # Some studies have no intervals of these numbers: empty columns would only take room.
+    columns |= {key: ends for key, ends in intervals.items() if any(end is not None for end in ends)}
+    notes = {key: "End of the interval of this run alone" for key in intervals if key in columns}
     notes["difference"] = f"{names[0]} less {names[1]}; {NO_INTERVAL}"
     return Table(NUMBERS, "Difference: in short", columns, notes)
 
@@ -250,7 +253,7 @@ def _shared(table: Table, other: Table, keys: RowKeys, names: tuple[str, str]) -
         for name, each in zip(names, both, strict=True):
             columns[f"{column} · {name}"] = list(each)
             notes[f"{column} · {name}"] = table.notes.get(column, column)
-        if is_quantity:
+        if is_quantity and not is_end(column):
             columns[f"{column} · difference"] = [_less(a, b) for a, b in zip(*both, strict=True)]
             notes[f"{column} · difference"] = f"{names[0]} less {names[1]}; no interval"
     targets: list[Target] = [table.targets[row] for row in rows[0]] if table.targets else []

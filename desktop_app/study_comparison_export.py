@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from desktop_app.store import Store, StudyRecord
-from desktop_app.study_comparison import ComparedRun, StudyComparison, check_comparable, compare_studies
+from desktop_app.study_comparison import (
+    ComparedRun,
+    StudyComparison,
+    check_comparable,
+    compare_studies,
+    heading,
+)
 from desktop_app.study_export import plain_table, shown_of, write_table, written
 from desktop_app.study_words import headline
+from sae_backend.studies.shown import Table
 
 _SHORT: Final = ".4g"
 
@@ -36,11 +43,11 @@ def comparison_words(comparison: StudyComparison, first: StudyRecord, second: St
     parts = [f"{headline(first)}\n{headline(second)}", settings_sentence(comparison)]
     numbers = comparison.numbers
     lines = [f"In short ({comparison.names[0]} / {comparison.names[1]}, and the first less the second):"]
-    for row in zip(*numbers.columns.values(), strict=True):
-        title, *ends, difference = row
-        pairs = [_with_interval(*ends[place : place + 3]) for place in (0, 3)]
+    for row, title in enumerate(numbers.columns["number"]):
+        pair = " / ".join(_with_interval(numbers, name, row) for name in comparison.names)
+        difference = numbers.columns["difference"][row]
         less = "" if difference is None else f", {_signed(difference)}"
-        lines.append(f"  {title}: {pairs[0]} / {pairs[1]}{less}")
+        lines.append(f"  {title}: {pair}{less}")
     parts.append("\n".join(lines))
     if comparison.rows:
         parts.append(
@@ -61,15 +68,14 @@ def settings_sentence(comparison: StudyComparison) -> str:
     return f"Differences in settings, slides and SAEs ({names}): {'; '.join(said)}."
 
 
-def beside_words(comparison: StudyComparison) -> str:
-    """What is said above the sentences of the other run."""
-    return " ".join(
-        [
-            f"Compared with {comparison.names[1]}. {settings_sentence(comparison)}",
-            f"Tables, from “{comparison.settings.title}” on, set the two side by side, row by row.",
-            *comparison.notes,
-        ]
-    )
+def beside_words(comparison: StudyComparison) -> list[str]:
+    """What is said above the sentences of the other run: with which, in what they differ, what has to be known."""
+    return [
+        f"Compared with {comparison.names[1]}.",
+        settings_sentence(comparison),
+        f"Tables, from “{comparison.settings.title}” on, set the two side by side, row by row.",
+        *comparison.notes,
+    ]
 
 
 def write_comparison(
@@ -100,7 +106,12 @@ def comparison_data(comparison: StudyComparison, first: StudyRecord, second: Stu
     }
 
 
-def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
+def _with_interval(numbers: Table, name: str, row: int) -> str:
+    """A number of one run, with its interval where it has one."""
+    value, low, high = (
+        numbers.columns[key][row] if key in numbers.columns else None
+        for key in (heading("number", name), f"{name}: low", f"{name}: high")
+    )
     if value is None:
         return "none"
     ends = "" if low is None or high is None else f" ({low:{_SHORT}} to {high:{_SHORT}})"

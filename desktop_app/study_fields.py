@@ -27,6 +27,8 @@ class Field:
         A sentence on it.
     choices
         For `choice`: value and words.
+    empty
+        What it means to leave it open, in a few words; they stand in the field.
     may_be_empty
         Whether it may be left open.
     least
@@ -40,6 +42,7 @@ class Field:
     kind: FieldKind
     tip: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+    empty: str = ""
     may_be_empty: bool = True
     least: int = 0
     is_more: bool = False
@@ -52,13 +55,13 @@ def _more(key: str, title: str, kind: FieldKind, tip: str, least: int = 0) -> Fi
 
 _SEED: Final = Field("seed", "Seed", "whole", "Decides all that is drawn at random.", may_be_empty=False)
 _KNOWN: Final = {
-    "layers": Field("layers", "Blocks", "numbers", "Such as 1, 4, 8, 12; empty for about six, evenly spread."),
+    "layers": Field("layers", "Blocks", "numbers", "Such as 1, 4, 8, 12; empty for about six, evenly spread.", empty="about six"),
     "expansion": Field(
         "expansion", "Width of the SAE", "whole", "Features for each dimension of the vectors.",
         may_be_empty=False, least=1,
     ),
-    "epochs": Field("epochs", "Epochs", "whole", "Passes over the tiles in training; empty for the usual.", least=1),
-    "feature": Field("feature", "Follow feature", "whole", "Empty for the one that follows the first cell type best."),
+    "epochs": Field("epochs", "Epochs", "whole", "Passes over the tiles in training; empty for the usual.", empty="as usual", least=1),
+    "feature": Field("feature", "Follow feature", "whole", "Empty for the one that follows the first cell type best.", empty="the best one"),
     "label": Field("label", "Disease or group", "column", "Whether it goes with the scanner is looked at."),
     "paired_by": Field("paired_by", "Same glass", "column", "Column that names the glass where it was scanned several times."),
     "stress_tiles": Field(
@@ -68,9 +71,9 @@ _KNOWN: Final = {
     "a": Field("a", "First group", "value", "The first cohort or group."),
     "b": Field("b", "Second group", "value", "Empty for all others."),
     "retrain": Field("retrain", "Train the SAE on the first cohort alone", "yes", "Otherwise the project's own is used."),
-    "encoders": Field("encoders", "Encoders", "encoders", "The current one, and these; none marked for all."),
+    "encoders": Field("encoders", "Encoders", "encoders", "The current one, and these; none marked for all.", empty="none marked: all"),
     "seeds": Field("seeds", "SAEs with other seeds", "whole", "Each is trained once and kept.", may_be_empty=False),
-    "expansions": Field("expansions", "SAEs of other widths", "numbers", "Such as 4, 16; empty for none."),
+    "expansions": Field("expansions", "SAEs of other widths", "numbers", "Such as 4, 16; empty for none.", empty="none"),
     "with_sets": Field("with_sets", "Also compare with", "saes", "Other SAEs of this project on the same tiles."),
     "within": Field("within", "Compare within", "column", "Patients are exchanged only where this is the same."),
     "measure": Field(

@@ -6,11 +6,13 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from desktop_app.study_figure_fit import fit
 from sae_backend.studies.shown import (
     Band,
     Bars,
@@ -49,7 +51,6 @@ _WRITING: Final = Lock()
 
 _WRITTEN: Final = 30
 _MANY: Final = 400
-_MOST_NAMES: Final = 60
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def draw(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
                 span = axes.axvspan if mark.axis == "x" else axes.axhspan
                 span(mark.low, mark.high, color=GREY, alpha=0.25, linewidth=0, label=mark.label or None)
     _frame(axes, figure, look)
-    _take_words_as_they_are(canvas, axes, figure)
+    fit(canvas, axes, figure, look.points)
     return Drawn(axes, hits, figure)
 
 
@@ -226,15 +227,6 @@ def _cells(canvas: Canvas, axes: mpl.axes.Axes, mark: Cells, look: Look) -> list
         vmax=top if mark.is_signed else None,
     )
     n_rows, n_cols = values.shape
-    # A name a row where these can be read; otherwise only how many there are.
-    if n_rows <= _MOST_NAMES:
-        axes.set_yticks(range(n_rows), [str(name) for name in mark.row_names])
-    else:
-        axes.set_yticks([])
-    if n_cols <= _MOST_NAMES:
-        axes.set_xticks(range(n_cols), [str(name) for name in mark.col_names], rotation=90)
-    else:
-        axes.set_xticks([])
     bar = canvas.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label(mark.value_label, color=look.ink, fontsize=look.points)
     bar.ax.tick_params(colors=look.ink, labelsize=look.points - 1)
@@ -256,16 +248,6 @@ def _frame(axes: mpl.axes.Axes, figure: Figure, look: Look) -> None:
         spine.set_color(look.ink)
         spine.set_linewidth(0.8)
         spine.set_visible(side in ("left", "bottom"))
-    has_cells = any(isinstance(mark, Cells) for mark in figure.marks)
-    if figure.x_names and not has_cells:
-        names = [str(name) for name in figure.x_names]
-        turned = sum(map(len, names)) > 70
-        axes.set_xticks(
-            range(len(names)),
-            ["\n".join(textwrap.wrap(name, 18)) for name in names] if not turned else names,
-            rotation=35 if turned else 0,
-            ha="right" if turned else "center",
-        )
     if figure.x_is_log:
         axes.set_xscale("log")
     if figure.y_is_log:
@@ -276,33 +258,15 @@ def _frame(axes: mpl.axes.Axes, figure: Figure, look: Look) -> None:
         axes.set_ylim(*figure.y_limits)
     if figure.is_square:
         axes.set_aspect("equal", adjustable="box")
-    _legend(axes, look)
 
 
-def _take_words_as_they_are(canvas: Canvas, axes: mpl.axes.Axes, figure: Figure) -> None:
-    """Names of slides, features and types start no formula, whatever signs are in them; powers of ten still do."""
-    from matplotlib.text import Text
+@cache
+def load() -> None:
+    """Load matplotlib and its letters, which takes a second, before a window would have to wait for it."""
+    import matplotlib.backends.backend_qtagg  # noqa: F401
 
-    powers = [
-        *(axes.get_xticklabels(which="both") if figure.x_is_log else ()),
-        *(axes.get_yticklabels(which="both") if figure.y_is_log else ()),
-    ]
-    for found in canvas.findobj(Text):
-        if isinstance(found, Text) and not any(found is power for power in powers):
-            found.set_parse_math(False)
-
-
-def _legend(axes: mpl.axes.Axes, look: Look) -> None:
-    _, labels = axes.get_legend_handles_labels()
-    if not labels:
-        return
-    # Beside the axes, so that it hides nothing.
-    legend = axes.legend(
-        loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False,
-        fontsize=look.points - 1, labelcolor=look.ink,
-    )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_text("\n".join(textwrap.wrap(text.get_text(), 26)))
+    nothing = np.zeros(1)
+    picture(Figure("warm", "Words", "Words", "x", "y", [Points(nothing, nothing, "Words")]), "png")
 
 
 def picture(figure: Figure, ending: str, look: Look | None = None) -> bytes:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_comparison import ComparedRun, StudyComparison, compare_studies
+from desktop_app.study_figures import load
 from desktop_app.study_names import with_names
 from desktop_app.study_words import paragraphs, told
 from sae_backend.errors import SparsescopeError, UserInputError
@@ -59,6 +60,8 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
     StoreError
         When it is not there or damaged.
     """
+    # In the thread that reads: the window would stand still for it when the first figure is seen.
+    load()
     with Store(folder) as store:
         record = store.study(study_id)
         arrays = store.study_arrays(study_id)

@@ -9,6 +9,7 @@ from typing import Final
 from sae_backend.studies.shown import Table
 
 _TITLES_OF_NUMBERS: Final = (" column", " number")
+_ENDS: Final = ("low", "high")
 _NAMES: Final = frozenset(
     {"feature", "partner", "best partner", "column", "number", "cluster", "group", "tile", "block"}
 )
@@ -83,6 +84,11 @@ def row_keys(kind: str, table: Table) -> RowKeys | None:
         return None
     # Encoders have a table of the features of each set, universality one of the first set's for each other set.
     return RowKeys(_FEATURE, int(table.key.removeprefix(start)) if kind == "encoders" else 0)
+
+
+def is_end(column: str) -> bool:
+    """Whether a column holds ends of intervals, which belong to one run alone."""
+    return any(column == end or column.startswith(f"{end},") or column.endswith(f" {end}") for end in _ENDS)
 
 
 def is_name(column: str) -> bool:

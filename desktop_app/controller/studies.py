@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from psygnal import Signal
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 
 from desktop_app.controller.study_beside import StudyBeside
 from desktop_app.controller.study_exports import StudyExports
 from desktop_app.controller.study_merging import StudyMerging
+from desktop_app.controller.study_targets import StudyTargets
 from desktop_app.store import Store, StudyRecord
 from desktop_app.study_jobs import record_study, study_request
 from desktop_app.study_needs import StudyOffer, offer_of
@@ -19,8 +20,6 @@ from desktop_app.study_options import StudyOptions
 from desktop_app.study_reading import (
     StudyView,
     read_study,
-    slide_number,
-    target_pictures,
 )
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.correlation_header import RunEntry
@@ -35,10 +34,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.projects import ProjectActions
     from sae_backend.errors import SparsescopeError
-    from sae_backend.studies.shown import Target
 
-_HEIGHT_PX: Final = 560
-_MOST_SHARE: Final = 0.58
 _COUNTING: Final = "Counting the cells in the tiles …"
 
 
@@ -53,21 +49,19 @@ class StudyActions:
     def __init__(
         self, context: Context, projects: ProjectActions, features: FeatureActions, jobs: JobActions
     ) -> None:
-        self._context, self._projects, self._features, self._jobs = context, projects, features, jobs
+        self._context, self._jobs = context, jobs
         self._view: StudyView | None = None
         self._wished: dict[str, int] = {}
         self._running: dict[int, str] = {}
         self._has_room = False
-        self._reads, self._tiles = LatestRead(), LatestRead()
-        self._preparing, self._offers = LatestRead(), LatestRead()
+        self._reads, self._preparing, self._offers = LatestRead(), LatestRead(), LatestRead()
         panel, session = context.window.studies, context.session
         self.beside = StudyBeside(context, lambda: self._view)
+        self.targets = StudyTargets(context, projects, features, lambda: self._view)
         self.exports = StudyExports(context, lambda: self._view, lambda: self.beside.found)
         self.merging = StudyMerging(context, lambda: self._view, self._show_again)
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(self._cannot_show)
-        self._tiles.answered.connect(lambda found: panel.result.galleries.show_pictures(*found))
-        self._tiles.failed.connect(self._no_tiles)
         self._preparing.answered.connect(self._prepared)
         self._preparing.failed.connect(self._refused)
         self._offers.answered.connect(self._show_offer)
@@ -81,9 +75,7 @@ class StudyActions:
         self.results_window = StudyWindow(context.window.docks["Results"], context.window.qt_window)
         panel.enlarge_requested.connect(self.results_window.turn)
         self.results_window.changed.connect(panel.show_enlarged)
-        panel.result.target_requested.connect(self.follow)
         panel.result.knobs_changed.connect(self._turn)
-        panel.result.galleries.tile_requested.connect(self.go_to)
         context.window.menus.studies_requested.connect(lambda: context.window.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
@@ -98,9 +90,10 @@ class StudyActions:
 
     def close(self) -> None:
         """End the reads that may be under way."""
-        for read in (self._reads, self._tiles, self._preparing, self._offers):
+        for read in (self._reads, self._preparing, self._offers):
             read.close()
         self.beside.close()
+        self.targets.close()
         self.exports.close()
 
     def refresh(self) -> None:
@@ -131,11 +124,12 @@ class StudyActions:
         self.choose(chosen.id)
 
     def _list(self, runs: list[StudyRecord], chosen: StudyRecord | None) -> None:
-        entries = [_entry(run) for run in reversed(runs)]
-        current = None if chosen is None else chosen.id
-        self._context.window.studies.show_runs(
-            entries, current, [entry for entry in entries if entry.id != current]
-        )
+        has_slides = len({len(run.request["slides"]) for run in runs}) > 1
+        entries = [_entry(run, has_slides) for run in reversed(runs)]
+        current, beside = None if chosen is None else chosen.id, self.beside.found
+        others = [entry for entry in entries if entry.id != current]
+        other = None if beside is None or beside.study_id != current else beside.view.record.id
+        self._context.window.studies.show_runs(entries, current, others, other)
 
     def _show_offer(self, found: tuple[str, StudyOffer]) -> None:
         kind, offer = found
@@ -279,43 +273,12 @@ class StudyActions:
             self._turn(self._context.window.studies.result.knobs_row.values())
             self._list(store.studies(record.kind), record)
 
-    def follow(self, target: Target) -> None:
-        """Lead to what lies behind a point: the feature and its tiles, a slide, or a tile."""
-        store, view, session = self._context.session.store, self._view, self._context.session
-        if store is None or view is None:
-            return
-        if target.feature is not None:
-            own = view.record.sets[target.set_number]["model"]["sae_digest"]
-            if session.features is not None and own == session.features.sae_digest:
-                # A number means the same feature within one autoencoder only.
-                session.set_feature(target.feature)
-            self._context.window.studies.result.galleries.say("Reading the tiles …")
-            self._context.window.studies.result.galleries.show()
-            self._tiles.ask(partial(target_pictures, store.folder, view.record, target))
-        if target.slide:
-            number = slide_number(store, view.record, target.slide)
-            if number is None:
-                self._context.window.say(f"{target.slide} is not in the project any more.")
-            elif target.tile is not None:
-                self.go_to(number, target.tile)
-            elif target.feature is None or session.slide_record is None or session.slide_record.id != number:
-                self._projects.open_record(number)
-
-    def go_to(self, slide_id: int, tile: int) -> None:
-        """Fly to a tile, on its own slide."""
-        record = self._context.session.slide_record
-        if record is None or record.id != slide_id:
-            self._projects.open_record(slide_id)
-        self._features.go_to_tile(tile)
-
-    def _no_tiles(self, error: SparsescopeError) -> None:
-        self._context.window.studies.result.galleries.say(f"{error.sentence} {error.hint}")
-
     def _forget(self) -> None:
         self._view, self._wished = None, {}
-        for read in (self._reads, self._tiles, self._offers):
+        for read in (self._reads, self._offers):
             read.forget()
         self.beside.forget()
+        self.targets.forget()
         self.refresh()
 
     def _come_to_front(self) -> None:
@@ -323,14 +286,7 @@ class StudyActions:
         self.refresh()
         if not self._has_room:
             self._has_room = True
-            QTimer.singleShot(0, self._grow)
-
-    def _grow(self) -> None:
-        window = self._context.window
-        dock, whole = window.docks["Results"], window.qt_window
-        wanted = min(_HEIGHT_PX, int(_MOST_SHARE * whole.height()))
-        if dock.isVisible() and not dock.isFloating() and dock.height() < wanted:
-            whole.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+            QTimer.singleShot(0, self.results_window.grow)
 
 
 def _read_offer(store: Store, kind: str) -> tuple[str, StudyOffer]:
@@ -338,6 +294,9 @@ def _read_offer(store: Store, kind: str) -> tuple[str, StudyOffer]:
         return kind, offer_of(own, kind)
 
 
-def _entry(run: StudyRecord) -> RunEntry:
-    slides = run.request["slides"]
-    return RunEntry(run.id, f"{run.name} · {len(slides)} slides · {when(run.created_at)}")
+def _entry(run: StudyRecord, has_slides: bool) -> RunEntry:
+    """A run in the list; the number of slides is in its words only where it tells runs apart."""
+    slides = f"{len(run.request['slides'])} slides"
+    date = when(run.created_at)
+    words = " · ".join([run.name, *([slides] if has_slides else []), date])
+    return RunEntry(run.id, words, f"{run.name}: {slides}, {date}")

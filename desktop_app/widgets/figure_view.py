@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtGui import QPalette, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from desktop_app.widgets.empty_state import EmptyState
 
@@ -21,6 +21,28 @@ if TYPE_CHECKING:
 REACH_PX: Final = 12.0
 LEAST_PX: Final = (280, 215)
 """With less, long names below the axes leave no room for the axes themselves."""
+
+NARROW_PX: Final = 360
+"""Narrower than this a figure has no room beside another."""
+
+
+class TwoFigures(QWidget):
+    """Two figures beside each other, or one below the other where it is too narrow for that."""
+
+    def __init__(self, first: FigureView, second: FigureView) -> None:
+        super().__init__()
+        self._both = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._both.setContentsMargins(0, 0, 0, 0)
+        self._both.addWidget(first, 1)
+        self._both.addWidget(second, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Turn the row into a column, or back."""
+        super().resizeEvent(event)
+        is_wide = event.size().width() >= 2 * NARROW_PX
+        way = QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom
+        if self._both.direction() != way:
+            self._both.setDirection(way)
 
 
 class FigureView(QWidget):
@@ -79,6 +101,7 @@ class FigureView(QWidget):
         from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
         from matplotlib.figure import Figure as Canvas
 
+        from desktop_app.study_figure_fit import fit
         from desktop_app.study_figures import Look, draw
 
         if self._canvas is not None:
@@ -98,6 +121,10 @@ class FigureView(QWidget):
             def sizeHint(self) -> QSize:
                 return QSize(*LEAST_PX)
 
+            def resizeEvent(self, event: QResizeEvent) -> None:
+                super().resizeEvent(event)
+                fit(self.figure, self.figure.axes[0], figure, look.points)
+
         self._canvas = Paper(made)
         self._canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._canvas.setMinimumSize(*LEAST_PX)
@@ -112,13 +139,18 @@ class FigureView(QWidget):
         self._state.show_content()
 
     def nearest(self, x_px: float, y_px: float) -> Hit | None:
-        """The point nearest to a place of the canvas (px from its lower left), None where none is near."""
+        """The point nearest to a place of the canvas (px from its lower left), None where none is near.
+
+        One that leads somewhere goes before those that do not, such as a baseline's, which may lie over it.
+        """
         if self._drawn is None or not self._drawn.hits:
             return None
-        places = self._drawn.axes.transData.transform([(hit.x, hit.y) for hit in self._drawn.hits])
+        hits = self._drawn.hits
+        places = self._drawn.axes.transData.transform([(hit.x, hit.y) for hit in hits])
         distance = np.hypot(places[:, 0] - x_px, places[:, 1] - y_px)
-        best = int(distance.argmin())
-        return self._drawn.hits[best] if distance[best] <= REACH_PX else None
+        leads = np.array([hit.target is not None for hit in hits])
+        best = int((distance + np.where(leads, 0.0, REACH_PX)).argmin())
+        return hits[best] if distance[best] <= REACH_PX else None
 
     def _moved(self, event: MouseEvent) -> None:
         hit = self.nearest(event.x, event.y)

@@ -189,12 +189,16 @@ class StudiesPanel(QWidget):
         self.form.setEnabled(not offer.obstacle)
 
     def show_runs(
-        self, runs: Sequence[RunEntry], current: int | None, others: Sequence[RunEntry] = ()
+        self,
+        runs: Sequence[RunEntry],
+        current: int | None,
+        others: Sequence[RunEntry] = (),
+        other: int | None = None,
     ) -> None:
-        """Offer the runs of the chosen study, and those that one can be compared with."""
+        """Offer the runs of the chosen study, and those that one can be compared with; `other` is the one beside."""
         _fill(self.runs, [*runs, RunEntry(-1, "New run …")], -1 if current is None else current)
         self.runs.setVisible(bool(runs))
-        _fill(self.others, [RunEntry(-1, "compare with …"), *others], -1)
+        _fill(self.others, [RunEntry(-1, "compare with …"), *others], -1 if other is None else other)
         self.others.setVisible(bool(others) and current is not None)
         self.again.setVisible(current is not None)
         self.more.setVisible(current is not None)

@@ -63,7 +63,9 @@ class StudyForm(QWidget):
                 widget.setText(field.title)
                 self._form.addRow(widget)
             else:
-                label = QLabel(field.title)
+                # A field of words says itself what it means to leave it open.
+                empty = f"\n({field.empty})" if field.empty and isinstance(widget, QListWidget) else ""
+                label = QLabel(field.title + empty)
                 label.setToolTip(field.tip)
                 self._form.addRow(label, widget)
         if more is not None:
@@ -108,6 +110,8 @@ class StudyForm(QWidget):
         if field.kind in ("saes", "encoders"):
             entries = offer.others if field.kind == "saes" else {name: name for name in offer.encoders[:]}
             chosen = QListWidget()
+            # The theme draws boxes in the colour of the list.
+            chosen.setStyleSheet("QListView::indicator:unchecked { border: 1px solid palette(window-text); }")
             for key, words in entries.items():
                 item = QListWidgetItem(words)
                 item.setData(Qt.ItemDataRole.UserRole, key)
@@ -118,7 +122,7 @@ class StudyForm(QWidget):
             chosen.setFixedHeight(rows * max(chosen.sizeHintForRow(0), 18) + 6)
             return chosen
         line = QLineEdit("" if default in (None, (), []) else ", ".join(map(str, _listed(default))))
-        line.setPlaceholderText(field.tip)
+        line.setPlaceholderText(field.empty or field.tip)
         line.textChanged.connect(lambda _text: self.changed.emit())
         return line
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QScrollArea,
     QSizePolicy,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from desktop_app.study_comparison import NO_INTERVAL
 from desktop_app.study_words import SHORT
-from desktop_app.widgets.figure_view import FigureView
+from desktop_app.widgets.figure_view import FigureView, TwoFigures
 from desktop_app.widgets.plain_tabs import PlainTabs
 from desktop_app.widgets.study_knobs import StudyKnobs
 from desktop_app.widgets.study_table import StudyTable
@@ -81,7 +80,8 @@ class StudyResult(QWidget):
         self._paragraphs: tuple[str, ...] = ()
         self._shown: Shown | None = None
         self._other: Shown | None = None
-        self._other_words = self._other_name = ""
+        self._other_words: Sequence[str] = ("",)
+        self._other_name = ""
         self._figures: Mapping[str, Figure] = {}
         self._own_tables: Mapping[str, Table] = {}
         self._differences: Mapping[str, Table] = {}
@@ -94,11 +94,7 @@ class StudyResult(QWidget):
         column.setSpacing(2)
         column.addWidget(self.figure_choice)
         column.addWidget(self.knobs_row)
-        inside = QWidget()
-        both = QHBoxLayout(inside)
-        both.setContentsMargins(0, 0, 0, 0)
-        both.addWidget(self.figure, 1)
-        both.addWidget(self.other_figure, 1)
+        inside = TwoFigures(self.figure, self.other_figure)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -230,7 +226,11 @@ class StudyResult(QWidget):
         return " ".join(parts)
 
     def show_other(
-        self, other: Shown | None, words: str = "", name: str = "", differences: Sequence[Table] = ()
+        self,
+        other: Shown | None,
+        words: Sequence[str] = ("",),
+        name: str = "",
+        differences: Sequence[Table] = (),
     ) -> None:
         """Set the answer of another run and tables of differences beside this one, or take them away."""
         is_new = name != self._other_name and bool(differences)
@@ -251,9 +251,10 @@ class StudyResult(QWidget):
         position = self.words.verticalScrollBar().value()
         text = _as_html(self._paragraphs, self._shown)
         if self._other is not None:
-            text += (
-                f"<hr><p><b>{html.escape(self._other_words)}</b></p><p>{html.escape(self._other.found)}</p>"
-            )
+            head, *more = self._other_words
+            text += f"<hr><p><b>{html.escape(head)}</b></p>"
+            for part in (*more, *self._other.found.split("\n")):
+                text += f"<p>{html.escape(part)}</p>"
         self.words.setHtml(text)
         self.words.verticalScrollBar().setValue(position)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 _SORT = Qt.ItemDataRole.UserRole
 _ROWS_MEASURED = 30
+_WIDEST_PX = 300
 
 
 class StudyTableModel(QAbstractTableModel):
@@ -62,8 +63,8 @@ class StudyTableModel(QAbstractTableModel):
             return _shown(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and is_number:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role == Qt.ItemDataRole.ToolTipRole and is_number:
-            return repr(value)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return repr(value) if is_number else _shown(value)
         if role == _SORT:
             # What is not there goes to the end of an ascending order.
             empty = value is None or (isinstance(value, float) and math.isnan(value))
@@ -123,6 +124,9 @@ class StudyTable(QWidget):
         self.view.setModel(self._order)
         self.view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.view.resizeColumnsToContents()
+        for column in range(self.model.columnCount()):
+            # A sentence would push all numbers out of sight; the whole of it is told when the pointer rests on it.
+            self.view.setColumnWidth(column, min(self.view.columnWidth(column), _WIDEST_PX))
 
     @property
     def chosen_row(self) -> int | None:

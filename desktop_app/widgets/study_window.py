@@ -8,6 +8,8 @@ from PySide6.QtCore import QEvent, QObject, QRect, Qt, QTimer, Signal
 from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 _SHARE: Final = 0.92
+_HEIGHT_PX: Final = 560
+_MOST_SHARE: Final = 0.58
 
 
 class StudyWindow(QObject):
@@ -39,6 +41,12 @@ class StudyWindow(QObject):
         if self._room is not None:
             # Qt lays the window out anew first, and gives the dock what it asks for.
             QTimer.singleShot(0, self._give_room)
+
+    def grow(self) -> None:
+        """Make the dock as high as a figure needs, where it lies in the window and is lower."""
+        wanted = min(_HEIGHT_PX, int(_MOST_SHARE * self._window.height()))
+        if self._dock.isVisible() and not self._dock.isFloating() and self._dock.height() < wanted:
+            self._window.resizeDocks([self._dock], [wanted], Qt.Orientation.Vertical)
 
     def _enlarge(self) -> None:
         self._room = (self._dock.width(), self._dock.height())

@@ -46,12 +46,24 @@ class TwoGalleries(QWidget):
         column.setSpacing(2)
         column.addWidget(self.note)
         column.addLayout(row, 1)
+        column.addStretch(0)
         column.addWidget(self.fold)
 
     def say(self, sentence: str) -> None:
         """Say what is being done, or why there are no tiles."""
         self.note.setText(sentence)
         self.note.setVisible(bool(sentence))
+
+    def wait(self) -> None:
+        """Say that tiles are being read; those of the point before go."""
+        self.show_none("Reading the tiles …")
+
+    def show_none(self, sentence: str) -> None:
+        """Say why there are no tiles, in place of those of the point before."""
+        for gallery in self.galleries:
+            gallery.hide()
+        self.say(sentence)
+        self.show()
 
     def show_pictures(self, titles: Sequence[str], pictures: Sequence[Sequence[Picture]]) -> None:
         """Show one or two features, each with its title."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from desktop_app.report.parts import figure as in_page
+from desktop_app.study_figure_fit import fit
 from desktop_app.study_figures import Look, draw, picture
 from sae_backend.studies.shown import (
     Band,
@@ -83,3 +85,35 @@ def test_many_points_become_pixels_in_the_report() -> None:
     few, many = (Points(np.arange(n), np.arange(n)) for n in (10, 4000))
     assert "image/svg+xml" in in_page(a_figure(few)) and "image/png" in in_page(a_figure(many))
     assert len(in_page(a_figure(many))) < 200_000
+
+
+def test_words_find_room_at_each_size_of_the_canvas() -> None:
+    names = [f"slide-{k:02d}.tif" for k in range(60)]
+    cells = Cells(np.zeros((60, 3)), names, ["1", "2", "3"], "SD")
+    wide, narrow = (9.0, 12.0), (3.4, 2.6)
+    canvas = Canvas(figsize=narrow, layout="constrained")
+    figure = a_figure(cells, MARKS["rule"])
+    drawn = draw(canvas, figure, Look())
+    shown = [tick.get_text() for tick in drawn.axes.get_yticklabels()]
+    assert 3 <= len(shown) < 20 and set(shown) < set(names)
+    canvas.draw_without_rendering()
+    boxes = [tick.get_window_extent() for tick in drawn.axes.get_yticklabels()]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    # Beside a narrow figure a legend leaves no room for the figure.
+    assert drawn.axes.get_legend() is None and len(canvas.legends) == 1
+    canvas.set_size_inches(*wide)
+    fit(canvas, drawn.axes, figure, Look().points)
+    assert [tick.get_text() for tick in drawn.axes.get_yticklabels()] == names
+    assert drawn.axes.get_legend() is not None and not canvas.legends
+
+
+def test_long_words_of_an_axis_stay_in_the_picture() -> None:
+    words = "difference of the means of all patients in standard deviations of these patients"
+    figure = Figure("key", "", "", words, words, [MARKS["line"]])
+    canvas = Canvas(figsize=(3.0, 2.4), layout="constrained")
+    drawn = draw(canvas, figure, Look())
+    canvas.draw_without_rendering()
+    room = canvas.bbox.padded(1)
+    for label in (drawn.axes.xaxis.label, drawn.axes.yaxis.label):
+        box = label.get_window_extent()
+        assert room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1

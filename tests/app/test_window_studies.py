@@ -115,12 +115,12 @@ def test_a_study_is_done_and_its_points_lead_to_features_and_slides(
     hit = next(hit for hit in drawn.hits if hit.target is not None and hit.target.feature == 8)
     place = drawn.axes.transData.transform((hit.x, hit.y))
     assert panel.result.figure.nearest(*place).target == hit.target
-    parts.controller.studies.follow(hit.target)
+    parts.controller.studies.targets.follow(hit.target)
     assert parts.controller._context.session.feature == 8
     galleries = panel.result.galleries
     qtbot.waitUntil(lambda: galleries.galleries[0].list.count() > 0)
     assert "feature 8" in galleries.galleries[0].title.text()
-    parts.controller.studies.follow(Target(slide="slide-3.tif"))
+    parts.controller.studies.targets.follow(Target(slide="slide-3.tif"))
     qtbot.waitUntil(lambda: parts.controller._context.session.slide_record.name == "slide-3.tif")
 
 

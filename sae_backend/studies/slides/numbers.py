@@ -14,7 +14,7 @@ def numbers(result: StudyResult, knobs: Mapping[str, float]) -> list[Number]:
     meta, arrays = result.meta, result.arrays
     found = [
         Number("slides", len(meta["slides"])),
-        Number("patients or slides that count as one", meta["n_patients"]),
+        Number("patients", meta["n_patients"]),
         Number("features", meta["n_features"]),
     ]
     if meta["compared"]:
