@@ -41,7 +41,7 @@ def label_free_words(result: StudyResult) -> str:
     text += f"; any two tiles {number(pairs[0, 0])}."
     if np.isfinite(above[[0, -1], 0]).all():
         text += (
-            f" {int(above[0, 0]):,} features of the first and {int(above[-1, 0]):,} of the last are above what 95 % of the "
+            f" {int(above[0, 0]):,} of {int(first[0]):,} features of the first and {int(above[-1, 0]):,} of {int(last[0]):,} of the last are above what 95 % of the "
             "features reach by chance. These numbers have no interval: whether they change with depth is not judged."
         )
     return text
@@ -64,9 +64,7 @@ def label_free_figure(result: StudyResult) -> Figure | None:
             median, low, high = values[:, 1:].T
             marks.append(Line(x, median, title, low, high, is_baseline=key == "raw"))
     weak = (
-        " Its weights are random: it sees colours and coarse texture."
-        if result.meta["judge"]["is_control"]
-        else ""
+        " Its weights are random, so that it is a weak judge." if result.meta["judge"]["is_control"] else ""
     )
     n = int(np.nanmax(arrays["alike/pairs"][:, 1]))
     return Figure(
