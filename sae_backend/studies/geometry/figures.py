@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.geometry.tables import TITLES, members_of, stable_clusters
 from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Bars, Cells, Figure, Line, Mark, Points, Rule, Target
+from sae_backend.studies.shown import Band, Bars, Cells, Figure, Line, Mark, Points, Rule, Target
 
 _LABELLED: Final = 12
 _BARS: Final = 30
@@ -93,14 +93,17 @@ def stability_figure(result: StudyResult, kind: str, least: float) -> Figure | N
         return None
     stable = stable_clusters(result, kind, least)[:_BARS]
     first = [Target(0, int(each[0])) for each in members_of(result, kind)[:_BARS]]
-    marks: list[Mark] = [
+    chance = arrays[f"{kind}/chance"]
+    marks: list[Mark] = []
+    if chance.size:
+        marks.append(
+            Band("y", 0.0, float(chance.max()), f"up to the stablest of {chance.size} clusters of chance")
+        )
+    marks += [
         Bars(np.where(stable, stability, np.nan), "stable", targets=first),
         Bars(np.where(stable, np.nan, stability), "not stable", targets=first, is_baseline=True),
         Rule("y", max(float(meta["dissolved"]), least), "least asked for"),
     ]
-    chance = arrays[f"{kind}/chance"]
-    if chance.size:
-        marks.append(Rule("y", float(chance.max()), f"stablest of {chance.size} clusters of chance"))
     what = (
         f"patients drawn again {meta['settings']['n_resamples']} times; chance: {meta['n_scrambled']} sets of the same "
         "features with their patients exchanged, each in its own way"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.result import StudyResult
-from sae_backend.studies.robustness import figures, tables, words
+from sae_backend.studies.robustness import figures, stress_figures, tables, words
 from sae_backend.studies.robustness.roles import Axes, find_roles
 from sae_backend.studies.shown import Knob, Shown
 
@@ -39,8 +39,8 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures.effects(meta, arrays),
         figures.neighbours(meta, arrays),
         *figures.agreement(meta, arrays),
-        figures.stress_lines(meta, arrays),
-        figures.stress_features(meta, arrays),
+        stress_figures.stress_lines(meta, arrays),
+        stress_figures.stress_features(meta, arrays),
     ]
     told = [
         tables.features_table(meta, arrays, axes, roles, thresholds),
