@@ -62,8 +62,10 @@ def grouped_world(
 def test_planted_groups_are_the_stable_clusters() -> None:
     world, planted = grouped_world(0)
     given = study_input(world)
-    stages: list[str] = []
-    result = run_study("geometry", given, QUICK, lambda stage, *_: stages.append(stage))
+    stages: dict[str, list[tuple[int, int]]] = {}
+    result = run_study(
+        "geometry", given, QUICK, lambda stage, *said: stages.setdefault(stage, []).append(said)
+    )
     arrays, meta = result.arrays, result.meta
     live, labels, stable = arrays["is_live"], arrays["coactivation/labels"], arrays["coactivation/is_stable"]
     found = np.where(np.isin(labels, np.flatnonzero(stable)), labels, 1000 + np.arange(N_FEATURES))
@@ -85,6 +87,11 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     values = np.asarray(world.slides[slides[0]].activations[:, driven].sum(axis=1)).ravel()
     assert values[tiles[0]] > np.quantile(values, 0.9)
     assert {"what chance gives", "duplicates and splits", "map of the features"} <= set(stages)
+    for stage in ("what chance gives", "clusters of features that fire together"):
+        counts = [done for done, _ in stages[stage]]
+        # Each moves to its end in steps, so that there is a rate and a time that is left.
+        assert counts == sorted(counts) and counts[-1] == stages[stage][-1][1] - 1 >= 20
+        assert len(set(counts)) > 0.5 * counts[-1]
     within = arrays["coactivation/between"]
     assert np.diag(within)[stable[: len(within)]].min() > np.abs(within[0, 1:]).max()
     shown = study("geometry").show(result)

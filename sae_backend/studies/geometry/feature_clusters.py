@@ -17,8 +17,8 @@ Ints = npt.NDArray[np.int64]
 MIN_SIZE: Final = 3
 """A pair is no cluster: it is listed among the duplicates and splits."""
 
-_MAX_DENSE: Final = 6_000
-"""Most features whose pairs are held at once (288 MB)."""
+_MAX_DENSE: Final = 4_000
+"""Most features whose pairs are held at once (128 MB), and linked in one call, which cannot be ended (about a second)."""
 
 _ALIKE: Final = 0.999
 
@@ -119,7 +119,7 @@ def find_clusters(
     """Clusters by average linkage (Sokal and Michener 1958): merged while the mean similarity is at least `cut`.
 
     Two clusters with a mean of `cut` have a pair of at least `cut`, so that clusters never reach beyond what such
-    pairs connect; each connected part is linked by itself. A part of more than 6,000 features is first taken apart
+    pairs connect; each connected part is linked by itself. A part of more than 4,000 features is first taken apart
     at a higher cut.
 
     Returns
@@ -153,7 +153,7 @@ def find_clusters(
                 places.append(place[members])
                 limits.append(higher)
                 continue
-            found += _linked(similarity, place[members], cut, min_size)
+            found += _linked(similarity, place[members], cut, min_size, alive)
     labels = np.full(similarity.n_features, -1, np.int64)
     found.sort(key=lambda members: (-members.size, int(members[0])))
     for number, members in enumerate(found):
@@ -174,7 +174,9 @@ def _edges(similarity: Similarity, cut: float, alive: Callable[[], None]) -> spa
     return sparse.csr_array(sparse.coo_array((value, (first, second)), shape=(n, n)))
 
 
-def _linked(similarity: Similarity, members: Ints, cut: float, min_size: int) -> list[Ints]:
+def _linked(
+    similarity: Similarity, members: Ints, cut: float, min_size: int, alive: Callable[[], None]
+) -> list[Ints]:
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -184,7 +186,9 @@ def _linked(similarity: Similarity, members: Ints, cut: float, min_size: int) ->
     np.maximum(distance, 0, out=distance)
     condensed = squareform(distance, checks=False)
     del distance
+    alive()
     tree = linkage(condensed, "average")
+    alive()
     number = fcluster(tree, 1 - cut, "distance")
     sizes = np.bincount(number)
     return [members[number == k] for k in np.flatnonzero(sizes >= min_size)]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, RAW, SCORES
+from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, PCA, RAW, SCORES
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
 from sae_backend.studies.robustness.words import counted, people, units
 from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Rule, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]
+
+_SHORTER: Final = {PCA: "PCA"}
+"""Below a bar of a docked figure there is room for so much."""
 
 
 def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
@@ -31,7 +34,7 @@ def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
         caption=(
             f"AUROC over pairs of tiles of patients that the linear model has not learned from, {half} ({people(about)}); "
             "bars with 95 % intervals by resampling patients. Grey: the mean of labels shuffled between patients, with "
-            f"95 % of the {meta['settings']['n_shuffles']} shuffles."
+            f"95 % of the {meta['settings']['n_shuffles']} shuffles. PCA: principal components."
         ),
         x_label="",
         y_label=f"AUROC of the {fact}",
@@ -44,7 +47,7 @@ def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
             Bars(column["slide_auroc"], "whole slides", column["slide_ci_low"], column["slide_ci_high"]),
             Rule("y", 0.5, "chance"),
         ],
-        x_names=[f"{meta['sources'][name]} ({about['width'][name]:,})" for name in about["sources"]],
+        x_names=[f"{_SHORTER.get(name, meta['sources'][name])} ({about['width'][name]:,})" for name in about["sources"]],
         y_limits=(0.0, 1.02),
     )  # fmt: skip
 
@@ -155,7 +158,7 @@ def neighbours(meta: Meta, arrays: Arrays) -> Figure | None:
         caption=(
             f"SO / (SO + OS) over the {meta['settings']['neighbours']} nearest tiles of other patients by the cosine: same "
             f"{about['index_classes']} and other {fact} against other {about['index_classes']} and same {fact} "
-            f"({counted(about['n_index_tiles'], 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours."
+            f"({counted(about['n_index_tiles'], 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours. PCA: principal components."
         ),
         x_label="",
         y_label="robustness index",
@@ -163,7 +166,7 @@ def neighbours(meta: Meta, arrays: Arrays) -> Figure | None:
             Bars(column["chance"], "random neighbours", is_baseline=True),
             Bars(column["value"], "nearest tiles", column["low"], column["high"]),
         ],
-        x_names=[meta["sources"][name] for name in about["sources"]],
+        x_names=[_SHORTER.get(name, meta["sources"][name]) for name in about["sources"]],
         y_limits=(0.0, 1.0),
     )
 

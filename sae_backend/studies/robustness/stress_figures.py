@@ -68,7 +68,7 @@ def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
         return None
     marks: list[Mark] = []
     for i, kind in enumerate(about["kinds"]):
-        steps = np.arange(1, len(kind["strengths"]) + 1, dtype=np.float64)
+        steps = np.arange(len(kind["strengths"]), dtype=np.float64)
         marks.append(
             Line(
                 steps,
@@ -96,4 +96,5 @@ def stress_lines(meta: Meta, arrays: Arrays) -> Figure | None:
         x_label="step, from weak to strong",
         y_label="median change (SD)",
         marks=marks,
+        x_names=[str(step + 1) for step in range(max(len(kind["strengths"]) for kind in about["kinds"]))],
     )
