@@ -20,7 +20,6 @@ from sae_backend.compute.sae import SparseAutoencoder
 from sae_backend.errors import CacheError, CancelledError, WorkerError
 from sae_backend.feature_map import FeatureMap, map_folder
 from sae_backend.messages import MapRequest, Submit, from_line, to_line
-from sae_backend.neighbours import DecoderDirections
 from tests.backend.runs import N_FEATURES, control_card, small_sae
 
 
@@ -76,10 +75,8 @@ def test_the_job_makes_the_map_once_and_groups_lie_together(
     assert made.xy.shape == (N_FEATURES, 2) and made.xy.dtype == np.float32
     assert (made.sae_digest, made.method) == (digest, result["method"])
     assert made.method.startswith("UMAP") and str(N_FEATURES - 1) in made.method
-    # Nobody knows where a feature without a direction lies; all others lie where they lie each time.
+    # Nobody knows where a feature without a direction lies.
     assert np.flatnonzero(np.isnan(made.xy).any(axis=1)).tolist() == [50]
-    again, _ = job.lay_out(DecoderDirections.open(tmp_path / "sae").directions, Watch())
-    np.testing.assert_array_equal(made.xy, again)
     near, far = made.xy[:40], np.delete(made.xy, 50, axis=0)[40:]
     assert (
         np.linalg.norm(near - near.mean(axis=0), axis=1).max()

@@ -23,6 +23,7 @@ from sae_backend.demo.vectors import (
 )
 from sae_backend.errors import CancelledError
 from sae_backend.halves import draw_halves
+from sae_backend.studies.geometry import study as geometry_study
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import Steps
@@ -115,6 +116,18 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     assert "none of which is stable" in none.found and " 0 " not in none.found.split("Grouped")[1]
     plane = next(figure for figure in none.figures if figure.key == "map-coactivation")
     assert "All are grey: none of the" in plane.caption and [mark.label for mark in plane.marks] == [""]
+
+
+def test_of_many_tiles_some_make_the_clusters_and_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geometry_study, "_MOST_CLUSTERED", 600)
+    world, planted = grouped_world(0)
+    result = run_study("geometry", study_input(world), QUICK, PROGRESS)
+    arrays, meta = result.arrays, result.meta
+    live, labels, stable = arrays["is_live"], arrays["coactivation/labels"], arrays["coactivation/is_stable"]
+    found = np.where(np.isin(labels, np.flatnonzero(stable)), labels, 1000 + np.arange(N_FEATURES))
+    assert adjusted_rand_score(planted[live], found[live]) > 0.8
+    assert meta["n_tiles_clustered"] == 600 < meta["n_tiles"][0]
+    assert f"Of the {meta['n_tiles'][0]:,} tiles that choose, 600" in study("geometry").show(result).found
 
 
 def test_planted_children_are_splits() -> None:
