@@ -6,6 +6,7 @@ The library cannot be interrupted: it takes seconds to load and to compile, and 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,8 +123,8 @@ def _keep(lines: IO[str] | None, words: deque[str]) -> None:
 
 def main(folder: str) -> None:
     """Lay out what lies in the folder; ends when standard input does, as nobody waits any more."""
-    threading.Thread(target=_end_with_input, daemon=True).start()
     place = Path(folder)
+    threading.Thread(target=_end_with_input, args=(place,), daemon=True).start()
     directions, rows, distances = (np.load(place / f"{name}.npy") for name in _FILES)
     min_dist, seed = np.load(place / "options.npy").tolist()
     with warnings.catch_warnings():
@@ -158,6 +159,8 @@ def _told() -> dict[str, Any]:
     }
 
 
-def _end_with_input() -> None:
+def _end_with_input(folder: Path) -> None:
     sys.stdin.read()
+    # Whoever waited was killed, and takes nothing away any more.
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
