@@ -98,7 +98,7 @@ def draw(canvas: Canvas, figure: Figure, look: Look) -> Drawn:
                 hits += _line(axes, mark, colours.next(mark.is_baseline))
             case Bars():
                 place = (bars.index(id(mark)), len(bars))
-                hits += _bars(axes, mark, place, colours.next(mark.is_baseline), figure)
+                hits += _bars(axes, mark, place, (colours.next(mark.is_baseline), look), figure)
             case Histogram():
                 axes.stairs(
                     mark.counts, mark.edges, label=mark.label or None, fill=False, linewidth=1.6,
@@ -187,7 +187,10 @@ def _line(axes: mpl.axes.Axes, mark: Line, colour: str) -> list[Hit]:
     ]
 
 
-def _bars(axes: mpl.axes.Axes, mark: Bars, place: tuple[int, int], colour: str, figure: Figure) -> list[Hit]:
+def _bars(
+    axes: mpl.axes.Axes, mark: Bars, place: tuple[int, int], paint: tuple[str, Look], figure: Figure
+) -> list[Hit]:
+    colour, look = paint
     values = np.asarray(mark.values, float)
     number, many = place
     width = 0.8 / many
@@ -201,7 +204,8 @@ def _bars(axes: mpl.axes.Axes, mark: Bars, place: tuple[int, int], colour: str, 
             values[known],
             yerr=ends[:, known],
             fmt="none",
-            ecolor="#555555",
+            ecolor=look.ink,
+            alpha=0.75,
             elinewidth=1.1,
             capsize=2,
         )
