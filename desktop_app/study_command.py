@@ -20,6 +20,7 @@ from desktop_app.study_comparison_export import (
 from desktop_app.study_export import shown_of, study_of, write_study
 from desktop_app.study_options import StudyOptions
 from desktop_app.study_words import headline, paragraphs
+from sae_backend.errors import UserInputError
 from sae_backend.studies.registry import STUDIES, study
 
 
@@ -41,9 +42,9 @@ _READ: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
     "a": (str, "VALUE", "first group or cohort: a value of the column"),
     "b": (str, "VALUE", "second group or cohort"),
     "encoders": (_names, "ID,...", "encoders to compare (default: all that saw the slides)"),
-    "feature": (arguments.natural, "N", "feature to follow"),
+    "feature": (arguments.natural, "N", "feature of the last block to follow (default: the one that follows the first cell type best)"),
     "within": (str, "COLUMN", "exchange patients only where this column is the same, such as site"),
-    "measure": (str, "mean|rate|top", "what a slide is summed up by"),
+    "measure": (str, "mean|rate|top", "a slide's mean activation, its share of tiles that fire, or the mean of its strongest tenth"),
     "neighbours": (arguments.whole, "N", "nearest tiles that the robustness index looks at"),
     "n_bootstrap": (arguments.whole, "N", "draws for the intervals"),
     "n_boot": (arguments.whole, "N", "draws for the intervals"),
@@ -122,10 +123,16 @@ def do_study(options: Namespace) -> Answer:
     chosen = StudyOptions(options.kind, settings, options.name, options.device)
     if options.out is not None:
         # Before the work and not after it.
-        export.check_can_write(options.out / "study.csv")
+        _check_folder(options.out)
     with Store.open(options.project) as store, worker_of(options) as worker:
         record = study_project(store, worker, chosen, ProgressPrinter())
         return _answer(store, record, options.out)
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UserInputError(f"{out} is a file, and --out takes a folder.", "Name another place.")
+    export.check_can_write(out / "study.csv")
 
 
 def list_studies(options: Namespace) -> Answer:
@@ -139,12 +146,16 @@ def list_studies(options: Namespace) -> Answer:
 
 def show_study(options: Namespace) -> Answer:
     """Tell a study again."""
+    if options.out is not None:
+        _check_folder(options.out)
     with Store.open(options.project) as store:
         return _answer(store, study_of(store, options.wanted), options.out)
 
 
 def compare(options: Namespace) -> Answer:
     """Set two runs of a study against each other and, where asked, write tables of differences."""
+    if options.out is not None:
+        _check_folder(options.out)
     with Store.open(options.project) as store:
         runs = study_of(store, options.wanted), study_of(store, options.other)
         found = compared(store, *runs)

@@ -103,8 +103,8 @@ def check_comparable(one: StudyRecord, other: StudyRecord) -> None:
     """
     if one.kind != other.kind:
         raise UserInputError(
-            f"{one.name} is a run of {study(one.kind).title} and {other.name} one of {study(other.kind).title}.",
-            "Choose two runs of one study.",
+            f"{study(one.kind).title}, {one.name}, and {study(other.kind).title}, {other.name}, are different studies.",
+            "Choose two runs of one study: sparsescope study list names them.",
         )
     if one.id == other.id:
         raise UserInputError(f"{one.name} cannot be compared with itself.", "Choose another run.")

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from shlex import quote
 from typing import Any, Final
 
 import numpy as np
@@ -16,26 +15,21 @@ import numpy.typing as npt
 from desktop_app.correlation_jobs import patient_of, slide_labels, split_for
 from desktop_app.store import AnalysisRecord, NewStudy, Store, StudyRecord
 from desktop_app.study_cache import check_cache
+from desktop_app.study_checks import check_blocks, check_columns, check_groups
 from desktop_app.study_options import StudyOptions
 from desktop_app.study_sets import StudySet, study_sets
 from sae_backend.cache import disk_errors
 from sae_backend.cards import digest_of
 from sae_backend.cells import count_cells
-from sae_backend.embeddings import Embeddings
 from sae_backend.errors import UserInputError
 from sae_backend.features import FeatureMatrix
 from sae_backend.halves import Halves
 from sae_backend.messages import StudyRequest
-from sae_backend.studies.cohorts import two_groups
-from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 from sae_backend.studies.registry import study
 from sae_backend.study_files import read_result
 
 STUDIES_FOLDER: Final = "studies"
 _TARGETS: Final = "targets"
-_COLUMNS: Final = ("fact", "label", "paired_by", "within")
-_BY_COLUMN: Final = ("robustness", "domain")
-_TWO_GROUPS: Final = ("domain", "slides")
 
 
 def study_request(store: Store, options: StudyOptions) -> StudyRequest:
@@ -60,50 +54,11 @@ def study_request(store: Store, options: StudyOptions) -> StudyRequest:
             f"No slide was analysed with all of {', '.join(one.title for one in sets)}.",
             "Analyse the same slides, on the same tiles, with each of them.",
         )
-    _check_columns(store, options, [record.slide_id for record in shared])
+    check_columns(store, options, [record.slide_id for record in shared])
     check_cache(store, options.kind, spec, sets, [record.slide_id for record in shared])
-    _check_blocks(store, spec.get("layers"), shared[0])
-    _check_groups(store, options, shared)
+    check_blocks(store, spec, shared[0])
+    check_groups(store, options, shared)
     return _Request(store, options, spec, sets, shared).made()
-
-
-def _check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) -> None:
-    """Refuse columns that no slide has a value in, before the cells of all slides are counted.
-
-    A default is no wish: depth looks at the scanner where it is on record, and goes without where it is not.
-    """
-    wanted = [options.settings.get(key) for key in _COLUMNS]
-    if options.kind in _BY_COLUMN:
-        wanted.append(options.spec()["fact"])
-    known = store.slide_values()
-    columns = sorted({key for slide_id in slides for key, text in known.get(slide_id, {}).items() if text})
-    folded = {key.casefold() for key in columns}
-    for column in wanted:
-        if column and str(column).casefold() not in folded:
-            raise UserInputError(
-                f"No slide has a value in the column {str(column)!r}.",
-                f"The slide table has {', '.join(columns) or 'no columns: import one (sparsescope slides import)'}.",
-            )
-
-
-def _check_blocks(store: Store, wanted: Sequence[int] | None, analysis: AnalysisRecord) -> None:
-    """Refuse blocks that the encoder does not have, before the cells of all slides are counted."""
-    folder = store.cache_dir / analysis.embedding_folder
-    # Without its embeddings the worker asks the encoder itself.
-    if wanted is not None and folder.is_dir():
-        chosen_blocks(wanted, Embeddings.open(folder).card.n_blocks)
-
-
-def _check_groups(store: Store, options: StudyOptions, shared: Sequence[AnalysisRecord]) -> None:
-    """Refuse two groups that cannot be told apart, before the cells of all slides are counted."""
-    spec = options.spec()
-    if options.kind not in _TWO_GROUPS or not spec["fact"]:
-        return
-    known, labels = store.slide_values(), slide_labels(store)
-    facts = [known.get(one.slide_id, {}) for one in shared]
-    units = [patient_of(values) or labels[one.slide_id] for values, one in zip(facts, shared, strict=True)]
-    ask = f"sparsescope study {options.kind} --project {quote(str(store.folder))}"
-    two_groups(facts, units, spec["fact"], spec["a"], spec["b"], ask)
 
 
 class _Request:

@@ -108,6 +108,12 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
     assert_refused(
         run("study", "slides", "--project", project, "--fact", "colour"), "No slide has a value", "site"
     )
+    assert_refused(run("study", "slides", "--project", project, "--a", "site 0"), "none is chosen", "--fact")
+    (tmp_path / "file").touch()
+    assert_refused(
+        run("study", "slides", "--project", project, "--out", tmp_path / "file"),
+        "is a file, and --out takes a folder",
+    )
     assert_refused(run("study", "encoders", "--project", project), "one encoder only", "control:random-vit")
     assert_refused(run("study", "universality", "--project", project, "--with-sets", "abc"), "abc", "none")
     with Store.open(project) as store:

@@ -131,5 +131,5 @@ def test_runs_of_different_studies_are_refused(project: Path) -> None:
     with Store.open(project) as store:
         first = store.studies()[0]
         other = _add(store, first, kind="geometry")
-        with pytest.raises(UserInputError, match="one of Geometry"):
+        with pytest.raises(UserInputError, match="Geometry, Run 1, are different studies"):
             compare_studies(*(ComparedRun(one, {}, None) for one in (first, other)))  # type: ignore[arg-type]

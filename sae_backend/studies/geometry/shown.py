@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sae_backend.studies.cell_types.held_out_shown import count
 from sae_backend.studies.geometry.figures import (
     between_figure,
     cells_figure,
@@ -94,8 +95,8 @@ def _setting(meta: Mapping[str, Any]) -> str:
     )
     return (
         f"{meta['n_live']:,} of {meta['n_features']:,} features of {meta['title']} fire in at least "
-        f"{meta['settings']['min_active']} tiles and take part ({meta['n_slides']} slides of {meta['n_patients']} "
-        f"patients); clusters and pairs by firing were {where}."
+        f"{meta['settings']['min_active']} tiles and take part ({count(meta['n_slides'], 'slide')} of "
+        f"{count(meta['n_patients'], 'patient')}); clusters and pairs by firing were {where}."
         + (
             f" Of the {meta['n_tiles'][0]:,} tiles that choose, {n_clustered:,} that are evenly spread over slides made the "
             "clusters by firing and said what chance gives; all of them were taken for everything else."

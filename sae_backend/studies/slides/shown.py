@@ -51,7 +51,7 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
 
 def _found(meta: Meta, arrays: Arrays, q: float) -> str:
     n = len(meta["slides"])
-    who = f"{n} slides of {meta['n_patients']} {_people(meta)}" if meta["knows_patients"] else f"{n} slides"
+    who = f"{n} slides of {_counted(meta)}" if meta["knows_patients"] else f"{n} slides"
     parts = [f"{who}, {meta['n_features']:,} features, by {MEASURE_WORDS[meta['measure']]}."]
     if meta["compared"]:
         parts.append(_difference_words(meta, arrays, q))
@@ -86,6 +86,10 @@ def _short(meta: Meta, arrays: Arrays, q: float) -> str:
         parts.append(
             "Slides that look alike to the model share no column of the slide table more than by chance."
         )
+    if not parts:
+        parts.append(
+            "No groups were compared, and nothing can be said of what alike slides of different patients share."
+        )
     return " ".join(parts)
 
 
@@ -115,6 +119,11 @@ def _one(arrays: Arrays, feature: int) -> str:
     )
 
 
+def _counted(meta: Meta) -> str:
+    n = int(meta["n_patients"])
+    return "1 patient" if n == 1 and not meta["n_without_patient"] else f"{n} {_people(meta)}"
+
+
 def _people(meta: Meta) -> str:
     """What the units are: patients, or also slides where no patient is known."""
     return "patients" if not meta["n_without_patient"] else "patients or slides"
@@ -141,6 +150,8 @@ def _limits(meta: Meta) -> str:
             )
     else:
         parts.append("No groups were compared: name a column of the slide table for that.")
+    if meta["n_patients"] == 1:
+        parts.append("All slides are of one patient, so nothing can be said of how patients differ.")
     parts.append("A profile is an average over a slide: where on it a feature fires is not in it.")
     return " ".join(parts)
 

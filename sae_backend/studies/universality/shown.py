@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sae_backend.studies.cell_types.held_out_shown import count
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Knob, Shown, Table
 from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched
@@ -100,7 +101,7 @@ def _setting(meta: Mapping[str, Any]) -> str:
     n = len(meta["sets"]) - 1
     return (
         f"Features of {first['title']} were matched one for one with those of {n} other SAE{'s' * (n != 1)} by the "
-        f"correlation of their activations over tiles ({meta['n_slides']} slides of {meta['n_patients']} patients); "
+        f"correlation of their activations over tiles ({count(meta['n_slides'], 'slide')} of {count(meta['n_patients'], 'patient')}); "
         f"partners were chosen {where}."
     )
 
