@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
@@ -53,6 +53,9 @@ class FigureView(QWidget):
 
     target_requested = Signal(object)
 
+    # Qt tells of a change of style while a widget is made, too.
+    _drawn: Drawn | None = None
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title, self.caption = QLabel(""), QLabel("")
@@ -77,7 +80,7 @@ class FigureView(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self._state)
         self._canvas: FigureCanvasQTAgg | None = None
-        self._drawn: Drawn | None = None
+        self._paper = ""
         self.setMinimumSize(240, 180)
 
     @property
@@ -108,8 +111,9 @@ class FigureView(QWidget):
             self._column.removeWidget(self._canvas)
             self._canvas.deleteLater()
         palette = self.palette()
+        self._paper = self._window_colour()
         look = Look(
-            palette.color(QPalette.ColorRole.Window).name(),
+            self._paper,
             palette.color(QPalette.ColorRole.WindowText).name(),
             max(8.0, float(self.font().pointSizeF())),
         )
@@ -137,6 +141,16 @@ class FigureView(QWidget):
         self.title.setText(figure.title)
         self.caption.setText(figure.caption)
         self._state.show_content()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Draw again in the colours of another theme."""
+        super().changeEvent(event)
+        changes = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange)
+        if event.type() in changes and self._drawn is not None and self._paper != self._window_colour():
+            self.show_figure(self._drawn.figure)
+
+    def _window_colour(self) -> str:
+        return self.palette().color(QPalette.ColorRole.Window).name()
 
     def nearest(self, x_px: float, y_px: float) -> Hit | None:
         """The point nearest to a place of the canvas (px from its lower left), None where none is near.
