@@ -1,9 +1,11 @@
 """Make the pictures of the help pages and of the README: the real window on the demo, in named states.
 
-Usage: python packaging/help_pictures.py [--demo FOLDER] [--only NAME ...]
+Usage: python packaging/help_pictures.py [--demo FOLDER] [--cohort FOLDER] [--only NAME ...]
 
 Needs a display with OpenGL, such as `xvfb-run -s "-screen 0 1920x1200x24 +extension GLX"`. `--demo` takes a folder
 that `sparsescope demo` or the start page made; it is copied and never written into. Without it the demo is made anew.
+`--cohort` takes the project that `sparsescope demo --cohort` made, which is copied, too; without it the picture of the
+studies stays as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,12 +44,12 @@ def has_display() -> bool:
     )
 
 
-def make(scenes: Sequence[tuple[str, Scene]], folder: Path) -> None:
-    """Take one picture a scene, in the order given, from one window on the demo in `folder`."""
+def make(scenes: Sequence[tuple[str, Scene, Path]]) -> None:
+    """Take one picture a scene, in the order given, from one window on the project in the scene's folder."""
     from window_stage import Stage, save
 
     with Stage() as stage:
-        for name, scene in scenes:
+        for name, scene, folder in scenes:
             readme = name == README_PICTURE
             path = HELP / f"{name}.png" if readme else HELP / "pictures" / f"{name}.png"
             words = save(scene(stage, folder), path, README_BYTES if readme else PICTURE_BYTES)
@@ -58,27 +60,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make all pictures, or those that are named; returns the exit code."""
     parser = argparse.ArgumentParser(description="Make the pictures of the help pages and of the README.")
     parser.add_argument("--demo", type=Path, metavar="FOLDER", help="a ready demo; it is copied")
+    parser.add_argument(
+        "--cohort", type=Path, metavar="FOLDER", help="a ready project of a cohort; it is copied"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these pictures")
     options = parser.parse_args(arguments)
     if not has_display():
         print(NEEDS_DISPLAY, file=sys.stderr)
         return 2
+    from cohort_scenes import COHORT_SCENES
     from help_scenes import SCENES
 
-    wanted = set(options.only or SCENES)
-    unknown = wanted - set(SCENES)
+    known = {**SCENES, **COHORT_SCENES}
+    wanted = set(options.only or known)
+    unknown = wanted - set(known)
     if unknown:
         print(
-            f"No such picture: {', '.join(sorted(unknown))}. There are {', '.join(SCENES)}.", file=sys.stderr
+            f"No such picture: {', '.join(sorted(unknown))}. There are {', '.join(known)}.", file=sys.stderr
         )
         return 2
-    scenes: list[tuple[str, Callable]] = [(name, scene) for name, scene in SCENES.items() if name in wanted]
+    if options.cohort is None and wanted & set(COHORT_SCENES):
+        print(f"Without --cohort these stay as they are: {', '.join(COHORT_SCENES)}.", file=sys.stderr)
+        wanted -= set(COHORT_SCENES)
     (HELP / "pictures").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sparsescope-") as temporary:
-        folder = Path(temporary) / "demo"
+        demo, cohort = Path(temporary) / "demo", Path(temporary) / "cohort"
         if options.demo is not None:
-            shutil.copytree(options.demo, folder)
-        make(scenes, folder)
+            shutil.copytree(options.demo, demo)
+        if options.cohort is not None:
+            shutil.copytree(options.cohort, cohort)
+        make(
+            [
+                (name, scene, cohort if name in COHORT_SCENES else demo)
+                for name, scene in known.items()
+                if name in wanted
+            ]
+        )
     total = sum(path.stat().st_size for path in (HELP / "pictures").glob("*.png"))
     print(f"together {total / 1e3:.0f} kB")
     if total > ALL_BYTES:

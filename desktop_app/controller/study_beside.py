@@ -12,6 +12,7 @@ from desktop_app.tasks import LatestRead
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from sae_backend.errors import SparsescopeError
 
 
 class StudyBeside:
@@ -22,7 +23,7 @@ class StudyBeside:
         self._found: Beside | None = None
         self._reads = LatestRead()
         self._reads.answered.connect(self._show)
-        self._reads.failed.connect(context.show_error)
+        self._reads.failed.connect(self._failed)
         context.window.studies.compared.connect(self.compare_with)
 
     @property
@@ -53,6 +54,11 @@ class StudyBeside:
         self._found = None
         self._reads.forget()
         self._context.window.studies.result.show_other(None)
+
+    def _failed(self, error: SparsescopeError) -> None:
+        self.forget()
+        self._context.window.studies.show_no_other()
+        self._context.show_error(error)
 
     def _show(self, found: Beside) -> None:
         view = self._view()

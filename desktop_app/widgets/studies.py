@@ -203,6 +203,10 @@ class StudiesPanel(QWidget):
         self.again.setVisible(current is not None)
         self.more.setVisible(current is not None)
 
+    def show_no_other(self) -> None:
+        """Compare with no other run."""
+        self.others.setCurrentIndex(0)
+
     def show_settings(self) -> None:
         """Show the settings of a run to come."""
         self.pages.setCurrentIndex(SETTINGS)
