@@ -15,6 +15,7 @@ MOST_ROWS: Final = 40
 """Rows of a table that stand in the report; all of them are in the exported table."""
 
 _HEAVY_POINTS: Final = 3_000
+_SENTENCE: Final = 36
 
 
 def text(value: object) -> str:
@@ -43,9 +44,7 @@ def table(
     numeric = {name: any(_is_number(value) for value in columns[name]) for name in names}
     head = "".join(f"<th{_class(numeric[name])}>{text(name)}</th>" for name in names)
     rows = "".join(
-        "<tr>"
-        + "".join(f"<td{_class(numeric[name])}>{text(_shown(columns[name][row]))}</td>" for name in names)
-        + "</tr>"
+        "<tr>" + "".join(_cell(_shown(columns[name][row]), numeric[name]) for name in names) + "</tr>"
         for row in range(min(n_rows, most))
     )
     said = [f"{name}: {note}." for name, note in (notes or {}).items() if name in names]
@@ -55,6 +54,12 @@ def table(
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{below}'
     )
+
+
+def _cell(words: str, is_numeric: bool) -> str:
+    # A sentence gets room for a few words a line; all else stays on one.
+    kind = ' class="t"' if len(words) > _SENTENCE and not is_numeric else _class(is_numeric)
+    return f"<td{kind}>{text(words)}</td>"
 
 
 def _class(is_numeric: bool) -> str:

@@ -44,6 +44,24 @@ class ReportChoice:
     all_runs: bool = False
 
 
+def short_section(store: Store) -> str:
+    """The answer of the newest run of every study in a sentence or two, for whoever reads no further."""
+    parts = []
+    for one in STUDIES:
+        for record in store.studies(one.kind)[-1:]:
+            try:
+                short = shown_of(store, record).short
+            except StoreError:
+                # What cannot be told any more is named where the studies stand.
+                continue
+            if short:
+                title = f'<a href="#study-{record.id}">{text(one.title)}</a>'
+                parts.append(f"<p><strong>{title}</strong>: {text(short)}</p>")
+    if not parts:
+        parts.append(paragraph("No study has been done yet.", "small"))
+    return section("In short", "".join(parts), "short")
+
+
 def slides_section(store: Store, analysis: AnalysisRecord, choice: ReportChoice) -> str:
     """The slides of the current features."""
     mine = {
@@ -98,7 +116,10 @@ def model_section(store: Store, analysis: AnalysisRecord) -> str:
     parts = [paragraph(CONTROL_NOTICE, "notice")] if analysis.is_control else []
     if sae is not None:
         rows |= {"features": sae.card.get("n_features"), "kind": sae.card.get("architecture")}
-        rows |= {f"training: {key}": value for key, value in (sae.card.get("training") or {}).items()}
+        training = {
+            key: value for key, value in (sae.card.get("training") or {}).items() if key != "defaults"
+        }
+        rows |= {f"training: {key.replace('_', ' ')}": value for key, value in training.items()}
         metrics = sae.card.get("metrics") or {}
         rows |= {_METRICS[key]: metrics[key] for key in _METRICS if key in metrics}
     parts.append(table({"": list(rows), "value": list(rows.values())}, most=100))
@@ -121,7 +142,8 @@ def scores_section(store: Store, run: CorrelationRecord | None) -> str:
         return section("Features and cells", paragraph(words), "scores")
     arrays = store.correlation_arrays(run.id)
     meta = run.meta
-    parts = [paragraph(f"{run.name}, {run.created_at[:10]}. {strongest_text(run, arrays)}")]
+    lines = strongest_text(run, arrays).split("\n")
+    parts = [paragraph(f"{run.name}, {run.created_at[:10]}. {lines[0]}"), *map(paragraph, lines[1:])]
     mark = stale_words(store, run, run.sae_digest)
     if mark:
         parts.append(paragraph(mark, "notice"))

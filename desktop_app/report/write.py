@@ -16,6 +16,7 @@ from desktop_app.report.sections import (
     methods_section,
     model_section,
     scores_section,
+    short_section,
     slides_section,
     studies_section,
 )
@@ -26,8 +27,9 @@ from sae_backend.errors import UserInputError
 __all__ = ["ReportChoice", "check_report_name", "write_report"]
 
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_OWN_STYLE: Final = "section{margin-top:2rem}section>article:first-of-type{margin-top:1rem}figure{margin:1rem 0}figure img{max-width:52rem}"
+_OWN_STYLE: Final = "section{margin-top:2rem}section>article:first-of-type{margin-top:1rem}figure{margin:1rem 0}figure img{max-width:min(52rem,100%)}td{white-space:nowrap}td.t{white-space:normal;min-width:20rem}"
 _PARTS: Final = (
+    ("short", "In short"),
     ("slides", "Slides"),
     ("model", "Encoder and autoencoder"),
     ("scores", "Features and cells"),
@@ -65,6 +67,7 @@ def write_report(store: Store, path: Path, choice: ReportChoice | None = None) -
     analysis = require_current(store)
     run = store.latest_correlation(str(analysis.sae_digest))
     makers: tuple[Callable[[], str], ...] = (
+        lambda: short_section(store),
         lambda: slides_section(store, analysis, choice),
         lambda: model_section(store, analysis),
         lambda: scores_section(store, run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import html.parser
 import json
 import re
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from desktop_app.store import Store
+from desktop_app.study_export import shown_of
 from sae_backend.embeddings import EmbeddingWriter
 from sae_backend.studies.registry import STUDIES
 from tests.app.command_line import Commands, assert_refused
@@ -173,7 +175,13 @@ def test_the_report_holds_everything_and_loads_nothing(run: Commands, project: P
     found = _Page()
     found.feed(text)
     assert all(link.startswith(("data:", "#")) for link in found.links)
-    assert {"slides", "model", "scores", "studies", "features", "methods"} <= found.anchors
+    assert {"short", "slides", "model", "scores", "studies", "features", "methods"} <= found.anchors
+    # The short answer of the study stands first, and leads to the study.
+    first = re.search(r'<section id="short">.*?</section>', text, re.DOTALL).group(0)
+    with Store.open(project) as store:
+        (record,) = store.studies()
+        assert shown_of(store, record).short in html.unescape(first)
+    assert f'href="#study-{record.id}"' in first and text.index(first) < text.index('<section id="slides">')
     assert text.count("<figure>") >= 3 and "Not done: Depth" in text
     assert "&lt;Plasma&gt; cells" in text and "<Plasma>" not in text
     # Names of patients and files appear only where they are asked for.
