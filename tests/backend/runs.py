@@ -53,7 +53,7 @@ def request_for(slide: Path, cache: Path, sae_dir: Path | None = None, batch: in
     )  # fmt: skip
 
 
-def collect(backend: Backend, until: Callable[[Event], bool], timeout_s: float = 60.0) -> list[Event]:
+def collect(backend: Backend, until: Callable[[Event], bool], timeout_s: float = 180.0) -> list[Event]:
     """Events up to and including the first for which `until` is true."""
     seen: list[Event] = []
     end = time.monotonic() + timeout_s
@@ -66,7 +66,7 @@ def collect(backend: Backend, until: Callable[[Event], bool], timeout_s: float =
     raise AssertionError(f"no such event in {timeout_s:g} s; the last were {seen[-3:]}")
 
 
-def to_the_end(backend: Backend, job: int, timeout_s: float = 60.0) -> list[Event]:
+def to_the_end(backend: Backend, job: int, timeout_s: float = 180.0) -> list[Event]:
     """Events up to the one that ends a job."""
     return collect(backend, lambda event: isinstance(event, ENDS) and event.job == job, timeout_s)
 
