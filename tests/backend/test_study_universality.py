@@ -156,7 +156,7 @@ def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None
     assert all(each["low"] < each["value"] < each["high"] for each in about["differences"])
     shown = study("universality").show(result)
     table = next(table for table in shown.tables if table.key == "reference")
-    assert table.columns["features of"] == ["shipped"] * 3 + ["reference"] * 2
+    assert table.columns["features of"] == ["this SAE"] * 3 + ["reference"] * 2
     assert table.columns["training tiles"] == ["other"] * 3 + ["same"] * 2
     assert table.columns["seed"] == ["same"] + ["other"] * 4
     judged = table.columns["features judged"][3]

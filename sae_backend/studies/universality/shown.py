@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,15 +28,18 @@ from sae_backend.studies.universality.reference_shown import (
 from sae_backend.studies.universality.tables import pair_table, stability_table
 
 LEAST_R: Final = "least_r"
+THIS: Final = "this SAE"
 
 
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell the result; the knob `least_r` asks for more than chance of a pair before it counts as matched."""
     least = float(knobs.get(LEAST_R, 0.0))
+    first = str(result.meta["sets"][0]["title"])
+    result = _about_this(result)
     meta = result.meta
     figures: list[Figure] = []
     tables: list[Table] = []
-    sentences = [_setting(meta)]
+    sentences = [_setting(meta, first)]
     for comparison in meta["comparisons"]:
         number = int(comparison["set"])
         sentences.append(_found(result, comparison, least))
@@ -72,6 +76,12 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     )
 
 
+def _about_this(result: StudyResult) -> StudyResult:
+    """The result with the SAE it is about called just that: its name is long and would stand in every sentence."""
+    first, *others = result.meta["sets"]
+    return replace(result, meta={**result.meta, "sets": [{**first, "title": THIS}, *others]})
+
+
 def _short(result: StudyResult, least: float) -> str:
     """The answer without jargon."""
     texts = []
@@ -89,8 +99,7 @@ def _short(result: StudyResult, least: float) -> str:
     return " ".join([*texts, reference_short(result, least)]).strip()
 
 
-def _setting(meta: Mapping[str, Any]) -> str:
-    first = meta["sets"][0]
+def _setting(meta: Mapping[str, Any], first: str) -> str:
     where = "on one half of the patients and their r is reported on the other"
     if not meta["held_out"]:
         where = "and judged on the same tiles, as nothing could be held out"
@@ -100,7 +109,7 @@ def _setting(meta: Mapping[str, Any]) -> str:
         where = "on one half of the slides and their r is reported on the other"
     n = len(meta["sets"]) - 1
     return (
-        f"Features of {first['title']} were matched one for one with those of {n} other SAE{'s' * (n != 1)} by the "
+        f"Features of {first} ({THIS}) were matched one for one with those of {n} other SAE{'s' * (n != 1)} by the "
         f"correlation of their activations over tiles ({count(meta['n_slides'], 'slide')} of {count(meta['n_patients'], 'patient')}); "
         f"partners were chosen {where}."
     )
