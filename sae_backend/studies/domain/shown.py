@@ -39,14 +39,14 @@ def _found(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> s
     a, b = meta["a"], meta["b"]
     trained = f"was trained on {a} alone" if meta["retrained"] else "is the project's own"
     head = (
-        f"{a}: {_n(meta['n_slides_a'], 'slide')} of {_n(meta['n_patients_a'], 'patient')}; {b}: "
+        f"Cohort A, {a}: {_n(meta['n_slides_a'], 'slide')} of {_n(meta['n_patients_a'], 'patient')}; cohort B, {b}: "
         f"{_n(meta['n_slides_b'], 'slide')} of {_n(meta['n_patients_b'], 'patient')}. The SAE {trained}."
     )
     parts = [head]
     if meta["has_cells"]:
         parts += [_best_words(meta, arrays), _all_words(meta, arrays), _baseline_words(meta, arrays)]
     parts.append(_quality_words(meta, arrays))
-    return " ".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part)
 
 
 def _short(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -86,7 +86,7 @@ def _pair_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]],
     in_a = _r(*(float(arrays[f"pair/{key}_a"][k]) for key in ("r", "low", "high")))
     in_b = _r(*(float(arrays[f"pair/{key}_b"][k]) for key in ("r", "low", "high")))
     verdict = VERDICTS[int(arrays["pair/verdict"][k])]
-    return f"{name}, feature {int(arrays['pair/feature'][k])}: r {in_a} in A, {in_b} in B, {verdict}"
+    return f"{name}, feature {int(arrays['pair/feature'][k])}: r {in_a} on {meta['a']}, {in_b} on {meta['b']}, {verdict}"
 
 
 def _all_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -159,7 +159,7 @@ def _warnings(meta: Mapping[str, Any]) -> list[str]:
         )
     if meta["has_cells"] and not meta["held_out"]:
         found.append(
-            f"{meta['a']} is too small to hold half of it out, so r in A is that of the tiles that chose the features "
+            f"{meta['a']} is too small to hold half of it out, so its r is that of the tiles that chose the features "
             "and looks better than it is."
         )
     if meta.get("cut_slides"):
