@@ -21,9 +21,10 @@ from sae_backend.messages import StudyRequest
 from sae_backend.representations import SaeColumns
 from sae_backend.slide_parts import assemble
 from sae_backend.studies.cohorts import two_groups
-from sae_backend.studies.domain.pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval, holm
+from sae_backend.studies.domain.pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval
 from sae_backend.studies.domain.shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.holm import holm
 from sae_backend.studies.result import Steps
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS, study_slide, true_set

@@ -45,16 +45,6 @@ def difference_p(
         return np.asarray(special.erfc(np.abs(z) / error / np.sqrt(2)), np.float64)
 
 
-def holm(p: Floats) -> Floats:
-    """P (n,) after Holm's correction for all of them; NaN stay and do not count."""
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    scaled = p[order] * (order.size - np.arange(order.size))
-    out[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return out
-
-
 def verdicts(a: Floats, b: Floats, p_b: Floats, p_difference: Floats) -> npt.NDArray[np.uint8]:
     """Codes into `VERDICTS` (n,).
 

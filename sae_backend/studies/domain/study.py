@@ -18,9 +18,10 @@ from sae_backend.halves import BLOCK, CHOOSE, REPORT, draw_halves, half_of
 from sae_backend.representations import SAE, TITLES, Representation, representations
 from sae_backend.slide_parts import SlidePart, assemble
 from sae_backend.studies.cohorts import TwoGroups, two_groups
-from sae_backend.studies.domain.pairs import difference_interval, difference_p, holm, verdicts
+from sae_backend.studies.domain.pairs import difference_interval, difference_p, verdicts
 from sae_backend.studies.domain.reconstruction import explained
 from sae_backend.studies.given import FeatureSet, StudyInput
+from sae_backend.studies.holm import holm
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 
 Floats = npt.NDArray[np.float64]

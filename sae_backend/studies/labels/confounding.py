@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.holm import holm
 from sae_backend.studies.labels.effect_sizes import unit_means
 from sae_backend.studies.labels.folds import Units, form_units, shuffled_labels
 
@@ -176,9 +177,5 @@ def _composition(facts: SlideFacts, n_shuffles: int, seed: int) -> Confounding:
 
 
 def _holm(found: list[Confounding]) -> list[Confounding]:
-    judged = sorted((one.p, i) for i, one in enumerate(found) if np.isfinite(one.p))
-    least = 0.0
-    for rank, (p, i) in enumerate(judged):
-        least = max(least, min(1.0, p * (len(judged) - rank)))
-        found[i] = Confounding(**{**vars(found[i]), "p_holm": least})
-    return found
+    corrected = holm(np.array([one.p for one in found], np.float64))
+    return [replace(one, p_holm=float(p)) for one, p in zip(found, corrected, strict=True)]

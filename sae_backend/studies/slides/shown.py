@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from sae_backend.studies.holm import holm
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Figure, Knob, Shown, Table, Target, as_column
 from sae_backend.studies.slides.figures import (
@@ -55,13 +56,17 @@ def _found(meta: Meta, arrays: Arrays, q: float) -> str:
     parts = [f"{who}, {meta['n_features']:,} features, by {MEASURE_WORDS[meta['measure']]}."]
     if meta["compared"]:
         parts.append(_difference_words(meta, arrays, q))
-    for m, key in enumerate(meta["facts"]):
-        if np.isfinite(arrays["shared"][m]):
-            parts.append(
-                f"The most alike slide of another patient has the same {key} in {arrays['shared'][m]:.0%} "
-                f"(by chance {arrays['shared_chance'][m]:.0%}, p {_p(float(arrays['shared_p'][m]))})."
-            )
-    return " ".join(parts)
+    corrected = holm(arrays["shared_p"])
+    shares = [
+        f"the same {key} in {arrays['shared'][m]:.0%} (by chance {arrays['shared_chance'][m]:.0%}, p {_p(float(corrected[m]))})"
+        for m, key in enumerate(meta["facts"])
+        if np.isfinite(arrays["shared"][m])
+    ]
+    if shares:
+        n = int(np.isfinite(corrected).sum())
+        after = f"; p after Holm for {n} columns" if n > 1 else ""
+        parts.append(f"The most alike slide of another patient has {', '.join(shares)}{after}.")
+    return "\n".join(parts)
 
 
 def _short(meta: Meta, arrays: Arrays, q: float) -> str:
@@ -78,8 +83,8 @@ def _short(meta: Meta, arrays: Arrays, q: float) -> str:
             parts.append(
                 f"No feature is shown to differ between {meta['a']} and {meta['b']} ({meta['n_a']} and {meta['n_b']} patients)."
             )
-    known = [m for m in range(len(meta["facts"])) if arrays["shared_p"][m] <= LEVEL]
-    if known:
+    known = np.flatnonzero(holm(arrays["shared_p"]) <= LEVEL)
+    if known.size:
         keys = ", ".join(meta["facts"][m] for m in known)
         parts.append(f"Slides that look alike to the model share more than by chance: {keys}.")
     elif meta["facts"]:
@@ -184,8 +189,10 @@ def _shared_table(meta: Meta, arrays: Arrays) -> Table:
         ("p", "shared_p"),
     ):
         columns[title] = as_column(arrays[key])
+    columns["p Holm"] = as_column(holm(arrays["shared_p"]))
     notes = {
-        "p": "share of 999 exchanges of the patients' values with at least as many, one-sided; it cannot be below 0.001"
+        "p Holm": "corrected for all columns of the slide table",
+        "p": "share of 999 exchanges of the patients' values with at least as many, one-sided; it cannot be below 0.001",
     }
     return Table("slides-shared", "What alike slides share", columns, notes)
 
