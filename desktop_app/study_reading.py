@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from desktop_app.example_pictures import ExampleSource, Picture, level_pictures
 from desktop_app.store import Store, StudyRecord
+from desktop_app.study_cache import again
 from desktop_app.study_comparison import ComparedRun, StudyComparison, compare_studies
 from desktop_app.study_figures import load
 from desktop_app.study_names import with_names
@@ -138,12 +139,24 @@ def target_pictures(
     return titles, pictures
 
 
+def _gone(store: Store, entry: Mapping[str, Any], slides: Sequence[str]) -> tuple[str, str]:
+    """Which features are no longer there, and what brings them back."""
+    n = len(slides) - 1
+    more = f" and {n} other slide{'s' * (n != 1)}" if n else ""
+    sentence = f"The features of {slides[0]}{more} ({entry['title']}) are no longer in the cache."
+    digest = entry["model"]["sae_digest"]
+    record = next((one for one in store.analyses() if one.sae_digest == digest), None)
+    if record is None:
+        return sentence, "The study trained this SAE itself: do it again to have them."
+    return sentence, f"Analyse {'these slides' if n else 'this slide'} again: {again(record)}."
+
+
 def _sources(store: Store, record: StudyRecord, number: int, feature: int, only: str) -> list[ExampleSource]:
     """The slides on which a feature is strongest, or the one that is named."""
     entry = record.sets[number]
     by_fingerprint = {slide.fingerprint: slide for slide in store.slides()}
     found: list[tuple[float, ExampleSource]] = []
-    missing = 0
+    missing: list[str] = []
     for place, known in enumerate(record.request["slides"]):
         slide = by_fingerprint.get(known["fingerprint"])
         if slide is None or (only and known["name"] != only):
@@ -151,7 +164,7 @@ def _sources(store: Store, record: StudyRecord, number: int, feature: int, only:
         try:
             features = FeatureMatrix.open(store.cache_dir / entry["feature_dirs"][place])
         except SparsescopeError:
-            missing += 1
+            missing.append(known["name"])
             continue
         _, values = features.column(feature)
         source = ExampleSource(
@@ -160,9 +173,6 @@ def _sources(store: Store, record: StudyRecord, number: int, feature: int, only:
         )  # fmt: skip
         found.append((float(np.max(values, initial=0.0)), source))
     if missing and not found:
-        raise UserInputError(
-            f"The features of {entry['title']} were deleted from the cache.",
-            "Do the study again to have them.",
-        )
+        raise UserInputError(*_gone(store, entry, missing))
     found.sort(key=lambda pair: -pair[0])
     return [source for value, source in found[:_MOST_SLIDES] if value > 0]

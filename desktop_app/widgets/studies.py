@@ -187,6 +187,7 @@ class StudiesPanel(QWidget):
         self.start.setEnabled(not offer.obstacle)
         self.form.show_fields(self.kind, one.defaults, offer)
         self.form.setEnabled(not offer.obstacle)
+        self.form.tab_through(self.enlarge, self.start)
 
     def show_runs(
         self,

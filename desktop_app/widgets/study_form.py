@@ -72,6 +72,18 @@ class StudyForm(QWidget):
             self._fold(more, False)
         self._fill_values()
 
+    def tab_through(self, first: QWidget, last: QWidget) -> None:
+        """Let the key Tab go from a widget before the form through its fields, top to bottom, to one after it."""
+        before = first
+        for row in range(self._form.rowCount()):
+            for role in (QFormLayout.ItemRole.FieldRole, QFormLayout.ItemRole.SpanningRole):
+                item = self._form.itemAt(row, role)
+                widget = None if item is None else item.widget()
+                if widget is not None:
+                    QWidget.setTabOrder(before, widget)
+                    before = widget
+        QWidget.setTabOrder(before, last)
+
     def _add_fold(self) -> QToolButton:
         """A line that shows what follows, or folds it away."""
         button = QToolButton()

@@ -64,6 +64,7 @@ class StudyResult(QWidget):
         self.table_note = QLabel("")
         self.table_note.setWordWrap(True)
         self.tabs = PlainTabs()
+        self.tabs.setAccessibleName("Answer of the study")
         self.tabs.addTab(self.words, "In words")
         self.tabs.addTab(self._figure_page(), "Figures")
         self.tabs.addTab(self._table_page(), "Tables")

@@ -23,7 +23,8 @@ class StudyWindow(QObject):
     def __init__(self, dock: QDockWidget, window: QMainWindow) -> None:
         super().__init__(dock)
         self._dock, self._window = dock, window
-        self._room: tuple[int, int] | None = None
+        self._room: QRect | None = None
+        self._out = QRect()
         dock.installEventFilter(self)
         dock.topLevelChanged.connect(self.changed)
 
@@ -36,6 +37,7 @@ class StudyWindow(QObject):
 
     def put_back(self) -> None:
         """Put the dock back into its place, with the room that it had there."""
+        self._out = self._dock.geometry()
         self._dock.setFloating(False)
         self._dock.show()
         if self._room is not None:
@@ -49,7 +51,7 @@ class StudyWindow(QObject):
             self._window.resizeDocks([self._dock], [wanted], Qt.Orientation.Vertical)
 
     def _enlarge(self) -> None:
-        self._room = (self._dock.width(), self._dock.height())
+        self._room = self._dock.geometry()
         self._dock.setFloating(True)
         self._dock.setGeometry(self._place())
         self._dock.show()
@@ -68,8 +70,14 @@ class StudyWindow(QObject):
     def _give_room(self) -> None:
         if self._room is None or self._dock.isFloating():
             return
-        for px, way in zip(self._room, (Qt.Orientation.Horizontal, Qt.Orientation.Vertical), strict=True):
+        for px, way in (
+            (self._room.width(), Qt.Orientation.Horizontal),
+            (self._room.height(), Qt.Orientation.Vertical),
+        ):
             self._window.resizeDocks([self._dock], [px], way)
+        if self._dock.geometry() == self._out:
+            # Qt takes a dock that comes back to the same room to lie there already, and leaves it over the others.
+            self._dock.setGeometry(self._room)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Put the dock back once its own window is closed; the close is not refused, or the program could not end."""
