@@ -74,7 +74,8 @@ def test_the_crossing_is_where_it_was_planted(rising: StudyResult) -> None:
     # What was read is said, and why another study may say otherwise.
     assert "trained for each block here, on 144 tiles of all 24 patients in 5 folds" in shown.found
     assert {figure.key for figure in shown.figures} == {
-        "best-r", "variance", "scanner-auroc", "site-auroc", "above-null", "entropy", "sae-quality", "followed",
+        "best-r", "variance", "scanner-auroc", "site-auroc", "above-null", "entropy", "sae-quality", "sae-l0",
+        "followed",
     }  # fmt: skip
 
 
@@ -98,6 +99,10 @@ def test_the_planted_features_are_the_best_and_beat_their_baselines(rising: Stud
     n_features, n_dimensions, low, high, effect, _ = rising.arrays["entropy_contrast"][-1]
     assert n_features >= 3 and n_dimensions > 3 and low < high and effect > 0.3
     assert rising.arrays["quality"][-1, 0] > rising.arrays["quality"][0, 0]
+    poor = rising.arrays["quality"].copy()
+    poor[:, 0], poor[1, 0] = 0.9, 0.3
+    warned = study("depth").show(replace(rising, arrays={**rising.arrays, "quality": poor})).warnings
+    assert any(f"({rising.meta['titles'][1]}: 0.30)" in words for words in warned)
 
 
 def test_a_feature_is_followed_through_the_blocks(rising: StudyResult) -> None:

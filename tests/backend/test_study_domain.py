@@ -130,6 +130,9 @@ def test_explained_variance_is_that_of_the_sums() -> None:
     share = 1 - ((x - made) ** 2).sum(axis=1).mean() / x.var(axis=0).sum()
     assert found.arrays["a/explained"][0] == pytest.approx(share, abs=1e-9)
     assert found.arrays["a/explained"][1] < share < found.arrays["a/explained"][2]
+    assert not any("train it longer" in words for words in show(found, {}).warnings)
+    poor = replace(found, arrays={**found.arrays, "b/explained": np.array([-0.2, -0.3, -0.1])})
+    assert any("less than half of the variance (second: -0.20)" in words for words in show(poor, {}).warnings)
 
 
 def test_without_cells_only_the_fit_is_told() -> None:

@@ -21,7 +21,7 @@ from sae_backend.demo.vectors import (
     VectorWorldSpec,
     make_world,
 )
-from sae_backend.errors import CancelledError
+from sae_backend.errors import CancelledError, UserInputError
 from sae_backend.halves import draw_halves
 from sae_backend.studies.geometry import study as geometry_study
 from sae_backend.studies.given import StudyInput
@@ -220,7 +220,7 @@ def test_clusters_of_other_seeds_are_looked_for() -> None:
     assert "In 1 other SAE of this encoder" in shown.found
 
 
-@pytest.mark.parametrize("what", ["no cells, no vectors, no decoder", "two slides", "rare"])
+@pytest.mark.parametrize("what", ["no cells, no vectors, no decoder", "two slides"])
 def test_little_is_told_of_little(what: str) -> None:
     world, _ = grouped_world(5, n_slides=2 if what == "two slides" else 12)
     given = study_input(world)
@@ -228,20 +228,25 @@ def test_little_is_told_of_little(what: str) -> None:
         bare = replace(given.sets[0], vectors=[None] * 12, decoder=None, offset=None)
         slides = [replace(slide, counts=np.full_like(slide.counts, np.nan)) for slide in given.slides]
         given = replace(given, sets=[bare], slides=slides)
-    spec = {**QUICK, "min_active": 10**6 if what == "rare" else 10, "n_null": 19}
+    spec = {**QUICK, "min_active": 10, "n_null": 19}
     result = run_study("geometry", given, spec, PROGRESS)
     assert json.loads(json.dumps(result.meta, allow_nan=False)) == result.meta
     shown = study("geometry").show(result)
     assert shown.found and shown.limits and all(figure.caption for figure in shown.figures)
-    if what == "rare":
-        assert "no three features form a cluster" in shown.found and not result.arrays["is_live"].any()
-    elif what == "two slides":
+    if what == "two slides":
         assert given.halves is None and "Nothing was held out" in shown.warnings[0]
     else:
         assert "directions/labels" not in result.arrays
         assert (result.arrays["coactivation/type_number"] == -1).all()
         assert any("directions of the features are not known" in words for words in shown.warnings)
         assert "activations over tiles" in result.meta["plane"]
+
+
+def test_features_that_are_all_too_rare_are_refused_with_a_way_out() -> None:
+    world, _ = grouped_world(5, n_slides=2)
+    with pytest.raises(UserInputError, match=r"0 features fire in at least 1,000,000 tiles") as caught:
+        run_study("geometry", study_input(world), {**QUICK, "min_active": 10**6}, PROGRESS)
+    assert "--min-active" in caught.value.hint
 
 
 def test_a_cancelled_study_goes_on(tmp_path: Path) -> None:

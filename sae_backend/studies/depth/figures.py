@@ -25,6 +25,7 @@ def figures(result: StudyResult) -> Sequence[Figure]:
         _entropy(result),
         label_free_figure(result),
         _quality(result),
+        _active(result),
         _follow(result),
     ]
     return [figure for figure in made if figure is not None]
@@ -214,6 +215,21 @@ def _quality(result: StudyResult) -> Figure | None:
         "block",
         "share",
         marks,
+    )
+
+
+def _active(result: StudyResult) -> Figure | None:
+    values = result.arrays["quality"][:, result.meta["quality_fields"].index("l0")]
+    if not np.isfinite(values).any():
+        return None
+    sources = " / ".join(sorted(set(result.meta["quality_source"])))
+    return Figure(
+        "sae-l0",
+        "How many features fire in a tile (L0)",
+        f"Mean number of features of a block's SAE that fire in a tile ({sources}); no interval, as one SAE was trained a block.",
+        "block",
+        "features a tile",
+        [Line(_depth(result), values, "L0")],
     )
 
 

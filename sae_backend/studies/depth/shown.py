@@ -21,6 +21,7 @@ from sae_backend.studies.cell_types.held_out_shown import (
 from sae_backend.studies.depth.figures import figures
 from sae_backend.studies.depth.label_free_shown import label_free_words
 from sae_backend.studies.depth.tables import tables
+from sae_backend.studies.explained_note import explained_note
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
 
@@ -42,11 +43,16 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:  # noqa: ARG
             if sentence
         ),
         limits=_limits(result),
-        warnings=tuple(meta["warnings"]),
+        warnings=(*meta["warnings"], *_poor(result)),
         figures=figures(result),
         tables=tables(result),
         short=_short(result),
     )
+
+
+def _poor(result: StudyResult) -> list[str]:
+    explained = result.arrays["quality"][:, result.meta["quality_fields"].index("explained_variance")]
+    return explained_note(dict(zip(result.meta["titles"], explained.tolist(), strict=True)))
 
 
 def _short(result: StudyResult) -> str:

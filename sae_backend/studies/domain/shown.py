@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
 from sae_backend.studies.domain.pairs import KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
+from sae_backend.studies.explained_note import explained_note
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
 
@@ -28,7 +29,7 @@ def show(result: StudyResult, _knobs: Mapping[str, float]) -> Shown:
     return Shown(
         _found(meta, arrays),
         _limits(meta, arrays),
-        _warnings(meta),
+        [*_warnings(meta), *_poor(meta, arrays)],
         figures,
         tables,
         short=_short(meta, arrays),
@@ -167,6 +168,12 @@ def _warnings(meta: Mapping[str, Any]) -> list[str]:
             f"{meta['a']} has fewer than 10 patients: its slides were cut in two, one end choosing and the other reporting."
         )
     return found
+
+
+def _poor(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    if "a/explained" not in arrays:
+        return []
+    return explained_note({meta[key]: float(arrays[f"{key}/explained"][0]) for key in ("a", "b")})
 
 
 def _n(n: int, word: str) -> str:

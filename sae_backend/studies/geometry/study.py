@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.errors import UserInputError
 from sae_backend.feature_plane import (
     N_NEIGHBOURS,
     nearest_rows,
@@ -60,6 +61,7 @@ _MOST_CLUSTERED: Final = 200_000
 """Tiles of the half that chooses from which clusters by firing, their stability and chance are made. They lie sorted by
 patient and slide, so that evenly spread ones are of all slides. An r that is 0 then has a standard error of 0.002."""
 
+_FEWEST: Final = 2
 _N_FOR_CUT: Final = 5
 _CUT_WITHOUT_CHANCE: Final = 0.2
 
@@ -73,7 +75,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     Raises
     ------
     UserInputError
-        When no tile is left.
+        When no tile is left, or fewer than two features fire in enough tiles.
     """
     settings = GeometrySettings.of(spec)
     live = _live(given, settings, Stage(progress, "read the activations", 2 * len(given.slides)))
@@ -125,6 +127,12 @@ def _live(given: StudyInput, settings: GeometrySettings, stage: Stage) -> LiveFe
     if unit is not None:
         # A feature without a direction writes nothing, whatever it reads.
         numbers = numbers[unit[numbers].any(axis=1)]
+    if numbers.size < _FEWEST:
+        raise UserInputError(
+            f"{numbers.size} features fire in at least {settings.min_active:,} tiles of the half that chooses "
+            f"({choose.n_rows:,} tiles), and {_FEWEST} are needed.",
+            "Ask for fewer tiles (--min-active, or Fewest tiles of a feature under More settings), or analyse more slides.",
+        )
     chosen = whole.only(numbers)
     del whole
     told = chosen if report is choose else Columns(report.activations(0, stage.step)).only(numbers)
