@@ -161,7 +161,10 @@ def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None
     assert table.columns["seed"] == ["same"] + ["other"] * 4
     judged = table.columns["features judged"][3]
     assert table.columns["closer than random"][3] == n[1] and f" of {judged} (" in shown.found
-    assert "the same start of the training" in shown.found and "of a reference, trained on the same tiles" in shown.short
+    assert (
+        "the same start of the training" in shown.found
+        and "of a reference, trained on the same tiles" in shown.short
+    )
     assert (
         next(figure for figure in shown.figures if figure.key == "reference")
         .x_names[-1]
