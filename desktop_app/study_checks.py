@@ -14,13 +14,14 @@ from sae_backend.errors import UserInputError
 from sae_backend.studies.cohorts import two_groups
 from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 
+_PATIENT: Final = "patient"
 _COLUMNS: Final = ("fact", "label", "paired_by", "within")
 _BY_COLUMN: Final = ("robustness", "domain")
 _TWO_GROUPS: Final = ("domain", "slides")
 
 
 def check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) -> None:
-    """Refuse columns that no slide has a value in.
+    """Refuse columns that no slide has a value in, and that of the patients themselves.
 
     A default is no wish: depth looks at the scanner where it is on record, and goes without where it is not.
 
@@ -35,6 +36,11 @@ def check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) ->
     columns = sorted({key for slide_id in slides for key, text in known.get(slide_id, {}).items() if text})
     folded = {key.casefold() for key in columns}
     for column in wanted:
+        if str(column or "").casefold() == _PATIENT:
+            raise UserInputError(
+                "The patient is the unit of every study, and cannot also be what is read or compared.",
+                "Choose a column that several patients share, such as scanner or site.",
+            )
         if column and str(column).casefold() not in folded:
             raise UserInputError(
                 f"No slide has a value in the column {str(column)!r}.",

@@ -111,6 +111,9 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
         run("study", "slides", "--project", project, "--fact", "colour"), "No slide has a value", "site"
     )
     assert_refused(run("study", "slides", "--project", project, "--a", "site 0"), "none is chosen", "--fact")
+    for kind in ("slides", "robustness", "domain"):
+        by_patient = run("study", kind, "--project", project, "--fact", "Patient")
+        assert_refused(by_patient, "The patient is the unit of every study", "scanner or site")
     (tmp_path / "file").touch()
     assert_refused(
         run("study", "slides", "--project", project, "--out", tmp_path / "file"),
