@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -166,8 +166,18 @@ def discard_request(request: CorrelateRequest) -> None:
 
 def patient_of(values: dict[str, str]) -> str:
     """Whose a slide is, by what a slide table said of it; empty where it did not say."""
-    plain = {re.sub(r"[^a-z]", "", key.casefold()): text for key, text in values.items()}
+    plain = {_letters(key): text for key, text in values.items()}
     return next((plain[key] for key in PATIENT_KEYS if plain.get(key)), "")
+
+
+def patient_column(columns: Iterable[str]) -> str | None:
+    """The column of a slide table that says whose a slide is, None where there is none."""
+    plain = {_letters(column): column for column in columns}
+    return next((plain[key] for key in PATIENT_KEYS if key in plain), None)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"[^a-z]", "", key.casefold())
 
 
 def _versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any, Final
 
-from desktop_app.correlation_jobs import patient_of, slide_labels
+from desktop_app.correlation_jobs import patient_column, patient_of, slide_labels
 from desktop_app.store import AnalysisRecord, Store
 from desktop_app.study_options import StudyOptions
 from sae_backend.embeddings import Embeddings
@@ -14,7 +14,6 @@ from sae_backend.errors import UserInputError
 from sae_backend.studies.cohorts import two_groups
 from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 
-_PATIENT: Final = "patient"
 _COLUMNS: Final = ("fact", "label", "paired_by", "within")
 _BY_COLUMN: Final = ("robustness", "domain")
 _TWO_GROUPS: Final = ("domain", "slides")
@@ -35,8 +34,9 @@ def check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) ->
     known = store.slide_values()
     columns = sorted({key for slide_id in slides for key, text in known.get(slide_id, {}).items() if text})
     folded = {key.casefold() for key in columns}
+    whose = (patient_column(columns) or "").casefold()
     for column in wanted:
-        if str(column or "").casefold() == _PATIENT:
+        if column and str(column).casefold() == whose:
             raise UserInputError(
                 "The patient is the unit of every study, and cannot also be what is read or compared.",
                 "Choose a column that several patients share, such as scanner or site.",

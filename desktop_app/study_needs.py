@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from desktop_app.correlation_jobs import patient_of
+from desktop_app.correlation_jobs import patient_column, patient_of
 from desktop_app.store import Store
 from desktop_app.study_sets import known_sets
 from sae_backend.errors import UserInputError
@@ -77,9 +77,11 @@ def offer_of(store: Store, kind: str) -> StudyOffer:
 
 
 def _columns(facts: list[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Columns with two values or more, and these values, the commonest first."""
+    """Columns with two values or more, and these values, the commonest first; the patient is no column of theirs."""
     found: dict[str, tuple[str, ...]] = {}
-    for key in dict.fromkeys(key for values in facts for key in values):
+    keys = dict.fromkeys(key for values in facts for key in values)
+    keys.pop(patient_column(keys) or "", None)
+    for key in keys:
         texts = [values[key] for values in facts if values.get(key)]
         distinct = sorted(set(texts), key=lambda text: (-texts.count(text), text))
         if len(distinct) > 1:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from desktop_app.store import Store
 from desktop_app.study_export import shown_of
+from desktop_app.study_needs import offer_of
 from sae_backend.embeddings import EmbeddingWriter
 from sae_backend.studies.registry import STUDIES
 from tests.app.command_line import Commands, assert_refused
@@ -114,6 +115,9 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
     for kind in ("slides", "robustness", "domain"):
         by_patient = run("study", kind, "--project", project, "--fact", "Patient")
         assert_refused(by_patient, "The patient is the unit of every study", "scanner or site")
+    with Store.open(project, author="tester") as store:
+        offered = offer_of(store, "slides").columns
+    assert "site" in offered and "patient" not in offered
     (tmp_path / "file").touch()
     assert_refused(
         run("study", "slides", "--project", project, "--out", tmp_path / "file"),
