@@ -97,6 +97,7 @@ STUDIES: Final = (
         "Do features chosen on one cohort keep their meaning on another?",
         "Two cohorts, told apart by a column of the slide table such as site or organ, with cells in both.",
         {"fact": "site", "a": None, "b": None, "retrain": True, "epochs": None, "seed": 0},
+        format=2,
     ),
     Study(
         "encoders",

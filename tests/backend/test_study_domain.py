@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 
 from sae_backend.baselines import best_columns
 from sae_backend.compute.domain_sets import prepare
@@ -21,7 +21,18 @@ from sae_backend.messages import StudyRequest
 from sae_backend.representations import SaeColumns
 from sae_backend.slide_parts import assemble
 from sae_backend.studies.cohorts import two_groups
-from sae_backend.studies.domain.pairs import KEPT, LOST, UNDECIDED, VERDICTS, difference_interval
+from sae_backend.studies.domain.pairs import (
+    FADED,
+    KEPT,
+    LOST,
+    REVERSED,
+    UNDECIDED,
+    VERDICTS,
+    WEAKER,
+    difference_interval,
+    difference_p,
+    verdicts,
+)
 from sae_backend.studies.domain.shown import show
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.holm import holm
@@ -183,6 +194,22 @@ def test_intervals_of_differences_are_those_computed_by_hand() -> None:
     )
     np.testing.assert_allclose([low[0], high[0]], [-0.07858, 0.34613], atol=1e-5)
     np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.03, 0.02])), [0.03, np.nan, 0.04, 0.04])
+
+
+def test_few_units_make_a_difference_less_certain_and_what_is_still_there_is_not_lost() -> None:
+    a, b = np.array([0.6]), np.array([0.1])
+    ends = (np.array([0.5]), np.array([0.7])), (np.array([-0.2]), np.array([0.4]))
+    many, few = (float(difference_p(a, ends[0], b, ends[1], n)[0]) for n in ((4000, 4000), (8, 6)))
+    error = np.hypot(*((np.arctanh(high[0]) - np.arctanh(low[0])) / 3.92 for low, high in ends))
+    normal = 2 * stats.norm.sf((np.arctanh(0.6) - np.arctanh(0.1)) / error)
+    assert many == pytest.approx(normal, rel=0.01) and few > 2 * many
+    no, yes = np.array([0.4]), np.array([0.01])
+    for low, what in ((-0.1, LOST), (0.05, FADED)):
+        assert verdicts(a, b, no, yes, (np.array([low]), np.array([0.4])))[0] == what
+    assert verdicts(a, b, yes, yes, ends[1])[0] == WEAKER and verdicts(a, b, yes, no, ends[1])[0] == KEPT
+    assert (
+        verdicts(a, b, no, no, ends[1])[0] == UNDECIDED and verdicts(a, -b, yes, yes, ends[1])[0] == REVERSED
+    )
 
 
 def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sae_backend.studies.domain.pairs import KEPT, LOST, REVERSED, WEAKER
+from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, WEAKER
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.run import run_study
 from tests.backend.study_worlds import PROGRESS
@@ -35,7 +35,7 @@ def main() -> None:
     print(f"{worlds} worlds each, 20 + 20 patients, 24 features, 2 cell types")
     null = rate(worlds, lambda seed: two_cohorts(1000 + seed, null=True), (KEPT, WEAKER, REVERSED))
     print(f"null: any pair found in B            {null:6.1%}")
-    same = rate(worlds, lambda seed: two_cohorts(3000 + seed, goes=GOES), (LOST, WEAKER, REVERSED))
+    same = rate(worlds, lambda seed: two_cohorts(3000 + seed, goes=GOES), (LOST, FADED, WEAKER, REVERSED))
     print(f"same law: any lost, weaker, reversed {same:6.1%}")
     stays = goes = 0
     for seed in range(worlds):

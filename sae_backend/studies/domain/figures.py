@@ -9,18 +9,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.domain.pairs import KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
+from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
 from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Table, Target, as_column
 
-_COLOURS: Final = {UNDECIDED: 0, KEPT: 2, WEAKER: 5, LOST: 1, REVERSED: 4}
+_COLOURS: Final = {UNDECIDED: 0, KEPT: 2, WEAKER: 5, LOST: 1, REVERSED: 4, FADED: 3}
 _NOTES: Final = {
     "r chosen": "Pearson r on the half of cohort A that chose the feature",
     "r in A": "Pearson r on the other half of cohort A, which took no part in the choice",
     "r in B": "Pearson r on cohort B",
     "p in B": "family-wise p that there is nothing in B: corrected for all chosen features and all types",
-    "p difference": "p that r is the same in A and B, on Fisher's z, after Holm's correction for all pairs",
+    "A low": "95 % bootstrap-t interval of this r alone, by resampling the units of A, not corrected for other pairs",
+    "B low": "95 % bootstrap-t interval of this r alone, by resampling the units of B, not corrected for other pairs",
+    "difference low": "95 % interval of A less B for this pair alone, not corrected for other pairs",
+    "p difference": "p that r is the same in A and B, by t on Fisher's z, after Holm's correction for all pairs",
     "verdict": "kept: p in B at most 0.05 with the same sign, not shown to be weaker; weaker: there, and smaller; lost: "
-    "not shown in B, and smaller there; reversed: there with the other sign; undecided: neither is shown",
+    "not shown in B, its interval there holds 0, and smaller there; weaker or lost: smaller there, not shown by the "
+    "corrected p, though the interval of this r alone leaves 0 out; reversed: there with the other sign; undecided: neither is shown",
 }
 
 
@@ -30,7 +34,7 @@ def scatter(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> 
     line = np.array([max(-1.0, float(np.nanmin(seen))), 1.0])
     marks: list[Mark] = [Line(line, line, "the same in both", is_dashed=True)]
     few = arrays["pair/feature"].size <= 40
-    for code in (UNDECIDED, LOST, REVERSED, WEAKER, KEPT):
+    for code in (UNDECIDED, LOST, FADED, REVERSED, WEAKER, KEPT):
         place = np.flatnonzero(arrays["pair/verdict"] == code)
         if not place.size:
             continue

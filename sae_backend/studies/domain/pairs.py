@@ -10,11 +10,13 @@ from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
-VERDICTS: Final = ("undecided", "kept", "weaker", "lost", "reversed")
+VERDICTS: Final = ("undecided", "kept", "weaker", "lost", "reversed", "weaker or lost")
 """By code. Kept: there on B with the same sign, and not shown to be weaker. Weaker: there with the same sign, and
-smaller. Lost: not shown on B, and smaller there. Reversed: there with the other sign. Undecided: neither is shown."""
+smaller. Lost: not shown on B, its interval there holds 0, and smaller there. Weaker or lost: smaller there, where the
+corrected p does not show it and the interval of r alone leaves 0 out. Reversed: there with the other sign. Undecided:
+neither is shown."""
 
-UNDECIDED, KEPT, WEAKER, LOST, REVERSED = range(len(VERDICTS))
+UNDECIDED, KEPT, WEAKER, LOST, REVERSED, FADED = range(len(VERDICTS))
 _LEVEL: Final = 0.05
 _Z: Final = 1.959963984540054
 _EDGE: Final = 1 - 1e-9
@@ -33,19 +35,32 @@ def difference_interval(
 
 
 def difference_p(
-    a: Floats, a_ends: tuple[Floats, Floats], b: Floats, b_ends: tuple[Floats, Floats]
+    a: Floats,
+    a_ends: tuple[Floats, Floats],
+    b: Floats,
+    b_ends: tuple[Floats, Floats],
+    n_units: tuple[int, int],
 ) -> Floats:
     """Two-sided p (n,) that two independent correlations are the same, on Fisher's z.
 
-    The standard error of each is a half of its interval over 1.96, so that few patients count as few.
+    The standard error of each is a half of its interval over the quantile of Student's t with one degree of freedom fewer
+    than units, and the difference is judged by t with the degrees of freedom of Welch and Satterthwaite: six patients are
+    too few for a normal distribution.
     """
-    z = _fisher(a) - _fisher(b)
-    error = np.hypot(*((_fisher(high) - _fisher(low)) / (2 * _Z) for low, high in (a_ends, b_ends)))
+    squares, freedom = [], [max(n - 1, 1) for n in n_units]
+    for (low, high), df in zip((a_ends, b_ends), freedom, strict=True):
+        squares.append(((_fisher(high) - _fisher(low)) / (2 * special.stdtrit(df, 0.975))) ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(special.erfc(np.abs(z) / error / np.sqrt(2)), np.float64)
+        t = np.abs(_fisher(a) - _fisher(b)) / np.sqrt(squares[0] + squares[1])
+        welch = (squares[0] + squares[1]) ** 2 / sum(
+            one**2 / k for one, k in zip(squares, freedom, strict=True)
+        )
+        return np.asarray(2 * special.stdtr(welch, -t), np.float64)
 
 
-def verdicts(a: Floats, b: Floats, p_b: Floats, p_difference: Floats) -> npt.NDArray[np.uint8]:
+def verdicts(
+    a: Floats, b: Floats, p_b: Floats, p_difference: Floats, b_ends: tuple[Floats, Floats]
+) -> npt.NDArray[np.uint8]:
     """Codes into `VERDICTS` (n,).
 
     Parameters
@@ -56,14 +71,18 @@ def verdicts(a: Floats, b: Floats, p_b: Floats, p_difference: Floats) -> npt.NDA
         p that there is nothing on B, corrected for all pairs.
     p_difference
         p that r is the same on both, corrected for all pairs.
+    b_ends
+        95 % interval of each r on B.
     """
     there = np.nan_to_num(p_b, nan=1.0) <= _LEVEL
     same_sign = a * b > 0
     smaller = (np.nan_to_num(p_difference, nan=1.0) <= _LEVEL) & (np.sign(a) * (a - b) > 0)
+    alone = same_sign & (b_ends[0] * b_ends[1] > 0)
     out = np.full(a.shape, UNDECIDED, np.uint8)
     out[there & same_sign & ~smaller] = KEPT
     out[there & same_sign & smaller] = WEAKER
-    out[~there & smaller] = LOST
+    out[~there & smaller & ~alone] = LOST
+    out[~there & smaller & alone] = FADED
     out[there & ~same_sign] = REVERSED
     return out
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
-from sae_backend.studies.domain.pairs import KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
+from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
 from sae_backend.studies.explained_note import explained_note
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
@@ -65,9 +65,12 @@ def _short(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> s
     parts.append(
         f"{len(gone)} do not ({', '.join(gone)})" if gone else "none is shown to have lost its meaning"
     )
+    faded = int((verdict == FADED).sum())
+    if faded:
+        parts.append(f"{faded} {'is' if faded == 1 else 'are'} weaker there or lost")
     if open_ones:
         parts.append(f"{open_ones} cannot be decided with the patients there are")
-    return "; ".join(parts) + "."
+    return "; ".join(parts) + f". Of all {meta['n_pairs']} pairs of feature and cell type: {_counts(arrays)}."
 
 
 def _best_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -90,15 +93,19 @@ def _pair_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]],
     return f"{name}, feature {int(arrays['pair/feature'][k])}: r {in_a} on {meta['a']}, {in_b} on {meta['b']}, {verdict}"
 
 
-def _all_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def _counts(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     counts = np.bincount(arrays["pair/verdict"], minlength=len(VERDICTS))
-    said = ", ".join(f"{counts[code]} {VERDICTS[code]}" for code in (KEPT, WEAKER, LOST, REVERSED, UNDECIDED))
+    codes = (KEPT, WEAKER, FADED, LOST, REVERSED, UNDECIDED)
+    return ", ".join(f"{counts[code]} {VERDICTS[code]}" for code in codes if counts[code])
+
+
+def _all_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
     cut = ""
     if meta["n_beating_null"] > meta["n_pairs"]:
         cut = f" (the {meta['n_pairs']} strongest)"
     return (
         f"{meta['n_beating_null']:,} of {meta['n_features']:,} features beat chance on the choosing half of "
-        f"{meta['a']}{cut}; with the best of each type these are {meta['n_pairs']} pairs: {said}."
+        f"{meta['a']}{cut}; with the best of each type these are {meta['n_pairs']} pairs: {_counts(arrays)}."
     )
 
 

@@ -174,14 +174,14 @@ def _compared(
 ) -> dict[str, npt.NDArray[Any]]:
     ends_a, ends_b = (a.low, a.high), (b.low, b.high)
     low, high = difference_interval(a.r, ends_a, b.r, ends_b)
-    p_difference = holm(difference_p(a.r, ends_a, b.r, ends_b))
+    p_difference = holm(difference_p(a.r, ends_a, b.r, ends_b, (a.n_clusters, b.n_clusters)))
     return {
         "pair/feature": pairs.features, "pair/type": pairs.types, "pair/is_best": chosen["is_best"],
         "pair/r_choose": pairs.r, "pair/p_choose": chosen["p"],
         "pair/r_a": a.r, "pair/low_a": a.low, "pair/high_a": a.high, "pair/p_a": a.p,
         "pair/r_b": b.r, "pair/low_b": b.low, "pair/high_b": b.high, "pair/p_b": b.p,
         "pair/difference_low": low, "pair/difference_high": high, "pair/p_difference": p_difference,
-        "pair/verdict": verdicts(a.r, b.r, b.p, p_difference),
+        "pair/verdict": verdicts(a.r, b.r, b.p, p_difference, ends_b),
     }  # fmt: skip
 
 
