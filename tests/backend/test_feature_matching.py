@@ -103,6 +103,26 @@ def test_chance_is_judged_for_all_features_together() -> None:
     assert np.isnan(family_chance(drawn[0], drawn[1:15]).p).all()
 
 
+def test_a_limit_near_1_can_be_exceeded_and_p_says_so() -> None:
+    rng = np.random.default_rng(9)
+    level = np.linspace(0.2, 4.5, 200)
+    draws = np.tanh(level + 0.12 * rng.standard_normal((39, 200)))
+    above = np.tile([0.3, 0.6, 0.9, 1.2], 50)
+    observed = np.tanh(level + above)
+    observed[-3:] = 1.0, 1.0, np.nan
+    found = family_chance(observed, draws)
+    known = np.isfinite(observed)
+    claimed = found.p[known] <= 0.05
+    assert (claimed == (observed[known] > found.threshold[known])).all()
+    close = (found.threshold > 0.991) & (found.threshold < 1)
+    assert (found.p[close] <= 0.05).sum() >= 10 and (found.p[close] > 0.05).sum() >= 10
+    assert np.isnan(found.p[-1])
+    # Where draws themselves are as good as 1, nothing is enough, and the limit says that, too.
+    draws[:, 0], observed[0] = 1 - 10.0 ** -rng.uniform(3, 9, 39), 1.0
+    found = family_chance(observed, draws)
+    assert found.p[0] > 0.05 and found.threshold[0] == 1
+
+
 def test_nobody_stays_in_a_derangement() -> None:
     orders = deranged(5, 39, np.random.default_rng(0))
     assert orders.shape == (39, 5) and not (orders == np.arange(5)).any()

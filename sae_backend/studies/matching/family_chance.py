@@ -11,7 +11,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 LEVEL: Final = 0.05
-_LARGEST_R: Final = 0.99
+_LARGEST_R: Final = 1 - 1e-6
+"""So that Fisher's z is finite; a limit at or above it cannot be exceeded, and is given as 1."""
 _LEAST_SPREAD: Final = 0.01
 """In Fisher's z; below it the spread of a few draws is luck."""
 
@@ -27,7 +28,7 @@ class FamilyChance:
     q
         Expected share of false ones among the features with at least this value (F,), NaN likewise.
     threshold
-        What a feature's r has to exceed for a family-wise p of 0.05 or less (F,).
+        What a feature's r has to exceed for a family-wise p of 0.05 or less (F,); 1 where none is enough.
     mean
         Mean of its value in the draws (F,).
     n_draws
@@ -78,7 +79,9 @@ def family_chance(observed: Floats, draws: Floats, *, is_r: bool = True) -> Fami
     found = {name: nothing.copy() for name in ("p", "q", "threshold", "mean")}
     found["p"][takes_part] = (1 + above) / (n_draws + 1)
     found["q"][takes_part] = _false_share(values)
-    found["threshold"][takes_part] = np.tanh(limit) if is_r else limit
+    if is_r:
+        limit = np.where(limit < np.arctanh(_LARGEST_R), np.tanh(limit), 1.0)
+    found["threshold"][takes_part] = limit
     found["mean"][takes_part] = values[1:].mean(axis=0)
     return FamilyChance(n_draws=n_draws, **found)
 
