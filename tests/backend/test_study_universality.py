@@ -161,6 +161,19 @@ def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None
     assert table.columns["seed"] == ["same"] + ["other"] * 4
     judged = table.columns["features judged"][3]
     assert table.columns["closer than random"][3] == n[1] and f" of {judged} (" in shown.found
+    gone = [
+        1 - back / n
+        for n, back in zip(table.columns["features judged"], table.columns["come back"], strict=True)
+    ]
+    assert (
+        f"with other tiles and the same seed, {gone[0]:.0%} of the features of this SAE do not" in shown.found
+    )
+    assert (
+        f"another seed and the same tiles, {np.mean(gone[3:]):.0%} of those of the reference do not (mean over 2 SAEs)"
+        in shown.found
+    )
+    assert min(gone[0], *gone[3:]) > 0 and "Both matter; these shares have no interval" in shown.found
+    assert "not shown to matter" not in shown.found and "goes with the tiles" not in shown.found
     assert (
         "the same start of the training" in shown.found
         and "of a reference, trained on the same tiles" in shown.short
@@ -349,4 +362,15 @@ def test_what_any_random_direction_finds_is_told_apart_from_what_was_learned() -
     assert (learned == names.index("matched")).mean() > 0.8
     assert result.arrays["found_in"][N_FEATURES] == 1
     shown = study("universality").show(result)
-    assert "takes no training" in shown.found and "closer than random directions come" in shown.short
+    assert "not shown to take training" in shown.found and "no training" not in shown.found
+    best, chance = result.arrays["1/best_r"], result.arrays["1/chance_random"]
+    both = np.isfinite(best) & np.isfinite(chance)
+    assert (
+        f"has a mean r of {best[both].mean():.2f}; in random dictionaries it has {chance[both].mean():.2f} ("
+        in shown.found
+    )
+    r = result.meta["comparisons"][0]["mean_r"]
+    assert f"Held-out r of all pairs is {r:.2f} on average (95 % interval" in shown.found
+    unlike = shown.found[shown.found.index("Held-out r of all pairs") :].split(". ")[0]
+    assert "random" not in unlike
+    assert "closer than random directions come" in shown.short

@@ -174,7 +174,7 @@ def stability_figure(result: StudyResult) -> Figure | None:
         caption=(
             f"Mean {'held-out ' if meta['held_out'] else ''}r of the partners of {known.size:,} features in {len(over)} "
             f"{kind}; 0 where there is no partner left. Grey: mean r of the best partner in random dictionaries, which "
-            "is not held out and so is too large."
+            "others may have, too, and which is not held out, and so is too large."
         ),
         x_label="stability (mean r)",
         y_label="features",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.studies.cell_types.held_out_shown import count
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Bars, Figure, Table
 from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched, prefix_of
@@ -95,22 +96,39 @@ def _interval(difference: Mapping[str, Any], comparison: Mapping[str, Any]) -> s
 
 
 def _sum(result: StudyResult, least: float) -> str:
-    """How much of what does not come back is there with the same tiles, too; mean over the SAEs."""
-    pairs = _pairs(result)
-    if not pairs:
+    """Shares that do not come back with other tiles alone and with another seed alone; the latter a mean over SAEs."""
+    meta = result.meta
+    parts: list[str] = []
+    gone: list[float] = []
+    sets, reference = meta["sets"], meta["reference"]
+    is_other = reference["first_tiles"] == "other"
+    alone = _alone(result)
+    if alone is not None:
+        n, back, _ = _counted(result, alone, least)
+        gone.append(1 - back / n)
+        tiles = "other tiles" if is_other else "tiles not on record as the same"
+        parts.append(
+            f"with {tiles} and the same seed, {gone[-1]:.0%} of the features of {sets[0]['title']} do not come back"
+        )
+    # SAEs of another width differ in more than the seed.
+    width = sets[int(reference["set"])]["n_features"]
+    counts = [
+        _counted(result, like, least)
+        for _, like, _ in _pairs(result)
+        if sets[int(like["set"])]["n_features"] == width
+    ]
+    if counts:
+        gone.append(float(np.mean([1 - back / n for n, back, _ in counts])))
+        parts.append(
+            f"with another seed and the same tiles, {gone[-1]:.0%} of those of the reference do not (mean over {count(len(counts), 'SAE')})"
+        )
+    if not parts:
         return ""
-    gone = np.array(
-        [
-            [1 - back / n for n, back, _ in (_counted(result, each, least) for each in (like, unlike))]
-            for unlike, like, _ in pairs
-        ]
-    ).mean(axis=0)
-    n = f"{len(pairs)} SAE{'s' * (len(pairs) != 1)}"
-    text = f"So {gone[1]:.0%} of the features of {result.meta['sets'][0]['title']} do not come back (mean over {n})"
-    text += f", and {gone[0]:.0%} of those of the reference do not either, although its training tiles are the same."
-    if gone[0] >= gone[1]:
-        return f"{text} Other tiles are not shown to matter here: another seed is enough."
-    return f"{text} The difference of {100 * (gone[1] - gone[0]):.0f} points goes with the tiles."
+    text = f"So {'; '.join(parts)}."
+    if len(gone) == 2 and min(gone) > 0:
+        both = "Both matter" if is_other else "Both matter, the tiles if they were others"
+        return f"{text} {both}; these shares have no interval, so that which matters more is not told."
+    return f"{text} {'These shares have' if len(gone) == 2 else 'This share has'} no interval."
 
 
 def reference_short(result: StudyResult, least: float) -> str:

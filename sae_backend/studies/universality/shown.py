@@ -143,7 +143,7 @@ def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> 
     if back.any() and comparison["n_random"]:
         text += (
             f". {int(matched.sum()):,} of these {'is' if matched.sum() == 1 else 'are'} closer to it than random "
-            "dictionaries come; that the others come back takes no training, as random directions find them too"
+            "dictionaries come; that the others come back is not shown to take training"
         )
     text += (
         f"; {n['shares a partner']:,} share a partner with another feature, {n['not confirmed']:,} pairs were not "
@@ -156,14 +156,24 @@ def _found(result: StudyResult, comparison: Mapping[str, Any], least: float) -> 
             if low is None
             else f"95 % interval {low:.2f} to {high:.2f} over {comparison['n_units'][1]} units: {comparison['unit']}"
         )
-        chance = arrays[f"{number}/chance_random"]
-        beside = (
-            f"; in random dictionaries the best partner has {np.nanmean(chance):.2f} on average"
-            if np.isfinite(chance).any()
-            else ""
-        )
-        text += f" Held-out r of all pairs is {comparison['mean_r']:.2f} on average ({interval}{beside})."
-    return text
+        text += f" Held-out r of all pairs is {comparison['mean_r']:.2f} on average ({interval})."
+    return text + _beside_random(result, comparison)
+
+
+def _beside_random(result: StudyResult, comparison: Mapping[str, Any]) -> str:
+    """Mean r of the best partner of all, in this SAE and in random dictionaries, on the half that chooses."""
+    number = int(comparison["set"])
+    best, chance = (result.arrays[f"{number}/{name}"] for name in ("best_r", "chance_random"))
+    both = np.isfinite(best) & np.isfinite(chance)
+    if not both.any():
+        return ""
+    where = "On the half that chooses" if result.meta["held_out"] else "On these tiles"
+    n, n_all = comparison["n_random_tiles"], comparison["n_tiles"][0]
+    sampled = f", on {n:,} of the {n_all:,} tiles" if n < n_all else ""
+    return (
+        f" {where}, the best partner of each feature, which others may have, too, has a mean r of {best[both].mean():.2f}; "
+        f"in random dictionaries it has {chance[both].mean():.2f}{sampled} ({int(both.sum()):,} features in a pair)."
+    )
 
 
 def _chances(meta: Mapping[str, Any]) -> str:
