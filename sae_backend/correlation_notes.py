@@ -108,7 +108,7 @@ def cautions(
         n_open = int((defined & np.isnan(first.ci_low)).sum())
         if n_open:
             yield (
-                f"{n_open:,} {'pair has' if n_open == 1 else 'pairs have'} no interval: the feature or type is in so few "
+                f"{n_open:,} {'pair' if n_open == 1 else 'pairs'} of a feature and a type {'has' if n_open == 1 else 'have'} no interval: the feature or type is in so few "
                 "units that more than a tenth of the draws miss it."
             )
     for other in groups[1:]:

@@ -148,7 +148,7 @@ STUDIES: Final = (
         "How do slides and patients differ in their features, and do two groups differ?",
         "Analysed slides; to compare groups, a column of the slide table with two values and several patients each.",
         {"fact": None, "a": None, "b": None, "within": None, "measure": "mean", "seed": 0},
-        format=2,
+        format=3,
     ),
 )
 

@@ -88,7 +88,7 @@ def test_a_feature_of_one_slide_has_no_interval_and_a_note():
     result = run(parts)
     assert np.isnan(result.pearson.ci_low[1]).all() and np.isfinite(result.pearson.ci_low[0]).all()
     assert np.isfinite(result.pearson.p_fwer).all()
-    assert any("2 pairs have no interval" in note for note in result.notes)
+    assert any("2 pairs of a feature and a type have no interval" in note for note in result.notes)
 
 
 def test_values_that_are_not_finite_drop_their_tiles():

@@ -11,6 +11,7 @@ from scipy import sparse, stats
 from sae_backend.errors import UserInputError
 from sae_backend.studies.given import FeatureSet, StudyInput, StudySlide
 from sae_backend.studies.run import run_study
+from sae_backend.studies.slides.figures import order_of
 from sae_backend.studies.slides.group_difference import Exchange, compare
 from sae_backend.studies.slides.profiles import profile_slides, similarity
 from sae_backend.studies.slides.shown import show
@@ -122,6 +123,11 @@ def test_single_p_is_close_to_that_of_the_rank_sum_test() -> None:
     np.testing.assert_allclose(made.low, welch.low, atol=1e-9)
 
 
+def test_equal_rank_sums_are_told_by_the_larger_effect() -> None:
+    single, effect = np.array([0.2, 0.01, 0.01, np.nan]), np.array([5.0, 1.0, -2.0, 9.0])
+    assert order_of({"group/p_single": single, "group/effect": effect}).tolist() == [2, 1, 0]
+
+
 def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() -> None:
     given = patients(7, n=20, shift=0.0, patient_effect=0.05)
     strong = [
@@ -138,6 +144,10 @@ def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() ->
         result.arrays["shared"][column["site"]] > 0.95 and result.arrays["shared_p"][column["site"]] <= 0.01
     )
     assert result.arrays["shared_p"][column["group"]] > 0.05
+    assert result.arrays["shared_n"][column["site"]].tolist() == [
+        len(given.slides),
+        len({s.patient for s in given.slides}),
+    ]
     # Of several columns chance finds one: p is corrected for all that were asked.
     table = next(t for t in show(result, {}).tables if t.key == "slides-shared").columns
     asked = sum(p is not None for p in table["p"])

@@ -29,6 +29,10 @@ LEAST_STABILITY: Final = "least_stability"
 KINDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}
 
 
+_MOST_TOLD: Final = 5
+"""Clusters whose cells are told in words; the table has all."""
+
+
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     """Tell the result; the knob `least_stability` asks for more of a stable cluster."""
     meta = result.meta
@@ -165,19 +169,20 @@ def _stable_by_firing(result: StudyResult, least: float, some: bool) -> str:
 
 
 def _cells(result: StudyResult, kind: str, stable: Any) -> str:
-    types, r = result.arrays[f"{kind}/type_number"], result.arrays[f"{kind}/r"]
-    known = np.flatnonzero(stable & (types >= 0) & np.isfinite(r))
+    """Every stable cluster that follows cells; to name one of them the best would be to choose it by what is reported."""
+    arrays = result.arrays
+    types, r, low, high = (arrays[f"{kind}/{key}"] for key in ("type_number", "r", "low", "high"))
+    known = np.flatnonzero(stable & (types >= 0) & np.isfinite(r) & np.isfinite(low) & (low * high > 0))
     if not known.size:
         return ""
-    best = int(known[np.abs(r[known]).argmax()])
-    low, high = (result.arrays[f"{kind}/{end}"][best] for end in ("low", "high"))
-    interval = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else " (no interval)"
-    return (
-        f" Cluster {best + 1} follows cells most: {result.meta['type_names'][types[best]]}, "
-        f"{'held-out ' if result.meta['held_out'] else ''}r {r[best]:.2f}{interval}; its best single feature has "
-        f"{result.arrays[f'{kind}/single'][best]:.2f}, random features in the same number "
-        f"{result.arrays[f'{kind}/random'][best]:.2f}."
+    told = "; ".join(
+        f"{k + 1} ({result.meta['type_names'][types[k]]}) {r[k]:.2f} ({low[k]:.2f} to {high[k]:.2f}), its best single feature "
+        f"{arrays[f'{kind}/single'][k]:.2f}, random features in the same number {arrays[f'{kind}/random'][k]:.2f}"
+        for k in known[:_MOST_TOLD]
     )
+    more = f"; {known.size - _MOST_TOLD} more in the table" if known.size > _MOST_TOLD else ""
+    held = "held-out " if result.meta["held_out"] else ""
+    return f" Clusters that follow cells, by {held}r with the type chosen for each: {told}{more}."
 
 
 def _pairs(result: StudyResult) -> str:

@@ -25,10 +25,10 @@ _LEAST_FOR_PLANE: Final = 3
 
 
 def order_of(arrays: Arrays) -> npt.NDArray[np.int64]:
-    """Features by strength of the difference, those without any left out."""
-    single = arrays["group/p_single"]
+    """Features by strength of the difference, of equal rank sums the larger effect first, those without any left out."""
+    single, effect = arrays["group/p_single"], np.nan_to_num(np.abs(arrays["group/effect"]))
     known = np.flatnonzero(np.isfinite(single))
-    return np.asarray(known[np.argsort(single[known], kind="stable")], np.int64)
+    return np.asarray(known[np.lexsort((-effect[known], single[known]))], np.int64)
 
 
 def volcano(meta: Meta, arrays: Arrays, q: float) -> Figure:
@@ -203,8 +203,10 @@ def shared(meta: Meta, arrays: Arrays) -> Figure:
     return Figure(
         "slides-shared",
         "What the most alike slide of another patient shares",
-        f"Share of {len(meta['slides'])} slides whose most alike slide (cosine of scaled profiles) of another patient has the same value. "
-        "Grey: mean, and up to the 95 % quantile, over 999 exchanges of the patients' values.",
+        "Share of the slides with a value whose most alike slide (cosine of scaled profiles) of another patient has the same one. "
+        "Grey: mean, and up to the 95 % quantile, over 999 exchanges of the patients' values. What was found has no interval. n: "
+        + "; ".join(f"{key} {n} slides of {k}" for key, (n, k) in zip(meta["facts"], arrays["shared_n"].tolist(), strict=True))
+        + " patients.",
         "column of the slide table",
         "share of slides",
         [

@@ -34,7 +34,8 @@ def shared_facts(
     tuple
         The columns (M,) that can be shared: two values or more, none of a patient's own. And arrays: `nearest` (S,)
         number of the nearest slide of another patient, -1 for none; `shared` (M,), `shared_chance` (M,) the mean and
-        `shared_high` (M,) the 95 % quantile over exchanges of the patients' values, `shared_p` (M,).
+        `shared_high` (M,) the 95 % quantile over exchanges of the patients' values, `shared_p` (M,), and of how many slides
+        and units the share is: `shared_n` (M, 2).
     """
     units = np.array([slide.unit for slide in given.slides])
     other = alike.copy()
@@ -44,11 +45,14 @@ def shared_facts(
     nearest[has] = np.nanargmax(other[has], axis=1)
     columns = _columns(given)
     out = np.full((4, len(columns)), np.nan)
+    judged = np.zeros((len(columns), 2), np.int64)
     rng = np.random.default_rng([seed, 0xFAC7])
     for m, key in enumerate(columns):
         progress("what alike slides share", m, len(columns))
         texts = np.array(given.fact(key))
         seen = _share(texts, nearest)
+        mine = _judged(texts, nearest)
+        judged[m] = mine.size, len(set(units[mine].tolist()))
         # A patient's slides go together: what is exchanged is whose values they have, slide by slide in turn.
         drawn = np.array([_share(_exchanged(texts, units, rng), nearest) for _ in range(_EXCHANGES)])
         if not np.isfinite(seen):
@@ -61,7 +65,7 @@ def shared_facts(
         )
     progress("what alike slides share", len(columns), len(columns))
     found = dict(zip(("shared", "shared_chance", "shared_high", "shared_p"), out, strict=True))
-    return columns, {"nearest": nearest, **found}
+    return columns, {"nearest": nearest, "shared_n": judged, **found}
 
 
 def _columns(given: StudyInput) -> list[str]:
@@ -78,10 +82,15 @@ def _columns(given: StudyInput) -> list[str]:
     return found
 
 
-def _share(texts: npt.NDArray[Any], nearest: npt.NDArray[np.int64]) -> float:
-    """Share of the slides with a value whose nearest slide has one and it is the same."""
+def _judged(texts: npt.NDArray[Any], nearest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Slides that have a value and whose nearest slide has one."""
     mine = np.flatnonzero((nearest >= 0) & (texts != ""))
-    mine = mine[texts[nearest[mine]] != ""]
+    return mine[texts[nearest[mine]] != ""]
+
+
+def _share(texts: npt.NDArray[Any], nearest: npt.NDArray[np.int64]) -> float:
+    """Share of these slides whose value is that of the nearest."""
+    mine = _judged(texts, nearest)
     return float((texts[mine] == texts[nearest[mine]]).mean()) if mine.size else float("nan")
 
 

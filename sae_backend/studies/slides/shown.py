@@ -58,13 +58,18 @@ def _found(meta: Meta, arrays: Arrays, q: float) -> str:
         parts.append(_difference_words(meta, arrays, q))
     corrected = holm(arrays["shared_p"])
     shares = [
-        f"the same {key} in {arrays['shared'][m]:.0%} (by chance {arrays['shared_chance'][m]:.0%}, p {_p(float(corrected[m]))})"
+        f"the same {key} in {arrays['shared'][m]:.0%} of {arrays['shared_n'][m, 0]} slides "
+        f"(by chance {arrays['shared_chance'][m]:.0%}, p {_p(float(corrected[m]))})"
         for m, key in enumerate(meta["facts"])
         if np.isfinite(arrays["shared"][m])
     ]
     if shares:
         n = int(np.isfinite(corrected).sum())
-        after = f"; p after Holm for {n} columns" if n > 1 else ""
+        after = (
+            f"; p by exchanging patients, after Holm for {n} columns"
+            if n > 1
+            else "; p by exchanging patients"
+        )
         parts.append(f"The most alike slide of another patient has {', '.join(shares)}{after}.")
     return "\n".join(parts)
 
@@ -112,7 +117,8 @@ def _difference_words(meta: Meta, arrays: Arrays, q: float) -> str:
     if not order.size:
         return f"{head} No feature varies between patients."
     best = [_one(arrays, int(f)) for f in order[:3]]
-    return f"{head} {'The strongest' if n_family or n_q else 'The largest, none of them beyond chance'}: {'; '.join(best)}."
+    said = "The strongest" if n_family or n_q else "The largest, none of them beyond chance"
+    return f"{head} {said}: {'; '.join(best)}. They were chosen for their difference, which will be smaller in new patients."
 
 
 def _one(arrays: Arrays, feature: int) -> str:
@@ -157,6 +163,10 @@ def _limits(meta: Meta) -> str:
         parts.append("No groups were compared: name a column of the slide table for that.")
     if meta["n_patients"] == 1:
         parts.append("All slides are of one patient, so nothing can be said of how patients differ.")
+    if len(meta["facts"]) > 1:
+        parts.append(
+            "Columns of the slide table may go together, so that alike slides can share one because of another."
+        )
     parts.append("A profile is an average over a slide: where on it a feature fires is not in it.")
     return " ".join(parts)
 
@@ -190,8 +200,12 @@ def _shared_table(meta: Meta, arrays: Arrays) -> Table:
     ):
         columns[title] = as_column(arrays[key])
     columns["p Holm"] = as_column(holm(arrays["shared_p"]))
+    for k, title in enumerate(("slides", "patients")):
+        columns[title] = [int(n) for n in arrays["shared_n"][:, k]]
     notes = {
         "p Holm": "corrected for all columns of the slide table",
+        "shared": "share of the slides that have a value, as their most alike slide of another patient has; no interval",
+        "slides": "of which the share is; a patient with several slides counts as often",
         "p": "share of 999 exchanges of the patients' values with at least as many, one-sided; it cannot be below 0.001",
     }
     return Table("slides-shared", "What alike slides share", columns, notes)
