@@ -84,6 +84,32 @@ def test_the_area_is_that_of_scikit_learn_where_slides_are_alike() -> None:
     assert low < known < high
 
 
+def test_a_patient_whose_labels_nobody_shares_is_not_in_every_draw() -> None:
+    """Eight patients, each with labels of its own: drawn within the same labels there would be no interval at all."""
+    rng = np.random.default_rng(0)
+    sets = ["a", "b", "c", "ab", "ac", "bc", "abc", "aab"]
+    labels, groups = zip(*((one, f"P{k}") for k, each in enumerate(sets) for one in each), strict=True)
+    slides = [f"S{i:02d}" for i in range(len(labels))]
+    units = form_units(*(np.repeat(each, 4) for each in (labels, groups, slides)))
+    scores = rng.normal(size=(4 * len(labels), 3))
+    low, high = slide_pairs(scores, units, np.zeros(len(labels), np.int64)).interval(units, 300, 0, 0.95)
+    assert high - low > 0.1
+
+
+def test_an_interval_that_is_not_known_is_not_the_whole_range() -> None:
+    """Of four labels with three patients each, every eighth draw lacks one."""
+    x, labels, groups = tiles(0, n_patients=12, n_labels=4)
+    found = predict_label(x, labels, groups, PredictSpec(n_shuffles=3, n_bootstrap=400), PROGRESS)
+    assert np.isfinite(found.auroc) and np.isnan([found.ci_low, found.ci_high]).all()
+
+
+def test_where_draws_lack_a_label_there_is_no_interval() -> None:
+    """One patient of two has the label: half of all draws lack one."""
+    units = form_units(["a", "b"], ["P", "Q"], ["S", "T"])
+    pairs = slide_pairs(np.array([[0.0], [1.0]]), units, np.zeros(2, np.int64))
+    assert np.isnan(pairs.interval(units, 200, 0, 0.95)).all()
+
+
 def test_patients_are_never_cut_and_labels_move_as_whole_units() -> None:
     rng = np.random.default_rng(0)
     slides = [f"S{i:02d}" for i in range(30)]

@@ -115,6 +115,10 @@ def test_a_feature_is_followed_through_the_blocks(rising: StudyResult) -> None:
     assert np.isnan(random[-1]) and (low[:-1] < random[:-1]).all() and (random[:-1] < high[:-1]).all()
     assert (rising.arrays["follow/random_p"][2:-1] == 0.05).all() and (random[2:-1] < r[2:-1]).all()
     shown = study("depth").show(rising)
+    assert (
+        "match above chance in block 1, block 2, block 3, block 4 and block 5, each block by itself (r"
+        in shown.found
+    )
     assert "closer than at least 95 % of the draws in" in shown.found
     figure = next(figure for figure in shown.figures if figure.key == "followed")
     assert any(getattr(mark, "label", "") == "best random direction" for mark in figure.marks)
@@ -253,6 +257,28 @@ def test_little_is_told_as_little(what: str) -> None:
     }
     assert expected.get(what, "mean r of") in shown.found
     assert "nan" not in (shown.found + shown.limits).replace("nanc", "")
+
+
+def test_a_rare_site_is_left_out_and_said() -> None:
+    """Two sites with five patients each are read, though a third has one and another two."""
+    given = blocks(world_of(5, 13, 30), FLAT, [1, 3])
+    sites = ["north", "south"] * 5 + ["east", "west", "west"]
+    slides = [
+        replace(s, facts={**s.facts, "site": site}) for s, site in zip(given.slides, sites, strict=True)
+    ]
+    result = run_study("depth", replace(given, slides=slides), LITTLE, PROGRESS)
+    about = result.meta["read"]["site"]
+    assert about["reason"] == "" and about["classes"] == ["north", "south"] and about["n_patients"] == 10
+    assert about["left_out"] == ["east", "west"] and np.isfinite(result.arrays["site"][:, 0, 0]).all()
+    shown = words(result)
+    assert (
+        "10 patients with north and south; east and west left out, as fewer than 3 patients have"
+        in shown.found
+    )
+    assert "of all 13 patients" in shown.found and "come from draws over all patients" in shown.limits
+    older = {key: value for key, value in about.items() if key not in ("left_out", "draws_over")}
+    meta = {**result.meta, "read": {"site": {**older, "reason": "fewer than 3 patients have the label east"}}}
+    assert "The site was not read from the tiles: fewer" in words(replace(result, meta=meta)).found
 
 
 def test_one_block_or_a_feature_that_is_not_there_is_refused(world) -> None:

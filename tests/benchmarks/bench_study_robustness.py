@@ -24,7 +24,7 @@ from sae_backend.demo.vectors import (
     VectorWorldSpec,
     make_world,
 )
-from sae_backend.studies.labels.confounding import SlideFacts, confounding
+from sae_backend.studies.labels.confounding import SlideFacts, confounding, is_suspect
 from sae_backend.studies.labels.effect_sizes import effect_sizes, slide_means
 from sae_backend.studies.labels.folds import Units, form_units
 from sae_backend.studies.labels.predictability import Predictability, PredictSpec, predict_slide_label
@@ -145,6 +145,7 @@ def null_rates(design: Design, worlds: range) -> None:
     """Print how often each part claims something."""
     claims: dict[str, list[bool]] = {}
     values = []
+    n_columns = n_warned = 0
     for seed in worlds:
         case = case_of(design, seed)
         found = read(case, seed)
@@ -152,7 +153,10 @@ def null_rates(design: Design, worlds: range) -> None:
         effects = effects_of(case, seed)
         nothing = np.full(40, np.nan)
         roles = find_roles(Axes(nothing, nothing, effects.omega2, effects.p_family), 0.2, 0.3)
-        warned = [one for one in confounding(case.facts, 199, seed) if one.p_holm <= LEVEL or one.is_perfect]
+        looked_at = confounding(case.facts, 199, seed)
+        warned = [one for one in looked_at if one.is_perfect or is_suspect(one.column, one.v, one.p)]
+        n_columns += len(looked_at)
+        n_warned += len(warned)
         for name, claim in (
             ("tiles: p <= 0.05", found.p <= LEVEL),
             ("tiles: interval without 0.5", not found.ci_low <= 0.5 <= found.ci_high),
@@ -169,6 +173,7 @@ def null_rates(design: Design, worlds: range) -> None:
     )
     for name, each in claims.items():
         print(f"  {name:<40}{rate(each)}")
+    print(f"  columns that warn of confounding: {n_warned} of {n_columns}")
 
 
 def power(design: Design, worlds: range, effect: float) -> None:

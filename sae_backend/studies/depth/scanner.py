@@ -12,11 +12,13 @@ from scipy import sparse
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.labels.folds import form_units
 from sae_backend.studies.labels.predictability import (
+    MIN_GROUPS,
     Predictability,
     PredictSpec,
     predict_slide_label,
     sampled_tiles,
 )
+from sae_backend.studies.labels.rare_labels import frequent
 from sae_backend.studies.result import Progress
 
 FIELDS: Final = ("auroc", "ci_low", "ci_high", "null_low", "null_high", "p")
@@ -29,13 +31,16 @@ def read_scanner(
 ) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
     """Predict `spec["fact"]` of slides from their tiles, on patients that the model has not learned from.
 
+    Slides of labels that fewer than 3 patients have take no part where two labels or more are left.
+
     Returns
     -------
     values, meta
         (2, 6): `FIELDS` of the features and of the raw dimensions, NaN where not defined; and what it rests on.
     """
     some, labels = given.sets[number], given.fact(str(spec["fact"]))
-    known = [k for k, label in enumerate(labels) if label and some.valid[k].any()]
+    labelled = [k for k, label in enumerate(labels) if label and some.valid[k].any()]
+    known = frequent(given, str(spec["fact"]), labelled, MIN_GROUPS) or labelled
     settings = PredictSpec(
         seed=int(spec["seed"]),
         n_shuffles=int(spec.get("n_shuffles") or 199),
@@ -53,6 +58,7 @@ def read_scanner(
             "reason": f"no slide has a {spec['fact']} on record",
             "classes": [],
             "groups_per_class": [],
+            "left_out": [],
         }
     sizes = [tiles.size for tiles in taken]
     units = form_units(
@@ -70,7 +76,8 @@ def read_scanner(
             found.append(predict_slide_label(dense, units, settings, progress))
     for i, each in enumerate(found):
         values[i] = [getattr(each, name) for name in FIELDS]
-    return values, _meta(found[0])
+    left_out = {labels[k] for k in labelled} - {labels[k] for k in known}
+    return values, _meta(found[0]) | {"left_out": sorted(left_out)}
 
 
 def _rows(vectors: npt.NDArray[Any] | None, tiles: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from sae_backend.studies.depth.figures import figures
 from sae_backend.studies.depth.label_free_shown import label_free_words
 from sae_backend.studies.depth.tables import tables
 from sae_backend.studies.explained_note import explained_note
+from sae_backend.studies.labels.interval_words import interval_limits
+from sae_backend.studies.labels.predictability import MIN_GROUPS
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
 
@@ -164,13 +167,28 @@ def _read(result: StudyResult, name: str) -> str:
     about, values = result.meta["read"][name], result.arrays[name]
     fact = about["fact"]
     if about["reason"]:
-        return f"The {fact} cannot be read from the tiles: {about['reason']}."
+        return f"The {fact} was not read from the tiles: {about['reason']}."
     if not np.isfinite(values[[0, -1], 0, 0]).all():
         return ""
     first, last = values[0, 0], values[-1, 0]
     return (
         f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*first[:3])} in the first "
-        f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}."
+        f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}"
+        f"{_left_out(about)}."
+    )
+
+
+def _left_out(about: Mapping[str, Any]) -> str:
+    """Labels that took no part; runs of earlier versions left none out."""
+    names = about.get("left_out", [])
+    return (
+        f" ({about['n_patients']} patients with {listed(about['classes'])}; {listed(names)} left out, as fewer than {MIN_GROUPS} "
+        "patients have it)"
+        if len(names) == 1
+        else f" ({about['n_patients']} patients with {listed(about['classes'])}; {listed(names)} left out, as fewer than "
+        f"{MIN_GROUPS} patients have each)"
+        if names
+        else ""
     )
 
 
@@ -179,7 +197,7 @@ def _what_was_read(result: StudyResult) -> str:
     read = [about for about in result.meta["read"].values() if not about["reason"]]
     if not read:
         return ""
-    one = read[0]
+    one = max(read, key=lambda about: int(about["n_patients"]))
     return (
         f"This was read from the SAE that was trained for each block here, on {count(one['n_tiles'], 'tile')} of all "
         f"{count(one['n_patients'], 'patient')} in {count(one['n_folds'], 'fold')}; Scanner and stain reads the project's own SAE, on "
@@ -246,11 +264,11 @@ def _followed(result: StudyResult) -> str:
     if not np.isfinite(p).any():
         return start + "could be matched, but not judged against chance."
     if not found:
-        return start + "has no match above chance in any other block."
+        return start + "has no match above chance in any other block, each block by itself."
     return (
         start
         + (
-            f"has a match above chance in {listed(found)} (r from {number(float(np.nanmin(r)))} to {number(float(np.nanmax(r)))}; "
+            f"has a match above chance in {listed(found)}, each block by itself (r from {number(float(np.nanmin(r)))} to {number(float(np.nanmax(r)))}; "
             f"the best of all features by chance at most {number(float(np.nanmax(chance)))}). {_against_random(result)}"
         ).strip()
     )
@@ -286,6 +304,9 @@ def _limits(result: StudyResult) -> str:
         "No change with depth means that the interval of the slope holds 0; it does not show that there is none.",
         *missing_baselines(result.arrays, meta["titles"]),
     ]
+    read = [about for about in meta["read"].values() if not about["reason"]]
+    if read:
+        parts.append(interval_limits(read[0].get("draws_over", "")))
     if meta["reports"].get("notes"):
         parts += [str(note) for note in meta["reports"]["notes"]]
     if not meta["held_out"]:

@@ -132,6 +132,7 @@ def _block(question: CellQuestion, number: int, spec: Mapping[str, Any], progres
         auroc, meta = depth_scanner.read_scanner(question.given, number, {**spec, "fact": fact}, progress)
         made |= {name: auroc, f"{name}_reason": np.array(meta["reason"])}
         made[f"{name}_classes"] = np.array(meta["classes"], np.str_)
+        made[f"{name}_left_out"] = np.array(meta["left_out"], np.str_)
         made[f"{name}_patients"] = np.array(meta["groups_per_class"], np.int64)
         made[f"{name}_n"] = np.array([meta.get(key, 0) for key in depth_scanner.NUMBERS], np.int64)
     return made
@@ -265,6 +266,8 @@ def _meta(
                 "fact": fact,
                 "reason": str(found[0][f"{name}_reason"]),
                 "classes": found[0][f"{name}_classes"].tolist(),
+                "left_out": found[0][f"{name}_left_out"].tolist(),
+                "draws_over": "all patients",
                 "patients": [int(n) for n in found[0][f"{name}_patients"]],
                 **dict(zip(depth_scanner.NUMBERS, found[0][f"{name}_n"].tolist(), strict=True)),
             }

@@ -19,6 +19,9 @@ Ints = npt.NDArray[np.int64]
 COMPOSITION: Final = "cells"
 MOST_VALUES: Final = 10
 _TIE: Final = 1e-9
+_LEVEL: Final = 0.05
+_STRONG: Final = 0.5
+"""Cramer's V from which a column may go with the label whatever p says: patients may be too few for a small p."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,16 @@ class SlideFacts:
     groups: Sequence[str]
     columns: Mapping[str, Sequence[str]]
     shares: Floats
+
+
+def is_suspect(column: str, v: float | None, p: float | None) -> bool:
+    """Whether that the label and a column go together cannot be ruled out: p, by itself, of 0.05 or less, or a large V.
+
+    It is meant for a warning, which would rather be given once too often; by p alone about one column in twenty would
+    be suspect by chance.
+    """
+    is_strong = column != COMPOSITION and v is not None and v >= _STRONG
+    return is_strong or (p is not None and p <= _LEVEL)
 
 
 def confounding(facts: SlideFacts, n_shuffles: int, seed: int) -> list[Confounding]:

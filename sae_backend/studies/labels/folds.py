@@ -143,10 +143,3 @@ def _by_label_number(units: Units) -> tuple[list[Ints], list[Ints]]:
         slides = np.flatnonzero(units.group == group)
         (single if np.unique(units.label[slides]).size == 1 else mixed).append(slides)
     return single, mixed
-
-
-def label_patterns(units: Units) -> Ints:
-    """Number of the set of labels that each patient has, int64 (P,): those who agree share a number."""
-    keys = [frozenset(units.label[units.group == g].tolist()) for g in range(int(units.group.max()) + 1)]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return np.array([numbers[key] for key in keys], np.int64)

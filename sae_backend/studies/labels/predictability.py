@@ -333,6 +333,8 @@ def _judged(
 def _interval(pairs: Pairs, units: Units, known: Predictability, spec: PredictSpec) -> tuple[float, float]:
     value = pairs.auroc
     low, high = pairs.interval(units, spec.n_bootstrap, spec.seed, LEVEL)
+    if not np.isfinite([low, high]).all():
+        return np.nan, np.nan
     if low == high and value in (0.0, 1.0):
         surely = float(((1 - LEVEL) / 2) ** (1 / min(known.groups_per_class)))
         return (surely, 1.0) if value else (0.0, 1 - surely)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.labels.folds import Units, label_patterns
+from sae_backend.studies.labels.folds import Units
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -85,18 +85,14 @@ class Pairs:
         return np.asarray(found.mean(axis=0))
 
     def interval(self, units: Units, n_draws: int, seed: int, level: float) -> tuple[float, float]:
-        """Percentiles of draws of patients with replacement, within those who have the same labels.
+        """Percentiles of draws of patients with replacement; draws that lack a label have no value.
 
-        NaN where more than a tenth of the draws have no value.
+        Patients are not drawn within those of the same labels: one whose labels nobody shares would then be in every
+        draw, and the interval too narrow. NaN where more than a tenth of the draws have no value.
         """
         rng = np.random.default_rng([seed, 0xB007])
-        pattern = label_patterns(units)
-        drawn = np.zeros((n_draws, pattern.size))
-        for kind in np.unique(pattern):
-            members = np.flatnonzero(pattern == kind)
-            drawn[:, members] = rng.multinomial(
-                members.size, np.full(members.size, 1 / members.size), n_draws
-            )
+        n_groups = int(units.group.max()) + 1
+        drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n_draws).astype(np.float64)
         values = self._drawn(drawn[:, units.group])
         values = values[np.isfinite(values)]
         if values.size < _MIN_DEFINED_SHARE * n_draws:

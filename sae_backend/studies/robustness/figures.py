@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, PCA, RAW, SCORES
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
-from sae_backend.studies.robustness.words import counted, people, units
+from sae_backend.studies.robustness.words import counted, few_units, people, units
 from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Rule, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -90,7 +90,7 @@ def quadrant(
             f"Each point is a feature. Upwards: |r| with the cell type it follows, {half}; to the right: share of the "
             f"variance between slides that lies between values of {fact} (omega squared, "
             f"{counted(about['n_units'], 'slide')} averaged by patient, {about['design']}). Grey: below a threshold or "
-            "within chance on both axes; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
+            "within chance on both axes. Biological ones are not shown to differ, technical ones not shown to follow cells; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
             f"{int((roles == NOT_JUDGED).sum()):,} that are not judged. Lines: the thresholds."
         ),
         x_label=f"effect of {fact} (omega squared)",
@@ -185,6 +185,14 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
         for key in ("shift_low", "shift_high", "icc_a_low", "icc_a_high")
     }
     few = which.size <= 200
+    too_few = few_units(about)
+    intervals = (
+        f"No intervals, as there are {too_few}."
+        if too_few
+        else "Bars: 95 % intervals by resampling patients."
+        if few
+        else ""
+    ).strip()
     points = Points(
         shift[which], icc[which], "SAE features",
         targets=[Target(feature=int(f)) for f in which],
@@ -213,8 +221,8 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
             key="shift",
             title="Shift between scanners",
             caption=(
-                f"Difference of the highest and the lowest scanner mean in SD of tiles under one scanner, over {where}. "
-                + ("Bars: 95 % intervals by resampling patients where there are 5 or more." if few else "")
+                "Difference of the highest and the lowest scanner mean in SD of tiles under one scanner, above 0 by chance "
+                f"alone, over {where}. {intervals}"
             ),
             x_label="shift (SD)",
             y_label="ICC(A,1)",

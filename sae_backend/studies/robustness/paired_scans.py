@@ -39,7 +39,8 @@ class Agreement:
     high, low
         Numbers of the scanners with the highest and the lowest mean.
     shift, shift_low, shift_high
-        Difference of these two means in standard deviations of tiles under one scanner, with its interval.
+        Difference of these two means in standard deviations of tiles under one scanner, above 0 by chance alone, with
+        its interval where there are `MIN_UNITS` units.
     percent
         The same difference in per cent of the mean over all scanners.
     n_active

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.result import StudyResult
-from sae_backend.studies.robustness import figures, stress_figures, tables, words
+from sae_backend.studies.robustness import caveats, figures, stress_figures, tables, words
 from sae_backend.studies.robustness.roles import Axes, find_roles
 from sae_backend.studies.shown import Knob, Shown
 
@@ -50,8 +50,8 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     ]
     return Shown(
         found="\n".join(text for text in found if text),
-        limits=words.limits(meta),
-        warnings=words.warnings(meta),
+        limits=caveats.limits(meta),
+        warnings=caveats.warnings(meta),
         figures=[figure for figure in drawn if figure is not None],
         tables=[table for table in told if table is not None],
         knobs=[

@@ -16,6 +16,7 @@ from sae_backend.studies.labels.confounding import SlideFacts, confounding
 from sae_backend.studies.labels.effect_sizes import effect_sizes, slide_means
 from sae_backend.studies.labels.folds import groups_per_class
 from sae_backend.studies.labels.predictability import Predictability, PredictSpec, predict_slide_label
+from sae_backend.studies.labels.rare_labels import frequent
 from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
 from sae_backend.studies.robustness.fields import (
     EFFECT_FIELDS,
@@ -33,7 +34,6 @@ from sae_backend.studies.robustness.tiles import (
     JudgedTiles,
     cell_correlations,
     feature_groups,
-    frequent,
     judged_tiles,
     labelled,
     raw_means,
@@ -165,6 +165,7 @@ def _read(
         "held_out": judged.held_out,
         "note": judged.note,
         "left_out": list(judged.left_out),
+        "draws_over": "all patients",
         "classes": list(one.classes),
         "groups_per_class": [int(n) for n in one.groups_per_class],
         "n_patients": int(one.n_groups),

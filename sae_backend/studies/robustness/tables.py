@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
 from sae_backend.studies.robustness.roles import ROLES, SILENT, Axes, reason
+from sae_backend.studies.robustness.words import few_units, holm_over_sources
 from sae_backend.studies.shown import Table, Target, as_column
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -33,7 +34,9 @@ def features_table(
         "cell type": names,
     }
     notes = {
-        "role": f"at |r| {thresholds[0]:.2f} and effect {thresholds[1]:.2f}; an axis counts beyond chance only",
+        "role": f"at |r| {thresholds[0]:.2f} and effect {thresholds[1]:.2f}; an axis counts beyond chance only: biological ones "
+        f"follow cells and are not shown to differ with the {fact}, technical ones differ with it and are not shown to follow "
+        "cells",
         "r": "Pearson r with the cell type, on the half that did not choose it where halves were drawn",
         "p r": "family-wise p of r",
         "effect": f"omega squared: share of the variance between slides that lies between values of {fact}",
@@ -77,14 +80,20 @@ def _paired_columns(
     if meta["paired"]["reason"]:
         return
     n = f"{meta['paired']['n_tiles']:,} matched tiles of {meta['paired']['n_glasses']} glasses"
+    few = few_units(meta["paired"])
+    interval = f"no interval, as there are {few}" if few else "95 % interval by resampling patients"
     for title, key, note in (
         ("ICC(A,1)", "icc_a", f"absolute agreement of single scans, two-way; {n}"),
-        ("ICC low", "icc_a_low", "95 % interval by resampling patients"),
-        ("ICC high", "icc_a_high", "95 % interval by resampling patients"),
+        ("ICC low", "icc_a_low", interval),
+        ("ICC high", "icc_a_high", interval),
         ("ICC(C,1)", "icc_c", "consistency: a shift of a whole scanner is forgiven"),
-        ("shift", "shift", "highest less lowest scanner mean, in SD of tiles under one scanner"),
-        ("shift low", "shift_low", "95 % interval by resampling patients"),
-        ("shift high", "shift_high", "95 % interval by resampling patients"),
+        (
+            "shift",
+            "shift",
+            "highest less lowest scanner mean, in SD of tiles under one scanner; above 0 by chance alone",
+        ),
+        ("shift low", "shift_low", interval),
+        ("shift high", "shift_high", interval),
         ("shift %", "percent", "the same in per cent of the mean"),
     ):
         columns[title] = as_column(arrays[f"paired/features/{key}"][which])
@@ -149,22 +158,27 @@ def reading_table(meta: Meta, arrays: Arrays) -> Table | None:
     rows: list[list[Any]] = []
     for fact in meta["facts"]:
         about = meta["read"][fact]
+        corrected = as_column(holm_over_sources(meta, arrays, fact)) or [None] * len(about["sources"])
         for i, name in enumerate(about["sources"]):
             scores = as_column(arrays[f"read/{fact}/scores"][i])
             index = as_column(arrays[f"read/{fact}/index"][i])
             reasons = [about["reason"], about["index_reasons"][name]]
             rows.append(
-                [fact, meta["sources"][name], about["width"][name], *scores, *index[:4],
+                [fact, meta["sources"][name], about["width"][name], *scores[:6], corrected[i], *scores[6:], *index[:4],
                  about["n_patients"], about["n_slides"], about["n_tiles"], "; ".join(filter(None, reasons))]
             )  # fmt: skip
     if not rows:
         return None
     titles = [
-        "label", "read from", "columns", "AUROC", "low", "high", "shuffled low", "shuffled high", "p", "slide AUROC",
+        "label", "read from", "columns", "AUROC", "low", "high", "shuffled low", "shuffled high", "p", "p Holm", "slide AUROC",
         "slide low", "slide high", "slide p", "robustness index", "index low", "index high", "random neighbours",
         "patients", "slides", "tiles", "why not",
     ]  # fmt: skip
-    assert len(SCORES) + 4 == titles.index("patients") - 3 and INDEX_FIELDS[3] == "chance"
+    assert (
+        len(SCORES) + 4 == titles.index("patients") - 4
+        and titles.index("p") == 3 + SCORES.index("p")
+        and INDEX_FIELDS[3] == "chance"
+    )
     return Table(
         "reading", "What the label is read from",
         {title: [row[i] for row in rows] for i, title in enumerate(titles)},
@@ -174,6 +188,7 @@ def reading_table(meta: Meta, arrays: Arrays) -> Table | None:
             "shuffled low": "middle 95 % with labels shuffled between patients",
             "p": "share of the labellings, the true one with them, with at least this AUROC; with "
             f"{meta['settings']['n_shuffles']} shuffles it cannot be below {1 / (meta['settings']['n_shuffles'] + 1):.2g}",
+            "p Holm": "p after Holm over all that one label is read from; what is said goes by it",
             "slide AUROC": "the same with the mean score of each slide",
             "robustness index": "SO / (SO + OS) over the nearest tiles of other patients",
         },
@@ -201,6 +216,6 @@ def confounding_table(meta: Meta) -> Table | None:
         {
             "strength": "Cramér's V freed of bias; for cells the largest omega squared of a type",
             "p": "share of the labellings of patients with at least this chi squared (cells: sum of eta squared)",
-            "p Holm": "after Holm over all rows",
+            "p Holm": "after Holm over all rows; a note is given by p, or by a strength of a column of 0.5 or more",
         },
     )

@@ -18,6 +18,7 @@ from sae_backend.slide_parts import SlidePart
 from sae_backend.studies.given import StudyInput
 from sae_backend.studies.labels.folds import Units, form_units
 from sae_backend.studies.labels.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
+from sae_backend.studies.labels.rare_labels import frequent
 from sae_backend.studies.result import Arrays
 from sae_backend.studies.robustness.fields import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
 from sae_backend.studies.robustness.roles import LEVEL
@@ -78,16 +79,6 @@ def labelled(given: StudyInput, fact: str) -> list[int]:
     """Numbers of the slides that have the label and a valid tile."""
     valid = usable_tiles(given)
     return [k for k, label in enumerate(given.fact(fact)) if label and valid[k].any()]
-
-
-def frequent(given: StudyInput, fact: str, slides: Sequence[int], least: int) -> list[int]:
-    """Those slides whose label at least so many patients have; none unless that leaves two labels or more."""
-    labels = given.fact(fact)
-    patients: dict[str, set[str]] = {}
-    for k in slides:
-        patients.setdefault(labels[k], set()).add(given.slides[k].unit)
-    kept = {label for label, some in patients.items() if len(some) >= least}
-    return [k for k in slides if labels[k] in kept] if len(kept) > 1 else []
 
 
 def slide_units(given: StudyInput, fact: str, slides: Sequence[int]) -> Units:

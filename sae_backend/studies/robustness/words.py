@@ -8,16 +8,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.holm import holm
 from sae_backend.studies.robustness.fields import BIOLOGY, FEATURES, INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.paired_scans import MIN_UNITS
 from sae_backend.studies.robustness.roles import ENTANGLED, LEVEL, NOT_JUDGED, ROLES, SILENT
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]
 
-CELLS: Final = "cells"
-_DRIFT: Final = 0.01
 _OFTEN: Final = 20
-_FEW_ARRANGEMENTS: Final = 40
 
 
 def counted(n: int, word: str) -> str:
@@ -63,18 +62,36 @@ def score(meta: Meta, arrays: Arrays, fact: str, source: str) -> dict[str, float
     return dict(zip(SCORES, arrays[f"read/{fact}/scores"][names.index(source)].tolist(), strict=True))
 
 
+def holm_over_sources(meta: Meta, arrays: Arrays, fact: str) -> npt.NDArray[np.float64]:
+    """P of all sources of a label after Holm, in their order; empty where nothing was read."""
+    about = meta["read"][fact]
+    if not about["sources"] or about["reason"]:
+        return np.zeros(0)
+    return holm(np.asarray(arrays[f"read/{fact}/scores"][:, SCORES.index("p")], np.float64))
+
+
+def _corrected(meta: Meta, arrays: Arrays, fact: str, source: str) -> float:
+    """P of one source after Holm over all sources of its label; NaN where it was not read."""
+    names = meta["read"][fact]["sources"]
+    found = holm_over_sources(meta, arrays, fact)
+    return float(found[names.index(source)]) if found.size and source in names else float("nan")
+
+
 def read_words(meta: Meta, arrays: Arrays, fact: str) -> str:
     """How well a label was read, from everything and from what follows cells, beside its baselines."""
     about = meta["read"][fact]
     if about["reason"]:
         return f"The {fact} could not be read: {about['reason']}."
     one = score(meta, arrays, fact, FEATURES)
-    beyond = "more than chance gives" if one["p"] <= LEVEL else "no more than chance gives"
+    corrected = _corrected(meta, arrays, fact, FEATURES)
+    beyond = "more than chance gives" if corrected <= LEVEL else "not shown to be more than chance gives"
+    n_sources = len(about["sources"])
+    after = f", after Holm for {n_sources} sources {corrected:.3f}" if n_sources > 1 else ""
     said = (
         f"From all {about['width'][FEATURES]:,} SAE features of a tile, a linear model reads the {fact} "
         f"({len(about['classes'])} values) of patients it has not learned from with an AUROC of "
         f"{with_interval(one['auroc'], one['ci_low'], one['ci_high'])}; with labels shuffled between patients "
-        f"{number(one['null_low'])} to {number(one['null_high'])}, {p_words(one['p'])}: {beyond} ({people(about)}; "
+        f"{number(one['null_low'])} to {number(one['null_high'])}, {p_words(one['p'])}{after}: {beyond} ({people(about)}; "
         f"whole slides: {number(one['slide_auroc'])})."
     )
     others = [name for name in about["sources"] if name != FEATURES]
@@ -83,8 +100,11 @@ def read_words(meta: Meta, arrays: Arrays, fact: str) -> str:
         for name in others:
             found = score(meta, arrays, fact, name)
             n = f"the {about['width'][name]:,} " if name == BIOLOGY else ""
-            each.append(f"{n}{meta['sources'][name]} {number(found['auroc'])} ({p_words(found['p'])})")
-        said += f" Beside it, on the same tiles: {'; '.join(each)}."
+            p = p_words(_corrected(meta, arrays, fact, name))
+            each.append(f"{n}{meta['sources'][name]} {number(found['auroc'])} ({p})")
+        said += (
+            f" Beside it, on the same tiles, each p after Holm for {n_sources} sources: {'; '.join(each)}."
+        )
     return f"{said} {_what_was_read(meta, about)}"
 
 
@@ -102,7 +122,8 @@ def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
     """The answer without jargon."""
     fact = meta["fact"]
     own = score(meta, arrays, fact, FEATURES) if fact in meta["facts"] else {}
-    p, auroc = own.get("p", np.nan), own.get("auroc", np.nan)
+    auroc = own.get("auroc", np.nan)
+    p = _corrected(meta, arrays, fact, FEATURES) if own else np.nan
     if not np.isfinite(auroc):
         first = f"How well the {fact} can be read from the features could not be judged."
     elif p <= LEVEL:
@@ -112,9 +133,24 @@ def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
     n = {name: int((roles == k).sum()) for k, name in enumerate(ROLES)}
     if not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
         return first
+    said = (
+        f"{first} {n['biological']} features follow cells and are not shown to differ with the {fact}, {n['technical']} differ with "
+        f"the {fact} and are not shown to follow cells, {n['entangled']} do both"
+    )
+    return f"{said}{_cells_tell(meta, arrays)}."
+
+
+def _cells_tell(meta: Meta, arrays: Arrays) -> str:
+    """That the features that follow cells tell the label together, though single ones are not shown to differ with it."""
+    fact = meta["fact"]
+    one = score(meta, arrays, fact, BIOLOGY) if fact in meta["facts"] else {}
+    # By itself and not after Holm: it is a caution, and must not be lost for the number of the sources.
+    if not one or not one["p"] <= LEVEL:
+        return ""
+    n = meta["read"][fact]["width"][BIOLOGY]
     return (
-        f"{first} {n['biological']} features follow cells and not the {fact}, {n['technical']} the {fact} and not cells, "
-        f"{n['entangled']} both."
+        f"; together those that follow cells ({n:,} by the half that chose) still tell the {fact} "
+        f"(AUROC {number(one['auroc'])}, {p_words(one['p'])})"
     )
 
 
@@ -156,7 +192,10 @@ def role_words(meta: Meta, roles: npt.NDArray[np.int64], thresholds: tuple[float
         words += f" Not judged are those whose r with cells or whose effect of {meta['fact']} is not known."
     if (known == ENTANGLED).any():
         words += f" Entangled ones follow cells and differ with the {meta['fact']}."
-    return words
+    return (
+        f"{words} Biological ones are not shown to differ with the {meta['fact']}, technical ones not shown to follow cells; with "
+        "few patients much is not shown."
+    )
 
 
 def index_words(meta: Meta, arrays: Arrays) -> str:
@@ -202,15 +241,46 @@ def paired_words(meta: Meta, arrays: Arrays) -> str:
         if often.size
         else ""
     )
-    shift = arrays["paired/features/shift"]
-    shift = shift[np.isfinite(shift)]
-    moved = f", median shift {float(np.median(shift)):.2f} SD" if shift.size else ""
     return (
         f"On {counted(about['n_glasses'], 'glass')[:-1] + 'es' if about['n_glasses'] != 1 else '1 glass'} under "
         f"{', '.join(about['scanners'])} ({counted(about['n_tiles'], 'matched tile')}) the median ICC(A,1) of "
         f"{counted(known.size, 'feature')} is {float(np.median(known)):.2f} (middle half "
-        f"{np.quantile(known, 0.25):.2f} to {np.quantile(known, 0.75):.2f}{raw}){moved}."
+        f"{np.quantile(known, 0.25):.2f} to {np.quantile(known, 0.75):.2f}{raw}).{_shift_words(about, arrays)}{_no_intervals(about)}"
     )
+
+
+def _shift_words(about: Meta, arrays: Arrays) -> str:
+    """The median shift of features and raw dimensions, and that it is above 0 by construction; empty where not known."""
+    own = _median(arrays["paired/features/shift"])
+    if not np.isfinite(own):
+        return ""
+    raw = _median(arrays.get("paired/raw/shift", np.zeros(0)))
+    beside = f" (raw dimensions {raw:.2f} SD)" if np.isfinite(raw) else ""
+    what = (
+        f"The largest difference between two of {len(about['scanners'])} scanners"
+        if len(about["scanners"]) > 2
+        else "The difference between the two scanners, without its sign,"
+    )
+    return f" {what} has a median of {own:.2f} SD{beside}; it is above 0 by chance alone."
+
+
+def _no_intervals(about: Meta) -> str:
+    few = few_units(about)
+    return f" ICC and shift have no intervals, as there are {few}." if few else ""
+
+
+def few_units(paired: Meta) -> str:
+    """How many glasses, or patients where glasses share them, there are; empty where they are enough for intervals."""
+    n = int(paired["n_units"])
+    if n >= MIN_UNITS:
+        return ""
+    own = f"{n} glass{'' if n == 1 else 'es'}" if n == paired["n_glasses"] else counted(n, "patient")
+    return f"{own} and {MIN_UNITS} are needed"
+
+
+def _median(values: npt.NDArray[Any]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def stress_words(meta: Meta, arrays: Arrays) -> str:
@@ -227,101 +297,4 @@ def stress_words(meta: Meta, arrays: Arrays) -> str:
     return (
         f"With changed pixels ({counted(about['n_tiles'], 'tile')} of {counted(about['n_slides'], 'slide')}) the median "
         f"feature moves at the strongest step, in SD of the unchanged tiles, by: {'; '.join(each)}."
-    )
-
-
-def limits(meta: Meta) -> str:
-    """What cannot be said, and why."""
-    fact = meta["fact"]
-    about = meta["read"][fact]
-    parts = [
-        f"A {fact} that a linear model does not read from single tiles may still be there in another form, and one that it "
-        "reads need not disturb any use of the features. Folds share what they learn from, so intervals are wide on purpose.",
-    ]
-    if BIOLOGY in about["sources"] and not about["held_out"]:
-        parts.append(
-            f"The tiles that are judged also took part in choosing features that follow cells: {about['note']}."
-        )
-    effects = about["effects"]
-    if not effects["reason"] and effects["design"] != "within patients":
-        parts.append(
-            f"Values of {fact} hold different patients: an effect of {fact} may be one of their tissue. Only scans of the "
-            "same glass can tell."
-        )
-    if not meta["paired"]["reason"]:
-        parts.append(
-            "Paired tiles are matched by their place on the tile grid; a shift between scans lowers their agreement."
-        )
-    if not about["reason"] and about["n_folds"] < 3:
-        parts.append(
-            f"There are {about['n_folds']} folds only, as a value of {fact} has {min(about['groups_per_class'])} patients; "
-            "what is read is read by models that learned from few."
-        )
-    if not meta["stress"]["reason"]:
-        parts.append("Changed pixels imitate stain, focus and compression; they are no other laboratory.")
-    return " ".join(parts)
-
-
-def warnings(meta: Meta) -> list[str]:
-    """What has to be known before anything is believed."""
-    found = [_confounded(meta, one) for one in meta["confounding"]]
-    said = sorted(filter(None, found), key=lambda text: "cannot be told apart" not in text)
-    about = meta["read"][meta["fact"]]
-    if meta["is_control"]:
-        said.append(
-            "The encoder has random weights: it is a control, and nothing here is evidence about a trained one."
-        )
-    if meta["paired"]["reason"] and meta["paired_by"]:
-        said.append(f"Paired scans were not compared: {meta['paired']['reason']}.")
-    if meta["stress"]["reason"]:
-        said.append(f"The stress test was left out: {meta['stress']['reason'].rstrip('.')}.")
-    drift = meta["stress"]["drift"]
-    if drift is not None and drift > _DRIFT:
-        said.append(
-            f"Unchanged tiles that were encoded again differ from the stored activations by up to {drift:.1%} of the "
-            "largest: the stress test compares like with like, but not with the stored ones."
-        )
-    if not about["reason"] and about["left_out"]:
-        said.append(
-            f"Too few of the judged patients have the {meta['fact']} {', '.join(about['left_out'])}: it takes no part in what is "
-            "read."
-        )
-    if not about["reason"] and about["n_arrangements"] < _FEW_ARRANGEMENTS:
-        said.append(
-            f"Labels of so few patients can be exchanged in {about['n_arrangements']} ways only: p of the {meta['fact']} cannot "
-            f"be much below {2 / about['n_arrangements']:.2g}, whatever the features hold."
-        )
-    if not about["reason"] and min(about["groups_per_class"]) < 5:
-        few = about["classes"][int(np.argmin(about["groups_per_class"]))]
-        said.append(
-            f"Only {counted(min(about['groups_per_class']), 'patient')} with the {meta['fact']} {few!r} are among those that "
-            "are judged: p can hardly be small, and intervals are rough."
-        )
-    return said
-
-
-def _confounded(meta: Meta, one: Meta) -> str:
-    fact, column = meta["fact"], one["column"]
-    if one["is_perfect"]:
-        table = np.array(one["table"])
-        by_column = bool(((table > 0).sum(axis=0) == 1).all())
-        first, second = (column, fact) if by_column else (fact, column)
-        return (
-            f"{fact.capitalize()} and {column} cannot be told apart: every {first} has one {second} only "
-            f"({counted(one['n_groups'], 'patient')}). All that is said here of the {fact} holds of the {column} just as "
-            f"well, and no statistics can divide them; only slides of the same {column} with another {fact} can."
-        )
-    p = one["p_holm"]
-    if p is None or p > LEVEL:
-        return ""
-    if column == CELLS:
-        return (
-            f"The mix of cell types differs with the {fact} ({p_words(p)} after Holm, "
-            f"{counted(one['n_groups'], 'patient')}): features that follow cells then differ with the {fact} although they "
-            "do nothing wrong, and the two cannot be separated here."
-        )
-    strength = f"Cramér's V {one['v']:.2f}, " if one["v"] is not None else ""
-    return (
-        f"{fact.capitalize()} and {column} go together ({strength}{p_words(p)} after Holm, "
-        f"{counted(one['n_groups'], 'patient')}): part of what looks like an effect of the {fact} may be one of the {column}."
     )
