@@ -118,7 +118,7 @@ def _difference_words(meta: Meta, arrays: Arrays, q: float) -> str:
         return f"{head} No feature varies between patients."
     best = [_one(arrays, int(f)) for f in order[:3]]
     said = "The strongest" if n_family or n_q else "The largest, none of them beyond chance"
-    return f"{head} {said}: {'; '.join(best)}. They were chosen for their difference, which will be smaller in new patients."
+    return f"{head} {said}: {'; '.join(best)}. They were chosen for their difference, which is likely smaller in new patients."
 
 
 def _one(arrays: Arrays, feature: int) -> str:
