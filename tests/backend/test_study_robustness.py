@@ -15,38 +15,26 @@ from sae_backend.compute.embed import Watch
 from sae_backend.compute.encoders import CONTROL_ID, load_encoder
 from sae_backend.compute.reencode import equip
 from sae_backend.compute.study_job import run_study_job
-from sae_backend.demo.vectors import FeatureSpec, NuisanceSpec, SlideSpec, VectorWorldSpec, make_world
 from sae_backend.messages import StudyRequest
 from sae_backend.studies.given import FeatureSet, StudyInput
 from sae_backend.studies.registry import study
 from sae_backend.studies.result import Steps, StudyResult
-from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.fields import INDEX_FIELDS
 from sae_backend.studies.run import run_study
 from sae_backend.studies.shown import Points
 from sae_backend.study_files import open_input, read_result
+from tests.backend.robustness_worlds import (
+    ENTANGLED,
+    FAST,
+    TECHNICAL,
+    planted_input,
+    planted_result,
+    scanner_world,
+    scores,
+)
 from tests.backend.runs import SPEC as TILES
 from tests.backend.runs import request_for, small_sae, small_slide
 from tests.backend.study_worlds import PROGRESS, study_input, true_set
-
-FAST = {"n_shuffles": 19, "n_permutations": 99, "n_bootstrap": 50, "stress_tiles": 0, "most_tiles": 600}
-TECHNICAL, ENTANGLED = (21, 22, 29), 5
-"""Planted: features of one scanner, and one of those that also drives lymphocytes."""
-
-
-def scanner_world(null: bool = False):
-    """Twenty-four patients, two scanners; everything but the planted features is alike under both."""
-    return make_world(
-        VectorWorldSpec(
-            seed=3,
-            width=40,
-            features=FeatureSpec(
-                n_features=30, rate_high=0.4, rate_low=0.08, scanner_features=(*TECHNICAL, ENTANGLED)
-            ),
-            slides=SlideSpec(n_slides=24, tiles=(50, 60), n_sites=1, n_scanners=2),
-            nuisance=NuisanceSpec(scanner_weight=0.3),
-            null=null,
-        )
-    )
 
 
 @pytest.fixture(scope="module")
@@ -55,33 +43,16 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def found(world, tmp_path_factory) -> StudyResult:
-    control = true_set(world.slides, world.dictionary, "control", is_control=True)
-    rng = np.random.default_rng(0)
-    control = replace(
-        control, features=[sparse.csc_array(x[rng.permutation(x.shape[0])]) for x in control.features]
-    )
-    given = study_input(world, [true_set(world.slides, world.dictionary), control])
-    # Halves in which each scanner has several patients.
-    assert given.halves is not None
-    sides = {f"P{s.patient:03d}": ("choose", "report") for s in world.slides}
-    by_scanner: dict[int, int] = {0: 0, 1: 0}
-    for slide in world.slides:
-        name = f"P{slide.patient:03d}"
-        sides[name] = ("choose", "report")[by_scanner[slide.scanner] % 2]  # type: ignore[assignment]
-        by_scanner[slide.scanner] += 1
-    given = replace(given, halves=replace(given.halves, assignments=sides))
-    steps = Steps(tmp_path_factory.mktemp("steps"))
-    first = run_study("robustness", given, FAST, PROGRESS, steps)
-    again = run_study("robustness", given, FAST, PROGRESS, steps)
-    for name, values in first.arrays.items():
-        np.testing.assert_array_equal(values, again.arrays[name], name)
-    return first
+def found() -> StudyResult:
+    return planted_result()
 
 
-def scores(result: StudyResult, source: str, fact: str = "scanner") -> dict[str, float]:
-    row = result.arrays[f"read/{fact}/scores"][result.meta["read"][fact]["sources"].index(source)]
-    return dict(zip(SCORES, row.tolist(), strict=True))
+def test_steps_that_are_kept_give_the_same(found: StudyResult, tmp_path: Path) -> None:
+    steps = Steps(tmp_path)
+    for _ in range(2):
+        again = run_study("robustness", planted_input(), FAST, PROGRESS, steps)
+        for name, values in found.arrays.items():
+            np.testing.assert_array_equal(values, again.arrays[name], name)
 
 
 def test_the_scanner_is_read_where_it_is_planted(found: StudyResult) -> None:
@@ -122,91 +93,6 @@ def test_features_that_do_not_know_the_scanner_do_not_give_it_away(world) -> Non
     assert (result.arrays["effect/scanner/p_family"] > 0.05).all()
     shown = study("robustness").show(result)
     assert "not shown to be more than chance gives" in shown.found and "none can be sorted" in shown.found
-
-
-def test_what_is_read_is_corrected_for_the_number_of_sources(found: StudyResult) -> None:
-    """With p 0.010 from each of seven sources nothing is read after Holm; with 0.005 everything is."""
-    told = {}
-    for p in (0.005, 0.010):
-        values = found.arrays["read/scanner/scores"].copy()
-        values[:, SCORES.index("p")] = p
-        shown = study("robustness").show(
-            replace(found, arrays={**found.arrays, "read/scanner/scores": values})
-        )
-        table = next(table for table in shown.tables if table.key == "reading")
-        assert table.columns["p"][:7] == pytest.approx([p] * 7)
-        assert table.columns["p Holm"][:7] == pytest.approx([7 * p] * 7)
-        assert f"after Holm for 7 sources {7 * p:.3f}" in shown.found
-        told[p] = shown
-    assert ": more than chance gives" in told[0.005].found and "still tell the scanner:" in told[0.005].short
-    assert "not shown to be more than chance gives" in told[0.010].found
-    assert "is not shown to be readable" in told[0.010].short
-
-
-def test_what_is_not_shown_is_not_told_as_absent(found: StudyResult) -> None:
-    shown = study("robustness").show(found)
-    assert "follow cells and are not shown to differ with the scanner" in shown.short
-    assert "differ with the scanner and are not shown to follow cells" in shown.short
-    n, one = found.arrays["group/biology"].size, scores(found, "biology")
-    told = f"together those that follow cells ({n} by the half that chose) still tell the scanner (AUROC {one['auroc']:.2f}, p "
-    assert told in shown.short
-    assert "not shown to differ with the scanner" in shown.tables[0].notes["role"]
-    values = found.arrays["read/scanner/scores"].copy()
-    values[found.meta["read"]["scanner"]["sources"].index("biology"), SCORES.index("p")] = 0.2
-    silent = replace(found, arrays={**found.arrays, "read/scanner/scores": values})
-    assert "together those" not in study("robustness").show(silent).short
-
-
-def test_intervals_say_over_whom_they_were_drawn(found: StudyResult) -> None:
-    assert "come from draws over all patients" in study("robustness").show(found).limits
-    read = {k: {n: v for n, v in one.items() if n != "draws_over"} for k, one in found.meta["read"].items()}
-    older = study("robustness").show(replace(found, meta={**found.meta, "read": read}))
-    assert "too narrow where nobody shares" in older.limits
-
-
-def _paired_result(found: StudyResult, n_units: int) -> StudyResult:
-    """The same run with paired scans of so many glasses."""
-    n = found.meta["n_features"]
-    about = {"reason": "", "scanners": ["a", "b", "c"], "n_glasses": n_units, "n_units": n_units, "n_tiles": 50,
-             "has_raw": True}  # fmt: skip
-    arrays = dict(found.arrays)
-    for name, size, shift in (("features", n, 0.13), ("raw", 8, 0.34)):
-        arrays |= {
-            f"paired/{name}/{key}": np.full(size, value)
-            for key, value in (
-                ("icc_a", 0.5), ("icc_a_low", np.nan), ("icc_a_high", np.nan), ("icc_c", 0.6), ("shift", shift),
-                ("shift_low", np.nan), ("shift_high", np.nan), ("percent", 3.0), ("n_active", 30.0),
-            )
-        } | {f"paired/{name}/{key}": np.zeros(size, np.int64) for key in ("high", "low")}  # fmt: skip
-    return replace(found, arrays=arrays, meta={**found.meta, "paired": about})
-
-
-def test_few_glasses_have_no_intervals_and_a_shift_is_above_0_by_chance(found: StudyResult) -> None:
-    shown = study("robustness").show(_paired_result(found, 4))
-    assert "ICC and shift have no intervals, as there are 4 glasses and 5 are needed." in shown.found
-    assert "has a median of 0.13 SD (raw dimensions 0.34 SD); it is above 0 by chance alone" in shown.found
-    caption = next(figure.caption for figure in shown.figures if figure.key == "shift")
-    assert "No intervals, as there are 4 glasses" in caption and "above 0 by chance alone" in caption
-    notes = shown.tables[0].notes
-    assert all("no interval" in notes[key] for key in ("ICC low", "ICC high", "shift low", "shift high"))
-    enough = study("robustness").show(_paired_result(found, 5))
-    assert "no intervals" not in enough.found and "no interval" not in enough.tables[0].notes["ICC low"]
-
-
-def test_a_warning_is_given_before_it_is_proven(found: StudyResult) -> None:
-    """Four columns: p 0.049 by itself, a large V with a large p, neither, and one that holds after Holm."""
-    one = {"p_holm": 0.147, "is_perfect": False, "n_groups": 16, "n_slides": 30, "table": [], "labels": [], "values": [],
-           "reason": ""}  # fmt: skip
-    rows = [
-        {**one, "column": "group", "v": 0.37, "p": 0.049}, {**one, "column": "organ", "v": 0.6, "p": 0.2},
-        {**one, "column": "sex", "v": 0.1, "p": 0.4}, {**one, "column": "site", "v": 0.4, "p": 0.001, "p_holm": 0.004},
-    ]  # fmt: skip
-    told = study("robustness").show(replace(found, meta={**found.meta, "confounding": rows}))
-    said = [text for text in told.warnings if "cannot be ruled out" in text]
-    assert len(said) == 3
-    assert said[0].startswith("Scanner and group may go together (Cramér's V 0.37, p 0.049, after Holm for 4")
-    assert all("one column in twenty" in text for text in map(str, said[:2]))
-    assert "Scanner and site go together" in said[2] and "one column in twenty" not in said[2]
 
 
 def _without_cells(given: StudyInput):

@@ -112,7 +112,7 @@ def _confounded(meta: Meta, one: Meta) -> str:
         "" if corrected is None else f", after Holm for {counted(_n_judged(meta), 'column')} {corrected:.3f}"
     )
     ps += f", {counted(one['n_groups'], 'patient')}"
-    chance = "" if is_shown else " About one column in twenty would give this note by chance."
+    chance = _by_chance(p, is_shown=is_shown)
     if column == COMPOSITION:
         verb = "differs" if is_shown else "may differ"
         return (
@@ -125,6 +125,15 @@ def _confounded(meta: Meta, one: Meta) -> str:
         f"{fact.capitalize()} and {column} {verb} ({strength}{ps}): that part of what looks like an effect of the {fact} is one "
         f"of the {column} cannot be ruled out.{chance}"
     )
+
+
+def _by_chance(p: float | None, *, is_shown: bool) -> str:
+    """How easily a note comes about by chance; empty where it holds after Holm."""
+    if is_shown:
+        return ""
+    if p is not None and p <= LEVEL:
+        return " About one column in twenty would give this note by chance."
+    return " The note is given for the strength alone, which few patients reach by chance, too."
 
 
 def _n_judged(meta: Meta) -> int:
