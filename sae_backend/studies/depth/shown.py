@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -17,14 +16,13 @@ from sae_backend.studies.cell_types.held_out_shown import (
     number,
     oriented,
     row_means,
-    with_interval,
 )
 from sae_backend.studies.depth.figures import figures
 from sae_backend.studies.depth.label_free_shown import label_free_words
+from sae_backend.studies.depth.reading_words import read_words, what_was_read
 from sae_backend.studies.depth.tables import tables
 from sae_backend.studies.explained_note import explained_note
 from sae_backend.studies.labels.interval_words import interval_limits
-from sae_backend.studies.labels.predictability import MIN_GROUPS
 from sae_backend.studies.result import StudyResult
 from sae_backend.studies.shown import Shown
 
@@ -162,53 +160,12 @@ def _counts(result: StudyResult) -> str:
     return text
 
 
-def _read(result: StudyResult, name: str) -> str:
-    """How well one column of the slide table is read, in the first block and in the last."""
-    about, values = result.meta["read"][name], result.arrays[name]
-    fact = about["fact"]
-    if about["reason"]:
-        return f"The {fact} was not read from the tiles: {about['reason']}."
-    if not np.isfinite(values[[0, -1], 0, 0]).all():
-        return ""
-    first, last = values[0, 0], values[-1, 0]
-    return (
-        f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*first[:3])} in the first "
-        f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}"
-        f"{_left_out(about)}."
-    )
-
-
-def _left_out(about: Mapping[str, Any]) -> str:
-    """Labels that took no part; runs of earlier versions left none out."""
-    names = about.get("left_out", [])
-    return (
-        f" ({about['n_patients']} patients with {listed(about['classes'])}; {listed(names)} left out, as fewer than {MIN_GROUPS} "
-        "patients have it)"
-        if len(names) == 1
-        else f" ({about['n_patients']} patients with {listed(about['classes'])}; {listed(names)} left out, as fewer than "
-        f"{MIN_GROUPS} patients have each)"
-        if names
-        else ""
-    )
-
-
-def _what_was_read(result: StudyResult) -> str:
-    """From which SAE, patients and tiles; and why another study may give another number. Empty where nothing was read."""
-    read = [about for about in result.meta["read"].values() if not about["reason"]]
-    if not read:
-        return ""
-    one = max(read, key=lambda about: int(about["n_patients"]))
-    return (
-        f"This was read from the SAE that was trained for each block here, on {count(one['n_tiles'], 'tile')} of all "
-        f"{count(one['n_patients'], 'patient')} in {count(one['n_folds'], 'fold')}; Scanner and stain reads the project's own SAE, on "
-        "the patients that report alone, which leaves fewer to learn from, so that its AUROC may differ."
-    )
-
-
 def _scanner(result: StudyResult) -> str:
     arrays, meta = result.arrays, result.meta
     fact = meta["fact"]
-    text = " ".join(filter(None, (*(_read(result, name) for name in meta["read"]), _what_was_read(result))))
+    text = " ".join(
+        filter(None, (*(read_words(result, name) for name in meta["read"]), what_was_read(result)))
+    )
     if (
         str(arrays["variance/reason"]) == "the embeddings of some slides are missing"
         or meta["variance_reason"]
