@@ -159,6 +159,8 @@ class _Request:
             {
                 "kind": self._options.kind,
                 "version": metadata.version("sparsescope"),
+                # Steps that were kept in another form cannot be gone on from.
+                "format": study(self._options.kind).format,
                 "spec": self._spec,
                 "slides": [{key: entry[key] for key in entry if key != "path"} for entry in entries],
                 "sets": [

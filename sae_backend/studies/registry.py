@@ -75,7 +75,7 @@ STUDIES: Final = (
             "n_random": 19,
             "most_tiles": 1500,
         },
-        format=3,
+        format=4,
     ),
     Study(
         "robustness",
