@@ -123,6 +123,24 @@ def test_single_p_is_close_to_that_of_the_rank_sum_test() -> None:
     np.testing.assert_allclose(made.low, welch.low, atol=1e-9)
 
 
+def test_a_patient_under_several_scanners_counts_under_each() -> None:
+    given = patients(n=12, slides_each=2)
+    # The last slide of everybody is of one scanner: what the first one says goes with the group.
+    slides = [
+        replace(
+            slide,
+            facts={
+                **slide.facts,
+                "scanner": slide.facts["group"] if slide.name.endswith("-0.tif") else "all",
+            },
+        )
+        for slide in given.slides
+    ]
+    result = run_study("slides", replace(given, slides=slides), GROUPS, PROGRESS)
+    assert result.meta["goes_with"]["scanner"] > 0.5
+    assert any(words.startswith("scanner goes with the groups") for words in show(result, {}).warnings)
+
+
 def test_equal_rank_sums_are_told_by_the_larger_effect() -> None:
     single, effect = np.array([0.2, 0.01, 0.01, np.nan]), np.array([5.0, 1.0, -2.0, 9.0])
     assert order_of({"group/p_single": single, "group/effect": effect}).tolist() == [2, 1, 0]

@@ -113,6 +113,7 @@ def _strata(given: StudyInput, units: Sequence[str], within: str | None) -> list
 def _goes_with(given: StudyInput, groups: TwoGroups) -> dict[str, float]:
     """How strongly other columns go with the groups, by patient: Cramer's V with Bergsma's correction of bias.
 
+    A patient whose slides have several values, as those of several scanners, counts once for each.
     Bergsma (2013), Journal of the Korean Statistical Society 42, 323.
     """
     found = {}
@@ -121,12 +122,12 @@ def _goes_with(given: StudyInput, groups: TwoGroups) -> dict[str, float]:
         if key.casefold() == groups.fact.casefold():
             continue
         texts = given.fact(key)
-        rows = {given.slides[k].unit: (texts[k], side) for k, side in sides.items() if texts[k]}
-        values = sorted({text for text, _ in rows.values()})
-        if not 2 <= len(values) <= max(2, len(rows) // 2):
+        rows = {(given.slides[k].unit, texts[k], side) for k, side in sides.items() if texts[k]}
+        values = sorted({text for _, text, _ in rows})
+        if not 2 <= len(values) <= max(2, len({unit for unit, _, _ in rows}) // 2):
             continue
         table = np.zeros((len(values), 2))
-        for text, side in rows.values():
+        for _, text, side in rows:
             table[values.index(text), side] += 1
         found[key] = _cramer(table)
     return found
