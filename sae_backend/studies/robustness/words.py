@@ -135,7 +135,7 @@ def short(meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64]) -> str:
         return first
     said = (
         f"{first} {n['biological']} features follow cells and are not shown to differ with the {fact}, {n['technical']} differ with "
-        f"the {fact} and are not shown to follow cells, {n['entangled']} do both"
+        f"the {fact} and are not shown to follow cells, {n['entangled']} {'does' if n['entangled'] == 1 else 'do'} both"
     )
     return f"{said}{_cells_tell(meta, arrays)}."
 
@@ -261,7 +261,7 @@ def _shift_words(about: Meta, arrays: Arrays) -> str:
         if len(about["scanners"]) > 2
         else "The difference between the two scanners, without its sign,"
     )
-    return f" {what} has a median of {own:.2f} SD{beside}; it is above 0 by chance alone."
+    return f" {what} has a median of {own:.2f} SD{beside}; chance alone would put it above 0, too."
 
 
 def _no_intervals(about: Meta) -> str:
