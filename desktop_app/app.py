@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from desktop_app.controller import Controller
-    from desktop_app.preferences import PreferencesFile
-    from desktop_app.widgets.dialogs import Dialogs
+    from desktop_app.project.preferences import PreferencesFile
     from desktop_app.widgets.main_window import MainWindow
-    from sae_backend.client import Backend
+    from desktop_app.widgets.shell.dialogs import Dialogs
+    from sae_backend.worker.client import Backend
 
 # napari takes the first Qt binding it finds, and that need not be ours.
 os.environ["QT_API"] = "pyside6"
@@ -53,15 +53,15 @@ def build_window(
     Without `preferences` they are kept for this run only. `live_backend` makes the backend for what the view
     asks, when it asks first; without it that is a worker of its own.
     """
+    from desktop_app.canvas.slide_layers import SlideLayers
     from desktop_app.controller import Controller
     from desktop_app.controller.context import Context
-    from desktop_app.layers import SlideLayers
-    from desktop_app.preferences import PreferencesFile
+    from desktop_app.project.preferences import PreferencesFile
     from desktop_app.session import Session
     from desktop_app.tasks import LiveWorker, WorkerTasks
-    from desktop_app.widgets.dialogs import QtDialogs
+    from desktop_app.widgets.controls.opengl import draws_in_software, renderer
     from desktop_app.widgets.main_window import MainWindow
-    from desktop_app.widgets.opengl import draws_in_software, renderer
+    from desktop_app.widgets.shell.dialogs import QtDialogs
 
     window = window or MainWindow()
     layers = SlideLayers(window.viewer)
@@ -78,7 +78,7 @@ def build_window(
 
 
 def _own_worker(*, gentle: bool = False) -> Backend:
-    from sae_backend.client import WorkerClient
+    from sae_backend.worker.client import WorkerClient
 
     return WorkerClient(gentle=gentle)
 
@@ -114,9 +114,9 @@ def run_window(start: WindowStart, backend: Backend | None = None) -> int:
     # Path None: nothing that happens here is written into the user's own napari settings.
     get_settings(path=None)
     get_settings().application.confirm_close_window = False
-    from desktop_app.preferences import PreferencesFile
-    from desktop_app.widgets import looks
-    from desktop_app.widgets.first_paint import when_painted
+    from desktop_app.project.preferences import PreferencesFile
+    from desktop_app.widgets.controls import theme as looks
+    from desktop_app.widgets.controls.first_paint import when_painted
     from desktop_app.widgets.main_window import MainWindow
 
     if backend is None:

@@ -8,8 +8,8 @@ from psygnal import Signal
 
 if TYPE_CHECKING:
     from desktop_app.store import AnalysisRecord, SlideRecord, Store
-    from sae_backend.features import FeatureMatrix
-    from sae_backend.slide import Slide
+    from sae_backend.activations.feature_matrix import FeatureMatrix
+    from sae_backend.slides.slide import Slide
 
 
 class Session:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal, Slot
 
 from sae_backend.errors import SparsescopeError
-from sae_backend.messages import Cancelled, Crashed, Done, Failed, Progress, Ready
+from sae_backend.worker.requests import Cancelled, Crashed, Done, Failed, Progress, Ready
 
 if TYPE_CHECKING:
-    from sae_backend.client import Backend
-    from sae_backend.messages import Event, Request
+    from sae_backend.worker.client import Backend
+    from sae_backend.worker.requests import Event, Request
 
 POLL_MS: Final = 50
 

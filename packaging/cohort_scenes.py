@@ -10,7 +10,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from window_stage import Stage, StageError
 
-from sae_backend.studies.shown import Points
+from sae_backend.studies.framework.report import Points
 
 DOWN: Final = Qt.Orientation.Vertical
 CohortScene = Callable[[Stage, Path], Image.Image]

@@ -17,14 +17,14 @@ from PySide6.QtPdf import QPdfDocument
 from PySide6.QtTest import QTest
 from window_stage import SETTLE_MS, Stage, StageError, as_picture, grab, joined
 
-from desktop_app import annotation_exchange
-from desktop_app.atlas import AtlasChoice, collect, write_atlas
-from desktop_app.demo_steps import FIRST_TYPE
-from desktop_app.layers import INSIDE
+from desktop_app.canvas.slide_layers import INSIDE
+from desktop_app.demo.steps import FIRST_TYPE
+from desktop_app.export import annotations as annotation_exchange
+from desktop_app.export.atlas import AtlasChoice, collect, write_atlas
 from desktop_app.store import Store
-from desktop_app.widgets.feature_model import BEST
-from desktop_app.widgets.merge import THEIRS, MergeDialog
-from sae_backend.shipped import scoreboard_followers
+from desktop_app.widgets.annotations.merge import THEIRS, MergeDialog
+from desktop_app.widgets.features.feature_model import BEST
+from sae_backend.models.bundled_models import scoreboard_followers
 
 Scene = Callable[[Stage, Path], Image.Image]
 ACROSS, DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical

@@ -23,11 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("desktop_app", "sae_backend", "resources", "pyproject.toml", "README.md", "LICENSE")
 EXPECTED = (
-    "desktop_app/cli.py",
+    "desktop_app/cli/main.py",
     "desktop_app/store/migrations/",
     "sae_backend/_resources/help/getting_started.md",
     "sae_backend/_resources/help/pictures/",
-    "sae_backend/slide.py",
+    "sae_backend/slides/slide.py",
 )
 PROBE = """
 import sys

@@ -20,10 +20,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from desktop_app.app import WindowStart, build_window, open_start
-from desktop_app.layers import CELL_COLOURS
-from desktop_app.preferences import PreferencesFile
+from desktop_app.canvas.slide_layers import CELL_COLOURS
+from desktop_app.project.preferences import PreferencesFile
 from desktop_app.tasks import WorkerTasks
-from sae_backend.client import WorkerClient
+from sae_backend.worker.client import WorkerClient
 
 AUTHOR: Final = "Ada"
 SETTLE_MS: Final = 700

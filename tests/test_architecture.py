@@ -75,7 +75,8 @@ def test_the_computing_half_is_reached_by_messages_only(imports: grimp.ImportGra
 
 
 @pytest.mark.parametrize(
-    "module", ["sae_backend", "sae_backend.features", "sae_backend.client", "desktop_app"]
+    "module",
+    ["sae_backend", "sae_backend.activations.feature_matrix", "sae_backend.worker.client", "desktop_app"],
 )
 def test_a_fresh_interpreter_needs_no_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'timm', 'torchvision'}} & set(sys.modules)))"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from sae_backend.errors import SparsescopeError
 
 if TYPE_CHECKING:
-    from desktop_app.layers import SlideLayers
-    from desktop_app.preferences import PreferencesFile
+    from desktop_app.canvas.slide_layers import SlideLayers
+    from desktop_app.project.preferences import PreferencesFile
     from desktop_app.session import Session
     from desktop_app.tasks import WorkerTasks
-    from desktop_app.widgets.dialogs import Dialogs
     from desktop_app.widgets.main_window import MainWindow
+    from desktop_app.widgets.shell.dialogs import Dialogs
 
 T = TypeVar("T")
 

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from desktop_app.controller.annotations import AnnotationActions
-from desktop_app.controller.arrivals import ArrivalActions, Doors
-from desktop_app.controller.cell_editing import CellEditingActions
-from desktop_app.controller.cell_import import CellImportActions
-from desktop_app.controller.cell_lists import CellListActions
-from desktop_app.controller.cell_pointer import CellPointerActions
-from desktop_app.controller.checklist import ChecklistActions
-from desktop_app.controller.correlations import CorrelationActions
-from desktop_app.controller.demo import DemoActions
-from desktop_app.controller.detection import DetectionActions
-from desktop_app.controller.examples import ExampleActions
-from desktop_app.controller.exports import ExportActions
-from desktop_app.controller.feature_map import FeatureMapActions
-from desktop_app.controller.feature_page import FeaturePageActions
-from desktop_app.controller.features import FeatureActions
-from desktop_app.controller.inside import InsideActions
+from desktop_app.controller.annotations.annotations import AnnotationActions
+from desktop_app.controller.annotations.comments import Others, RemarkActions
+from desktop_app.controller.annotations.merge import MergeActions
+from desktop_app.controller.annotations.review import ReviewActions
+from desktop_app.controller.cells.detection import DetectionActions
+from desktop_app.controller.cells.editing import CellEditingActions
+from desktop_app.controller.cells.importing import CellImportActions
+from desktop_app.controller.cells.lists import CellListActions
+from desktop_app.controller.cells.pointer import CellPointerActions
+from desktop_app.controller.correlation.correlations import CorrelationActions
+from desktop_app.controller.correlation.pair_maps import PairMapActions
+from desktop_app.controller.export.exports import ExportActions
+from desktop_app.controller.features.examples import ExampleActions
+from desktop_app.controller.features.feature_map import FeatureMapActions
+from desktop_app.controller.features.feature_page import FeaturePageActions
+from desktop_app.controller.features.features import FeatureActions
 from desktop_app.controller.jobs import JobActions
-from desktop_app.controller.looks import LookActions
-from desktop_app.controller.merge import MergeActions
-from desktop_app.controller.overview import OverviewActions
-from desktop_app.controller.pair_maps import PairMapActions
-from desktop_app.controller.pointer import PointerActions
-from desktop_app.controller.projects import ProjectActions
-from desktop_app.controller.reading import ReadingActions
-from desktop_app.controller.region_drawing import DrawingActions
-from desktop_app.controller.region_files import RegionFileActions
-from desktop_app.controller.regions import RegionActions
-from desktop_app.controller.remarks import Others, RemarkActions
-from desktop_app.controller.review import ReviewActions
-from desktop_app.controller.second_view import SecondViewActions
-from desktop_app.controller.slide_info import SlideInfoActions
-from desktop_app.controller.slide_table import SlideTableActions
-from desktop_app.controller.start import StartActions
-from desktop_app.controller.status import StatusActions
-from desktop_app.controller.studies import StudyActions
-from desktop_app.controller.tile_grid import TileGridActions
-from desktop_app.controller.tile_value_import import TileValueActions
-from desktop_app.controller.together import TogetherActions
-from desktop_app.controller.turn import TurnActions
+from desktop_app.controller.project.projects import ProjectActions
+from desktop_app.controller.project.slide_info import SlideInfoActions
+from desktop_app.controller.project.slide_table import SlideTableActions
+from desktop_app.controller.project.tile_value_import import TileValueActions
+from desktop_app.controller.regions.drawing import DrawingActions
+from desktop_app.controller.regions.files import RegionFileActions
+from desktop_app.controller.regions.regions import RegionActions
+from desktop_app.controller.shell.checklist import ChecklistActions
+from desktop_app.controller.shell.demo import DemoActions
+from desktop_app.controller.shell.drops import ArrivalActions, Doors
+from desktop_app.controller.shell.start import StartActions
+from desktop_app.controller.shell.status import StatusActions
+from desktop_app.controller.shell.theme import LookActions
+from desktop_app.controller.studies.studies import StudyActions
 from desktop_app.controller.undo import UndoActions
+from desktop_app.controller.view.chunk_reading import ReadingActions
+from desktop_app.controller.view.inside_tiles import InsideActions
+from desktop_app.controller.view.multi_feature import TogetherActions
+from desktop_app.controller.view.overview import OverviewActions
+from desktop_app.controller.view.pointer import PointerActions
+from desktop_app.controller.view.rotation import TurnActions
+from desktop_app.controller.view.second_view import SecondViewActions
+from desktop_app.controller.view.tile_grid import TileGridActions
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from psygnal import Signal
 
-from desktop_app import correlation_jobs, jobs
-from desktop_app.correlation_offer import offer_of
-from desktop_app.jobs import AnalyzeOptions, TrainOptions
-from desktop_app.run_state import options_of
+from desktop_app.project import analysis_jobs as jobs
+from desktop_app.project.analysis_jobs import AnalyzeOptions, TrainOptions
+from desktop_app.project.correlation import jobs as correlation_jobs
+from desktop_app.project.correlation.choices import offer_of
+from desktop_app.project.correlation.staleness import options_of
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
-from sae_backend.messages import CorrelateRequest
+from sae_backend.worker.requests import CorrelateRequest
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
-    from desktop_app.controller.correlations import CorrelationActions
-    from desktop_app.controller.features import FeatureActions
-    from desktop_app.controller.projects import ProjectActions
-    from desktop_app.correlation_options import CorrelateOptions
+    from desktop_app.controller.correlation.correlations import CorrelationActions
+    from desktop_app.controller.features.features import FeatureActions
+    from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.project.correlation.options import CorrelateOptions
     from desktop_app.store import AnalysisRecord, SaeRecord
     from sae_backend.errors import SparsescopeError
-    from sae_backend.messages import Request
+    from sae_backend.worker.requests import Request
 
 Answer = Callable[[dict[str, Any]], None]
 

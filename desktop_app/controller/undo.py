@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QAction
 
-    from desktop_app.controller.annotations import AnnotationActions
+    from desktop_app.controller.annotations.annotations import AnnotationActions
     from desktop_app.controller.context import Context
     from desktop_app.store import AnnotationRecord
 

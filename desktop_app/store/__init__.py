@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from desktop_app.store.measured_records import (
+from desktop_app.store.project import Store
+from desktop_app.store.records.measured_records import (
     CellEditRecord,
     CellImportRecord,
     CorrelationRecord,
@@ -11,8 +12,7 @@ from desktop_app.store.measured_records import (
     SplitRecord,
     TileValuesRecord,
 )
-from desktop_app.store.project import Store
-from desktop_app.store.records import (
+from desktop_app.store.records.records import (
     AnalysisRecord,
     AnnotationConflict,
     AnnotationRecord,
@@ -27,7 +27,7 @@ from desktop_app.store.records import (
     SaeRecord,
     SlideRecord,
 )
-from desktop_app.store.study_records import ClusterNameRecord, NewStudy, StudyRecord
+from desktop_app.store.records.study_records import ClusterNameRecord, NewStudy, StudyRecord
 
 __all__ = [
     "AnalysisRecord",

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Final, Self
 
 from desktop_app.store import upgrade
-from desktop_app.store.analyses import AnalysisRows
-from desktop_app.store.annotations import AnnotationRows
-from desktop_app.store.cell_edits import CellEditRows
-from desktop_app.store.cell_tables import CellRows
-from desktop_app.store.class_maps import ClassMapRows
-from desktop_app.store.correlation_tables import CorrelationRows, KeptArrays
 from desktop_app.store.engine import Database, read_only_error
-from desktop_app.store.lists import ListRows
-from desktop_app.store.regions import RegionRows
-from desktop_app.store.remarks import RemarkRows
-from desktop_app.store.slide_values import SlideValueRows
-from desktop_app.store.slides import SlideRows
-from desktop_app.store.splits import SplitRows
-from desktop_app.store.study_rows import StudyRows
-from desktop_app.store.tile_values import TileValueRows
+from desktop_app.store.rows.analyses import AnalysisRows
+from desktop_app.store.rows.annotations import AnnotationRows
+from desktop_app.store.rows.cell_edits import CellEditRows
+from desktop_app.store.rows.cells import CellRows
+from desktop_app.store.rows.class_maps import ClassMapRows
+from desktop_app.store.rows.comments import RemarkRows
+from desktop_app.store.rows.correlation_tables import CorrelationRows, KeptArrays
+from desktop_app.store.rows.lists import ListRows
+from desktop_app.store.rows.regions import RegionRows
+from desktop_app.store.rows.slide_values import SlideValueRows
+from desktop_app.store.rows.slides import SlideRows
+from desktop_app.store.rows.splits import SplitRows
+from desktop_app.store.rows.studies import StudyRows
+from desktop_app.store.rows.tile_values import TileValueRows
 from sae_backend.errors import StoreError
 
 DATABASE_NAME: Final = "project.sqlite"

@@ -17,40 +17,40 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_app.turn import TurnedView
-from desktop_app.widgets.annotation import AnnotationPanel
-from desktop_app.widgets.banners import CONTROL_TEXT, Banner
-from desktop_app.widgets.canvas_mouse import CanvasMouse
-from desktop_app.widgets.cell_bar import CellBar
-from desktop_app.widgets.corners import Corners
-from desktop_app.widgets.correlations import CorrelationsPanel
-from desktop_app.widgets.drop_area import DropArea
-from desktop_app.widgets.examples import ExamplesPanel
-from desktop_app.widgets.feature_map import FeatureMapPanel
-from desktop_app.widgets.feature_page import FeaturePage
-from desktop_app.widgets.features import FeaturesPanel
-from desktop_app.widgets.fires_here import FiresHerePanel
-from desktop_app.widgets.heatmap_controls import HeatmapControls
-from desktop_app.widgets.jobs import JobsPanel
-from desktop_app.widgets.key_guard import OWN_KEYS, KeyGuard
-from desktop_app.widgets.legend import Legend
-from desktop_app.widgets.menus import Menus
-from desktop_app.widgets.overview import Overview
-from desktop_app.widgets.palette import Palette
-from desktop_app.widgets.plain_tabs import PlainTabs
-from desktop_app.widgets.regions import RegionsPanel
-from desktop_app.widgets.scale_bar import ScaleBar
-from desktop_app.widgets.slides import SlidesPanel
-from desktop_app.widgets.start_page import StartPage
-from desktop_app.widgets.status_line import StatusLine
-from desktop_app.widgets.studies import StudiesPanel
-from desktop_app.widgets.turn_mark import TurnMark
-from desktop_app.widgets.two_views import TwoViews
+from desktop_app.canvas.rotation import TurnedView
+from desktop_app.widgets.annotations.annotation import AnnotationPanel
+from desktop_app.widgets.cells.cell_bar import CellBar
+from desktop_app.widgets.controls.banners import CONTROL_TEXT, Banner
+from desktop_app.widgets.controls.plain_tabs import PlainTabs
+from desktop_app.widgets.correlation.correlations import CorrelationsPanel
+from desktop_app.widgets.features.examples import ExamplesPanel
+from desktop_app.widgets.features.feature_map import FeatureMapPanel
+from desktop_app.widgets.features.feature_page import FeaturePage
+from desktop_app.widgets.features.features import FeaturesPanel
+from desktop_app.widgets.features.heatmap_controls import HeatmapControls
+from desktop_app.widgets.features.tile_features import FiresHerePanel
+from desktop_app.widgets.regions.regions import RegionsPanel
+from desktop_app.widgets.shell.command_palette import Palette
+from desktop_app.widgets.shell.drop_area import DropArea
+from desktop_app.widgets.shell.jobs import JobsPanel
+from desktop_app.widgets.shell.key_guard import OWN_KEYS, KeyGuard
+from desktop_app.widgets.shell.menus import Menus
+from desktop_app.widgets.shell.start_page import StartPage
+from desktop_app.widgets.shell.status_line import StatusLine
+from desktop_app.widgets.slide.canvas_mouse import CanvasMouse
+from desktop_app.widgets.slide.corners import Corners
+from desktop_app.widgets.slide.legend import Legend
+from desktop_app.widgets.slide.overview import Overview
+from desktop_app.widgets.slide.rotation_badge import TurnMark
+from desktop_app.widgets.slide.scale_bar import ScaleBar
+from desktop_app.widgets.slide.slides import SlidesPanel
+from desktop_app.widgets.slide.two_views import TwoViews
+from desktop_app.widgets.studies.studies import StudiesPanel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from desktop_app.turn import Turn
+    from desktop_app.canvas.rotation import Turn
 
 LEFT, RIGHT, BOTTOM = (
     Qt.DockWidgetArea.LeftDockWidgetArea,

@@ -17,7 +17,7 @@ from queue import Queue
 from typing import IO, Final
 
 from sae_backend.errors import CancelledError, SparsescopeError
-from sae_backend.messages import (
+from sae_backend.worker.requests import (
     Cancel,
     Cancelled,
     Done,
@@ -104,7 +104,7 @@ class JobRunner:
 
     def work(self) -> None:
         """Say what there is, then do the jobs until :meth:`finish`."""
-        from sae_backend.compute.pipeline import describe_device
+        from sae_backend.compute.jobs.analyze import describe_device
 
         self.send(Ready(describe_device(), versions()))
         while (item := self._jobs.get()) is not None:
@@ -119,8 +119,8 @@ class JobRunner:
             self.send(event)
 
     def _outcome(self, item: Submit) -> Event:
-        from sae_backend.compute.embed import Watch
-        from sae_backend.compute.pipeline import run
+        from sae_backend.compute.jobs.analyze import run
+        from sae_backend.compute.jobs.embed import Watch
 
         meter = Meter(item.job)
 

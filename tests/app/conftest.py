@@ -10,10 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, build_window
 from desktop_app.store import Store
-from sae_backend.slide import Slide
-from tests.app.chain import Made, make_chain
-from tests.app.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
-from tests.app.window_life import make_way, shut
+from sae_backend.slides.slide import Slide
+from tests.app.fixtures.chain import Made, make_chain
+from tests.app.fixtures.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
+from tests.app.fixtures.window_life import make_way, shut
 
 MPP = 0.5
 

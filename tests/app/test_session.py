@@ -7,8 +7,8 @@ import pytest
 
 from desktop_app.session import Session
 from desktop_app.store import Store
-from sae_backend.slide import Slide
-from tests.app.fakes import N_FEATURES, add_analysis, small_features, small_grid, write_slide
+from sae_backend.slides.slide import Slide
+from tests.app.fixtures.fakes import N_FEATURES, add_analysis, small_features, small_grid, write_slide
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.tasks import EveryWrite, LatestRead, Pause, WorkerTasks
 from sae_backend.errors import SlideError
-from sae_backend.messages import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
-from tests.app.fakes import FakeBackend
+from sae_backend.worker.requests import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
+from tests.app.fixtures.fakes import FakeBackend
 
 REQUEST = EncodeRequest("a", "b", "c")
 

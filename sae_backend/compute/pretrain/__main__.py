@@ -18,8 +18,8 @@ import torch
 from sae_backend.cache import write_text_atomic
 from sae_backend.compute.pretrain.autoencoders import train_autoencoder
 from sae_backend.compute.pretrain.recipe import Pretraining, Recipe, Say, draw_cohort, open_pieces
-from sae_backend.demo.specs import WORLD_VERSION
-from sae_backend.shipped import SHIPPED_CONTROL, SHIPPED_ENCODER
+from sae_backend.models.bundled_models import SHIPPED_CONTROL, SHIPPED_ENCODER
+from sae_backend.synthetic.specs import WORLD_VERSION
 
 ENCODER_FOLDER = Path("encoders") / "small-vit"
 N_AUTOENCODER_SLIDES = 32

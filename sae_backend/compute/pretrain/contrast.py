@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sae_backend.compute.small_vit import WIDTH, SmallVit
+from sae_backend.compute.encoders.small_vit import WIDTH, SmallVit
 
 _HIDDEN = 384
 _OUT = 128

@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from sae_backend.cache import disk_errors
-from sae_backend.cards import digest_of
-from sae_backend.compute.checkpoint import read_checkpoint, write_checkpoint
+from sae_backend.compute.encoders.small_vit import MEAN, PATCH_PX, STD, SmallVit, random_state
 from sae_backend.compute.pretrain.contrast import Heads, Losses, LossSpec, losses
 from sae_backend.compute.pretrain.views import Pieces, ViewSpec, look, pair_corners
-from sae_backend.compute.small_vit import MEAN, PATCH_PX, STD, SmallVit, random_state
-from sae_backend.demo.slide import draw_slide
-from sae_backend.demo.specs import CohortSpec, cohort
-from sae_backend.demo.truth_files import is_drawn
+from sae_backend.compute.sae.checkpoint import read_checkpoint, write_checkpoint
 from sae_backend.errors import WeightsError
-from sae_backend.slide import Slide
-from sae_backend.tissue import find_tissue
+from sae_backend.models.cards import digest_of
+from sae_backend.slides.slide import Slide
+from sae_backend.slides.tissue import find_tissue
+from sae_backend.synthetic.slide import draw_slide
+from sae_backend.synthetic.specs import CohortSpec, cohort
+from sae_backend.synthetic.truth_files import is_drawn
 
 Say = Callable[[str], None]
 

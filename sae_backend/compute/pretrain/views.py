@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from sae_backend.compute.small_vit import PATCH_PX
+from sae_backend.compute.encoders.small_vit import PATCH_PX
 
 _STAINS: Final = torch.tensor([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]])
 _REACH: Final = 3

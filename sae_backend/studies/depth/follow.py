@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.correlation_result import PEARSON, CorrelationSpec
-from sae_backend.correlation_run import RunInput, run
+from sae_backend.correlation.result import PEARSON, CorrelationSpec
+from sae_backend.correlation.run import RunInput, run
 from sae_backend.studies.depth.follow_chance import random_matches
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.result import Progress
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Progress
 
 
 @dataclass(frozen=True)

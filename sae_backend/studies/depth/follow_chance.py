@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.halves import CHOOSE, REPORT, HalfSide, Halves, half_of
-from sae_backend.slide_parts import SlidePart
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.random_dictionary import RandomDictionaries
-from sae_backend.studies.result import Progress
+from sae_backend.statistics.slide_parts import SlidePart
+from sae_backend.statistics.split import CHOOSE, REPORT, HalfSide, Halves, half_of
+from sae_backend.studies.framework.result import Progress
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.random_dictionary import RandomDictionaries
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

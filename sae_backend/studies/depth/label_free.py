@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.cell_types.monosemanticity import entropy_contrast
-from sae_backend.studies.cell_types.monosemanticity_score import alikeness
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.result import Arrays, Progress
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress
+from sae_backend.studies.methods.cell_types.monosemanticity import entropy_contrast
+from sae_backend.studies.methods.cell_types.monosemanticity_score import alikeness
 
 _LIMIT: Final = 0.95
 _ENDS: Final = (0.5, 0.25, 0.75)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import number
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Figure, Line, Mark, as_column
+from sae_backend.studies.framework.report import Figure, Line, Mark, as_column
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import number
 
 
 def _judge(result: StudyResult) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sae_backend.studies.cell_types.held_out_shown import mean_of, oriented
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import mean_of, oriented
 
 _ENDS = {"first": 0, "last": -1}
 

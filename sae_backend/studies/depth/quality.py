@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.halves import BLOCK, CHOOSE, REPORT
+from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT
 from sae_backend.studies.depth.variance import SlideSums
-from sae_backend.studies.given import StudyInput
+from sae_backend.studies.framework.inputs import StudyInput
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import count, interval, listed, with_interval
-from sae_backend.studies.labels.predictability import MIN_GROUPS
-from sae_backend.studies.result import StudyResult
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import count, interval, listed, with_interval
+from sae_backend.studies.methods.labels.predictability import MIN_GROUPS
 
 
 def read_words(result: StudyResult, name: str) -> str:

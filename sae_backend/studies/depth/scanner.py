@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.labels.folds import form_units
-from sae_backend.studies.labels.predictability import (
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Progress
+from sae_backend.studies.methods.labels.folds import form_units
+from sae_backend.studies.methods.labels.predictability import (
     MIN_GROUPS,
     Predictability,
     PredictSpec,
     predict_slide_label,
     sampled_tiles,
 )
-from sae_backend.studies.labels.rare_labels import frequent
-from sae_backend.studies.result import Progress
+from sae_backend.studies.methods.labels.rare_labels import frequent
 
 FIELDS: Final = ("auroc", "ci_low", "ci_high", "null_low", "null_high", "p")
 SOURCES: Final = ("features", "raw")

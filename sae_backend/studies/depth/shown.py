@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import (
+from sae_backend.studies.depth.figures import figures
+from sae_backend.studies.depth.label_free_shown import label_free_words
+from sae_backend.studies.depth.reading_words import read_words, what_was_read
+from sae_backend.studies.depth.tables import tables
+from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.framework.warnings import explained_note
+from sae_backend.studies.methods.cell_types.held_out_shown import (
     BASELINE_TITLES,
     count,
     interval,
@@ -17,14 +24,7 @@ from sae_backend.studies.cell_types.held_out_shown import (
     oriented,
     row_means,
 )
-from sae_backend.studies.depth.figures import figures
-from sae_backend.studies.depth.label_free_shown import label_free_words
-from sae_backend.studies.depth.reading_words import read_words, what_was_read
-from sae_backend.studies.depth.tables import tables
-from sae_backend.studies.explained_note import explained_note
-from sae_backend.studies.labels.interval_words import interval_limits
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Shown
+from sae_backend.studies.methods.labels.interval_words import interval_limits
 
 
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:  # noqa: ARG001

@@ -9,9 +9,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.correlation_result import PEARSON
+from sae_backend.correlation.result import PEARSON
 from sae_backend.errors import UserInputError
-from sae_backend.studies.cell_types.held_out import (
+from sae_backend.studies.depth import follow as depth_follow
+from sae_backend.studies.depth import quality as depth_quality
+from sae_backend.studies.depth import scanner as depth_scanner
+from sae_backend.studies.depth.label_free import judge_meta, label_free, side_by_side, without_judge
+from sae_backend.studies.depth.trend import FAMILIES, LEVEL, crossing, slope_weights, variance_curves
+from sae_backend.studies.depth.variance import PARTS, Cohort, SlideSums, slide_sums
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.cell_types.held_out import (
     BEST_FIELDS,
     REPRESENTATIONS,
     CellQuestion,
@@ -19,16 +27,13 @@ from sae_backend.studies.cell_types.held_out import (
     judge_set,
     run_meta,
 )
-from sae_backend.studies.cell_types.held_out_sums import PatientSums, contrast_intervals, joined, patient_sums
-from sae_backend.studies.cell_types.monosemanticity import entropy_contrast
-from sae_backend.studies.depth import follow as depth_follow
-from sae_backend.studies.depth import quality as depth_quality
-from sae_backend.studies.depth import scanner as depth_scanner
-from sae_backend.studies.depth.label_free import judge_meta, label_free, side_by_side, without_judge
-from sae_backend.studies.depth.trend import FAMILIES, LEVEL, crossing, slope_weights, variance_curves
-from sae_backend.studies.depth.variance import PARTS, Cohort, SlideSums, slide_sums
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.cell_types.held_out_sums import (
+    PatientSums,
+    contrast_intervals,
+    joined,
+    patient_sums,
+)
+from sae_backend.studies.methods.cell_types.monosemanticity import entropy_contrast
 
 TREND_DRAWS: Final = 2000
 

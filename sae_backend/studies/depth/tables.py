@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sae_backend.studies.depth.label_free_shown import label_free_columns
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Table, Target, as_column
+from sae_backend.studies.framework.report import Table, Target, as_column
+from sae_backend.studies.framework.result import StudyResult
 
 
 def tables(result: StudyResult) -> Sequence[Table]:

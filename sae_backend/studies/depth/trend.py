@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from sae_backend.blocks import MIN_CLUSTERS
+from sae_backend.statistics.resampling_units import MIN_CLUSTERS
 from sae_backend.studies.depth.variance import (
     FEATURES,
     PARTS,

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.result import Arrays
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.framework.result import Arrays
 
 Floats = npt.NDArray[np.float64]
 

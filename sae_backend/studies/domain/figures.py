@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
-from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Table, Target, as_column
+from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Table, Target, as_column
 
 _COLOURS: Final = {UNDECIDED: 0, KEPT: 2, WEAKER: 5, LOST: 1, REVERSED: 4, FADED: 3}
 _NOTES: Final = {

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from sae_backend.studies.domain.pairs import VERDICTS
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
 
 
 def numbers(result: StudyResult, _knobs: Mapping[str, float]) -> list[Number]:

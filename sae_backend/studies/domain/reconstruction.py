@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.given import FeatureSet
+from sae_backend.studies.framework.inputs import FeatureSet
 
 Floats = npt.NDArray[np.float64]
 

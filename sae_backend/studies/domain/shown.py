@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
 from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
-from sae_backend.studies.explained_note import explained_note
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Shown
+from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.framework.warnings import explained_note
 
 
 def show(result: StudyResult, _knobs: Mapping[str, float]) -> Shown:

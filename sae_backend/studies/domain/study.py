@@ -10,19 +10,19 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.baselines import best_columns, column_correlations
-from sae_backend.correlate import correlate
-from sae_backend.correlation_result import PEARSON, CorrelationSpec
+from sae_backend.correlation.baselines import best_columns, column_correlations
+from sae_backend.correlation.engine import correlate
+from sae_backend.correlation.representations import SAE, TITLES, Representation, representations
+from sae_backend.correlation.result import PEARSON, CorrelationSpec
 from sae_backend.errors import UserInputError
-from sae_backend.halves import BLOCK, CHOOSE, REPORT, draw_halves, half_of
-from sae_backend.representations import SAE, TITLES, Representation, representations
-from sae_backend.slide_parts import SlidePart, assemble
-from sae_backend.studies.cohorts import TwoGroups, two_groups
+from sae_backend.statistics.holm import holm
+from sae_backend.statistics.slide_parts import SlidePart, assemble
+from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT, draw_halves, half_of
 from sae_backend.studies.domain.pairs import difference_interval, difference_p, verdicts
 from sae_backend.studies.domain.reconstruction import explained
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.holm import holm
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.cohorts import TwoGroups, two_groups
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -9,8 +9,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.cell_types.held_out_sums import Contrasts, PatientSums, contrast_intervals, joined
-from sae_backend.studies.result import Arrays
+from sae_backend.studies.framework.result import Arrays
+from sae_backend.studies.methods.cell_types.held_out_sums import (
+    Contrasts,
+    PatientSums,
+    contrast_intervals,
+    joined,
+)
 
 Floats = npt.NDArray[np.float64]
 

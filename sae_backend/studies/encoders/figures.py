@@ -7,10 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.cell_types.held_out_shown import BASELINE_TITLES, mean_of, oriented, row_means
 from sae_backend.studies.encoders.triage import limit_of_chance, triaged
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Bars, Figure, Line, Mark, Points, Rule, Target
+from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Rule, Target
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import (
+    BASELINE_TITLES,
+    mean_of,
+    oriented,
+    row_means,
+)
 
 Floats = npt.NDArray[np.float64]
 

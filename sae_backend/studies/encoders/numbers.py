@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sae_backend.studies.cell_types.held_out_shown import BASELINE_TITLES, mean_of, oriented
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import BASELINE_TITLES, mean_of, oriented
 
 
 def numbers(result: StudyResult, _knobs: Mapping[str, float]) -> list[Number]:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import (
+from sae_backend.studies.encoders.figures import figures
+from sae_backend.studies.encoders.tables import tables, verdict
+from sae_backend.studies.encoders.triage import ONE_TYPE, SECOND_KNOB, SEVERAL, limit_of_chance, triaged
+from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import (
     BASELINE_TITLES,
     count,
     interval,
@@ -16,11 +21,6 @@ from sae_backend.studies.cell_types.held_out_shown import (
     number,
     oriented,
 )
-from sae_backend.studies.encoders.figures import figures
-from sae_backend.studies.encoders.tables import tables, verdict
-from sae_backend.studies.encoders.triage import ONE_TYPE, SECOND_KNOB, SEVERAL, limit_of_chance, triaged
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Shown
 
 
 def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:

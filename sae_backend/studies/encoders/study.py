@@ -9,10 +9,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.correlation.sparse_probes import KS
 from sae_backend.errors import UserInputError
-from sae_backend.slide_parts import SlidePart
-from sae_backend.sparse_probes import KS
-from sae_backend.studies.cell_types.held_out import (
+from sae_backend.statistics.slide_parts import SlidePart
+from sae_backend.studies.encoders.differences import LEVEL, difference_arrays, pairs_of
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.cell_types.held_out import (
     BEST_FIELDS,
     PROBE_FIELDS,
     REPRESENTATIONS,
@@ -21,13 +24,10 @@ from sae_backend.studies.cell_types.held_out import (
     judge_set,
     run_meta,
 )
-from sae_backend.studies.cell_types.held_out_sums import patient_sums
-from sae_backend.studies.cell_types.monosemanticity import entropy_contrast
-from sae_backend.studies.cell_types.monosemanticity_score import MIN_FIRING, alikeness
-from sae_backend.studies.cell_types.monosemanticity_triage import triage
-from sae_backend.studies.encoders.differences import LEVEL, difference_arrays, pairs_of
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.cell_types.held_out_sums import patient_sums
+from sae_backend.studies.methods.cell_types.monosemanticity import entropy_contrast
+from sae_backend.studies.methods.cell_types.monosemanticity_score import MIN_FIRING, alikeness
+from sae_backend.studies.methods.cell_types.monosemanticity_triage import triage
 
 _ALIKE: Final = ("score", "between", "chance")
 _OF_FEATURES: Final = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Knob
+from sae_backend.studies.framework.report import Knob
+from sae_backend.studies.framework.result import StudyResult
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.shared_tiles import SharedTiles
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.geometry.absorption import Presence
 from sae_backend.studies.geometry.cluster_cells import ClusterCells
 from sae_backend.studies.geometry.cluster_stability import DISSOLVED, N_SCRAMBLED, JudgedClusters
 from sae_backend.studies.geometry.duplicates import merge_groups
 from sae_backend.studies.geometry.feature_pairs import KINDS, FeaturePairs
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.shared_tiles import SharedTiles
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

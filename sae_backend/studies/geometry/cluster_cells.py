@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.moments import Targets, dense_moments
-from sae_backend.resampling import bootstrap_weights
-from sae_backend.reweighted import FLAT
-from sae_backend.studentised import studentised_intervals
+from sae_backend.statistics.bootstrap import bootstrap_weights
+from sae_backend.statistics.moments import Targets, dense_moments
+from sae_backend.statistics.studentised import studentised_intervals
+from sae_backend.statistics.weighted_correlation import FLAT
 from sae_backend.studies.geometry.stage import Stage
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.shared_tiles import SharedTiles
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,17 +10,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.blocks import Clusters
-from sae_backend.resampling import bootstrap_weights
+from sae_backend.statistics.bootstrap import bootstrap_weights
+from sae_backend.statistics.resampling_units import Clusters
+from sae_backend.studies.framework.result import Arrays, Steps
 from sae_backend.studies.geometry.coactivation_chance import scrambled
 from sae_backend.studies.geometry.feature_clusters import CoActivation, best_jaccard, find_clusters
 from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.geometry.within_clusters import mean_within
-from sae_backend.studies.matching.chance_tiles import arrangements
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.family_chance import LEVEL, family_chance
-from sae_backend.studies.matching.shared_tiles import SharedTiles
-from sae_backend.studies.result import Arrays, Steps
+from sae_backend.studies.methods.matching.chance_tiles import arrangements
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.family_chance import LEVEL, family_chance
+from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.matching.chance_tiles import Arrangements
-from sae_backend.studies.matching.cross_products import Columns, Laid, centre, column_blocks
-from sae_backend.studies.result import Arrays, Steps
+from sae_backend.studies.framework.result import Arrays, Steps
+from sae_backend.studies.methods.matching.chance_tiles import Arrangements
+from sae_backend.studies.methods.matching.cross_products import Columns, Laid, centre, column_blocks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -118,7 +118,7 @@ def _one(
     own: Columns, columns: Columns, laid: Laid, with_histogram: bool, alive: Callable[[], None]
 ) -> Arrays:
     # Slow to load, and the window imports this package to tell what was found.
-    from sae_backend import pair_kernels
+    from sae_backend.statistics import pair_kernels
 
     strongest = np.zeros((2, columns.n_features))
     histogram = np.zeros(_EDGES.size - 1 if with_histogram else 0, np.int64)

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.framework.result import Arrays, Steps
 from sae_backend.studies.geometry.cluster_stability import DISSOLVED, JudgedClusters, StabilitySettings
 from sae_backend.studies.geometry.feature_clusters import Directions, best_jaccard, cohesion, find_clusters
 from sae_backend.studies.geometry.stage import Stage
-from sae_backend.studies.matching.family_chance import LEVEL
-from sae_backend.studies.matching.random_dictionary import random_directions
-from sae_backend.studies.result import Arrays, Steps
+from sae_backend.studies.methods.matching.family_chance import LEVEL
+from sae_backend.studies.methods.matching.random_dictionary import random_directions
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

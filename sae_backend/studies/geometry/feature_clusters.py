@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.matching.cross_products import Columns, centre, column_blocks
+from sae_backend.studies.methods.matching.cross_products import Columns, centre, column_blocks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class CoActivation:
     def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
         """See :class:`Similarity`."""
         # Slow to load, and the window imports this package to tell what was found.
-        from sae_backend import pair_kernels
+        from sae_backend.statistics import pair_kernels
 
         table = self._columns.by_tile
         table.sort_indices()
@@ -68,7 +68,7 @@ class CoActivation:
     def among(self, features: Ints) -> Floats:
         """See :class:`Similarity`."""
         # Slow to load, and the window imports this package to tell what was found.
-        from sae_backend import null_kernels
+        from sae_backend.statistics import kernels as null_kernels
 
         # Out of what lies by feature: to pick columns of what lies by tile reads all of it.
         own = sparse.csc_array(self._columns.by_feature[:, features])

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.blocks import Clusters
-from sae_backend.resampling import bootstrap_weights
+from sae_backend.statistics.bootstrap import bootstrap_weights
+from sae_backend.statistics.resampling_units import Clusters
 from sae_backend.studies.geometry.coactivation_chance import holding
-from sae_backend.studies.matching.cross_products import Columns, correlation_blocks, product_blocks
-from sae_backend.studies.matching.pair_sums import PAIRS_AT_ONCE, PairSums, pair_sums
+from sae_backend.studies.methods.matching.cross_products import Columns, correlation_blocks, product_blocks
+from sae_backend.studies.methods.matching.pair_sums import PAIRS_AT_ONCE, PairSums, pair_sums
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.framework.report import Band, Bars, Cells, Figure, Line, Mark, Points, Rule, Target
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.geometry.tables import TITLES, members_of, stable_clusters
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Band, Bars, Cells, Figure, Line, Mark, Points, Rule, Target
 
 _LABELLED: Final = 12
 _BARS: Final = 30

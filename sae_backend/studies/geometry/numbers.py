@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.geometry.shown import KINDS, LEAST_STABILITY
 from sae_backend.studies.geometry.tables import stable_clusters
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
 
 
 def numbers(result: StudyResult, knobs: Mapping[str, float]) -> list[Number]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.geometry.feature_clusters import Directions, best_jaccard, find_clusters
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.matching.feature_matching import match
-from sae_backend.studies.matching.set_space import directions, same_space
+from sae_backend.studies.methods.matching.feature_matching import match
+from sae_backend.studies.methods.matching.set_space import directions, same_space
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

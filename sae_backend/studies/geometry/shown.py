@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import count
+from sae_backend.studies.framework.report import Figure, Knob, Shown, Table
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.geometry.figures import (
     between_figure,
     cells_figure,
@@ -22,8 +23,7 @@ from sae_backend.studies.geometry.tables import (
     pair_table,
     stable_clusters,
 )
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Figure, Knob, Shown, Table
+from sae_backend.studies.methods.cell_types.held_out_shown import count
 
 LEAST_STABILITY: Final = "least_stability"
 KINDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sae_backend.studies.result import Progress
+from sae_backend.studies.framework.result import Progress
 
 
 class Stage:

@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
-from sae_backend.feature_plane import (
-    N_NEIGHBOURS,
-    nearest_rows,
-    principal_plane,
-    umap_plane,
-)
+from sae_backend.feature_dashboard.umap import N_NEIGHBOURS, nearest_rows, principal_plane, umap_plane
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
 from sae_backend.studies.geometry.absorption import MAX_PAIRS as MAX_ABSORBED
 from sae_backend.studies.geometry.absorption import Presence, presence, presence_steps
 from sae_backend.studies.geometry.answer import (
@@ -42,13 +39,11 @@ from sae_backend.studies.geometry.feature_pairs import (
 )
 from sae_backend.studies.geometry.seed_clusters import again_in_seeds
 from sae_backend.studies.geometry.stage import Stage
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.matching.chance_tiles import arrangements
-from sae_backend.studies.matching.cross_products import Columns
-from sae_backend.studies.matching.family_chance import family_chance
-from sae_backend.studies.matching.set_space import directions as unit_directions
-from sae_backend.studies.matching.shared_tiles import shared_halves
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.matching.chance_tiles import arrangements
+from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.family_chance import family_chance
+from sae_backend.studies.methods.matching.set_space import directions as unit_directions
+from sae_backend.studies.methods.matching.shared_tiles import shared_halves
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

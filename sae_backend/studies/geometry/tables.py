@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Table, Target, as_column
+from sae_backend.studies.framework.report import Table, Target, as_column
+from sae_backend.studies.framework.result import StudyResult
 
 TITLES: Final = {"coactivation": "co-activation", "directions": "direction"}
 

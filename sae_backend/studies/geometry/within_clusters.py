@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.matching.cross_products import Columns, Laid, centre
+from sae_backend.studies.methods.matching.cross_products import Columns, Laid, centre
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ def _summed(columns: Columns, labels: Ints, scale: Floats, n: int) -> sparse.csr
 
 def _own_products(left: sparse.csr_array, right: sparse.csr_array, source: npt.NDArray[np.integer]) -> Floats:
     # Slow to load, and the window imports this package to tell what was found.
-    from sae_backend import pair_kernels
+    from sae_backend.statistics import pair_kernels
 
     found = np.zeros(left.shape[1])
     stored = []

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.labels.confounding import COMPOSITION, is_suspect
-from sae_backend.studies.labels.interval_words import interval_limits
+from sae_backend.studies.methods.labels.confounding import COMPOSITION, is_suspect
+from sae_backend.studies.methods.labels.interval_words import interval_limits
 from sae_backend.studies.robustness.fields import BIOLOGY
 from sae_backend.studies.robustness.roles import LEVEL
 from sae_backend.studies.robustness.words import counted, p_words

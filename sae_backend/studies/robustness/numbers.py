@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.robustness.fields import FEATURES
 from sae_backend.studies.robustness.roles import LEVEL, ROLES, find_roles
 from sae_backend.studies.robustness.shown import role_axes, thresholds_of
 from sae_backend.studies.robustness.words import score
-from sae_backend.studies.shown import Number
 
 
 def numbers(result: StudyResult, knobs: Mapping[str, float]) -> list[Number]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.given import StudyInput
+from sae_backend.studies.framework.inputs import StudyInput
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
+from sae_backend.studies.framework.report import Knob, Shown
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.robustness import caveats, figures, stress_figures, tables, words
 from sae_backend.studies.robustness.roles import Axes, find_roles
-from sae_backend.studies.shown import Knob, Shown
 
 LEAST_R: Final = "least_r"
 LEAST_EFFECT: Final = "least_effect"

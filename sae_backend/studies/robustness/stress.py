@@ -14,8 +14,8 @@ from scipy import ndimage, sparse, stats
 from skimage.color import rgb2hed, rgb_from_hed
 
 from sae_backend.errors import MismatchError, SlideError, UserInputError, WeightsError
-from sae_backend.studies.given import Change, Pixels, StudyInput
-from sae_backend.studies.result import Arrays, Progress, Steps
+from sae_backend.studies.framework.inputs import Change, Pixels, StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.framework.report import Figure, Line, Mark, Points, Target
 from sae_backend.studies.robustness.words import counted
-from sae_backend.studies.shown import Figure, Line, Mark, Points, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

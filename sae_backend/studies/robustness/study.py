@@ -11,13 +11,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.labels.confounding import SlideFacts, confounding
-from sae_backend.studies.labels.effect_sizes import effect_sizes, slide_means
-from sae_backend.studies.labels.folds import groups_per_class
-from sae_backend.studies.labels.predictability import Predictability, PredictSpec, predict_slide_label
-from sae_backend.studies.labels.rare_labels import frequent
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.labels.confounding import SlideFacts, confounding
+from sae_backend.studies.methods.labels.effect_sizes import effect_sizes, slide_means
+from sae_backend.studies.methods.labels.folds import groups_per_class
+from sae_backend.studies.methods.labels.predictability import Predictability, PredictSpec, predict_slide_label
+from sae_backend.studies.methods.labels.rare_labels import frequent
 from sae_backend.studies.robustness.fields import (
     EFFECT_FIELDS,
     FEATURES,

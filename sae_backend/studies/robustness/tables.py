@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.studies.framework.report import Table, Target, as_column
 from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
 from sae_backend.studies.robustness.roles import ROLES, SILENT, Axes, reason
 from sae_backend.studies.robustness.words import few_units, holm_over_sources
-from sae_backend.studies.shown import Table, Target, as_column
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

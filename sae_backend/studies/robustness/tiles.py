@@ -11,15 +11,15 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn import decomposition
 
-from sae_backend.correlate import correlate
-from sae_backend.correlation_result import PEARSON, CorrelationSpec
-from sae_backend.halves import BLOCK, CHOOSE, REPORT, half_of
-from sae_backend.slide_parts import SlidePart
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.labels.folds import Units, form_units
-from sae_backend.studies.labels.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
-from sae_backend.studies.labels.rare_labels import frequent
-from sae_backend.studies.result import Arrays
+from sae_backend.correlation.engine import correlate
+from sae_backend.correlation.result import PEARSON, CorrelationSpec
+from sae_backend.statistics.slide_parts import SlidePart
+from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT, half_of
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Arrays
+from sae_backend.studies.methods.labels.folds import Units, form_units
+from sae_backend.studies.methods.labels.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
+from sae_backend.studies.methods.labels.rare_labels import frequent
 from sae_backend.studies.robustness.fields import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
 from sae_backend.studies.robustness.roles import LEVEL
 

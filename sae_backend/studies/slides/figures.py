@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.shown import Cells, Figure, Mark, Points, Rule, Target
+from sae_backend.studies.framework.report import Cells, Figure, Mark, Points, Rule, Target
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

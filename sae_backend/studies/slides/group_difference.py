@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from sae_backend.studies.result import Progress
+from sae_backend.studies.framework.result import Progress
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.result import Progress
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Progress
 
 _EXCHANGES: Final = 999
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.slides.shown import LEVEL, Q
 
 

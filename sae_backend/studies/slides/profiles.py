@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.given import FeatureSet
-from sae_backend.studies.result import Progress
+from sae_backend.studies.framework.inputs import FeatureSet
+from sae_backend.studies.framework.result import Progress
 
 Single = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

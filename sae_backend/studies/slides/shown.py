@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.holm import holm
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Figure, Knob, Shown, Table, Target, as_column
+from sae_backend.statistics.holm import holm
+from sae_backend.studies.framework.report import Figure, Knob, Shown, Table, Target, as_column
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.slides.figures import (
     MEASURE_WORDS,
     Arrays,

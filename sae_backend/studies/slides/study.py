@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
-from sae_backend.studies.cohorts import TwoGroups, two_groups
-from sae_backend.studies.given import StudyInput
-from sae_backend.studies.result import Progress, Steps, StudyResult
+from sae_backend.studies.framework.cohorts import TwoGroups, two_groups
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Progress, Steps, StudyResult
 from sae_backend.studies.slides.group_difference import MIN_PATIENTS, Exchange, compare, n_exchanges
 from sae_backend.studies.slides.neighbour_facts import shared_facts
 from sae_backend.studies.slides.profiles import MEASURES, Profiles, by_unit, plane, profile_slides, similarity

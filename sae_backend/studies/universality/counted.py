@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
+from sae_backend.studies.framework.result import StudyResult
 
 Bools = npt.NDArray[np.bool_]
 

@@ -8,8 +8,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Bars, Cells, Figure, Histogram, Line, Mark, Points, Rule, Target
+from sae_backend.studies.framework.report import (
+    Bars,
+    Cells,
+    Figure,
+    Histogram,
+    Line,
+    Mark,
+    Points,
+    Rule,
+    Target,
+)
+from sae_backend.studies.framework.result import StudyResult
 
 _NULLS: Final = (
     ("exchanged", "{arrangement} (mean of {n_exchanged})"),

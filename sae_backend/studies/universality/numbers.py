@@ -7,8 +7,8 @@ from math import nan
 
 import numpy as np
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Number
+from sae_backend.studies.framework.report import Number
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched, prefix_of
 from sae_backend.studies.universality.shown import LEAST_R
 

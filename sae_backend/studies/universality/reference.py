@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.matching.pair_sums import middle_of
-from sae_backend.studies.matching.set_comparison import Comparison
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.methods.matching.pair_sums import middle_of
+from sae_backend.studies.methods.matching.set_comparison import Comparison
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.cell_types.held_out_shown import count
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Figure, Knob, Shown, Table
+from sae_backend.studies.framework.report import Figure, Knob, Shown, Table
+from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.held_out_shown import count
 from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched
 from sae_backend.studies.universality.figures import (
     between_figure,

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
-from sae_backend.studies.given import FeatureSet, StudyInput
-from sae_backend.studies.matching.pair_states import (
+from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
+from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.matching.pair_states import (
     AS_RANDOM,
     MATCHED,
     NOT_JUDGED,
@@ -20,9 +21,8 @@ from sae_backend.studies.matching.pair_states import (
     REASONS,
     STATES,
 )
-from sae_backend.studies.matching.set_comparison import Comparison, Settings, compare, shared_r
-from sae_backend.studies.matching.set_space import same_space
-from sae_backend.studies.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.methods.matching.set_comparison import Comparison, Settings, compare, shared_r
+from sae_backend.studies.methods.matching.set_space import same_space
 from sae_backend.studies.universality.reference import (
     SAME,
     like_sets,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.result import StudyResult
-from sae_backend.studies.shown import Table, Target, as_column
+from sae_backend.studies.framework.report import Table, Target, as_column
+from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.universality.figures import targets_of
 
 

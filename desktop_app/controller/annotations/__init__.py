@@ -1,0 +1,1 @@
+"""Names, grades, comments, merging and review of features."""

@@ -1,0 +1,301 @@
+"""What hangs on the current feature: comments, examples, bookmark, its terms, and who says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from desktop_app.project import vocabulary
+from desktop_app.widgets.controls.number_format import when
+from sae_backend.errors import UserInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from desktop_app.controller.annotations.annotations import AnnotationActions
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.features.features import FeatureActions
+    from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.controller.undo import UndoActions
+    from desktop_app.store import ExampleRecord, Store
+
+
+@dataclass(frozen=True)
+class Others:
+    """The themes that remarks work with."""
+
+    projects: ProjectActions
+    features: FeatureActions
+    annotations: AnnotationActions
+    undo: UndoActions
+
+
+class RemarkActions:
+    """Answers the lists below the form; each step can be undone."""
+
+    def __init__(self, context: Context, others: Others) -> None:
+        self._context = context
+        self._projects, self._features = others.projects, others.features
+        self._annotations, self._undo = others.annotations, others.undo
+        panel, session, menus = context.window.annotation, context.session, context.window.menus
+        tabs = panel.remarks
+        tabs.comment_requested.connect(self.comment)
+        tabs.comment_withdrawn.connect(self.withdraw_comment)
+        tabs.example_requested.connect(lambda: self.add_example(session.tile))
+        tabs.example_shown.connect(self.show_example)
+        tabs.example_withdrawn.connect(self.withdraw_example)
+        tabs.restore_requested.connect(self.restore)
+        panel.bookmark_toggled.connect(self.bookmark)
+        panel.term_requested.connect(self.add_term)
+        panel.author_given.connect(self.sign)
+        menus.bookmark_requested.connect(panel.bookmark.toggle)
+        menus.example_requested.connect(lambda: self.add_example(session.tile))
+        menus.vocabulary_requested.connect(self.edit_vocabulary)
+        session.project_changed.connect(self._project_changed)
+        session.feature_changed.connect(self.refresh)
+        session.analysis_changed.connect(self.refresh)
+
+    def refresh(self, *_: object) -> None:
+        """Show what hangs on the current feature."""
+        known = self._known()
+        if known is None:
+            return
+        store, sae, feature = known
+        panel = self._context.window.annotation
+
+        def show() -> None:
+            panel.remarks.show_comments(store.comments(sae, feature))
+            panel.remarks.show_examples(
+                [(example.uid, _words(store, example)) for example in store.examples(sae, feature)]
+            )
+            panel.show_bookmark(feature in store.bookmarks(sae))
+
+        self._context.attempt(show)
+
+    def comment(self, text: str) -> None:
+        """Keep a comment on the current feature."""
+        known = self._known()
+        if known is None:
+            return
+        store, sae, feature = known
+        record = self._context.attempt(lambda: store.comment(sae, feature, text))
+        if record is None:
+            # It stays in its field: nothing that was typed is lost.
+            return
+        self._context.window.annotation.remarks.words.clear()
+        self._done(
+            f"comment on feature {feature}",
+            partial(store.withdraw_comment, record.uid),
+            partial(store.withdraw_comment, record.uid, withdrawn=False),
+        )
+
+    def withdraw_comment(self, uid: str) -> None:
+        """Take a comment of one's own back."""
+        known = self._known()
+        if known is None:
+            return
+        store, sae, feature = known
+
+        def withdraw() -> None:
+            said = next((c for c in store.comments(sae, feature) if c.uid == uid), None)
+            if said is not None and said.author != store.author:
+                raise UserInputError(
+                    f"This comment is by {said.author}.",
+                    "Only its author takes it back; answer with one of yours.",
+                )
+            store.withdraw_comment(uid)
+
+        if self._context.succeeds(withdraw):
+            self._done(
+                f"withdrawn comment on feature {feature}",
+                partial(store.withdraw_comment, uid, withdrawn=False),
+                partial(store.withdraw_comment, uid),
+            )
+
+    def add_example(self, tile: int) -> None:
+        """Let a tile of the open slide stand as an example of the current feature."""
+        known, session = self._known(), self._context.session
+        if known is None or session.features is None or session.slide is None:
+            return
+        if tile < 0:
+            self._context.window.say("Pick a tile first: click on the slide, or on one of the examples.")
+            return
+        grid = session.features.grid
+        y, x = (float(value) for value in grid.origins_l0()[tile])
+        self.add_place((y, x, grid.tile_l0, grid.tile_l0))
+
+    def add_place(self, box_l0: tuple[float, float, float, float], region_uid: str = "") -> None:
+        """Let a box (y, x, height, width) of the open slide, or the region in it, stand as an example."""
+        known, slide = self._known(), self._context.session.slide
+        if known is None or slide is None:
+            return
+        store, sae, feature = known
+        fingerprint = slide.info.fingerprint
+        record = self._context.attempt(
+            lambda: store.add_example(sae, feature, fingerprint, box_l0, region_uid)
+        )
+        if record is not None:
+            self._done(
+                f"example of feature {feature}",
+                partial(store.withdraw_example, record.uid),
+                partial(store.withdraw_example, record.uid, withdrawn=False),
+            )
+
+    def withdraw_example(self, uid: str) -> None:
+        """Take an example out."""
+        known = self._known()
+        if known is None:
+            return
+        store, _, feature = known
+        if self._context.succeeds(lambda: store.withdraw_example(uid)):
+            self._done(
+                f"removed example of feature {feature}",
+                partial(store.withdraw_example, uid, withdrawn=False),
+                partial(store.withdraw_example, uid),
+            )
+
+    def show_example(self, uid: str) -> None:
+        """Go to an example, on the open slide or after opening its own."""
+        known, session = self._known(), self._context.session
+        if known is None:
+            return
+        store, sae, feature = known
+        example = next((e for e in store.examples(sae, feature) if e.uid == uid), None)
+        if example is None:
+            return
+        if session.slide is None or session.slide.info.fingerprint != example.slide_fingerprint:
+            record = store.slide_by_fingerprint(example.slide_fingerprint)
+            if record is None:
+                self._context.window.say(
+                    "The slide of this example is not in the project. File > Open slide adds it."
+                )
+                return
+            self._projects.open_record(record.id)
+        self._features.go_to_box(example.y_l0, example.x_l0, example.height_l0, example.width_l0)
+
+    def bookmark(self, on: bool) -> None:
+        """Put the current feature on the bookmarks, or take it from them."""
+        known = self._known()
+        if known is None:
+            return
+        store, sae, feature = known
+        if self._context.succeeds(lambda: store.set_bookmark(sae, feature, on=on)):
+            self._done(
+                f"bookmark of feature {feature}",
+                partial(store.set_bookmark, sae, feature, on=not on),
+                partial(store.set_bookmark, sae, feature, on=on),
+            )
+        else:
+            self._context.window.annotation.show_bookmark(not on)
+
+    def restore(self, revision: int) -> None:
+        """Give the current feature the content that it had after a revision."""
+        known, session = self._known(), self._context.session
+        if known is None:
+            return
+        store, sae, feature = known
+        self._context.window.annotation.flush()
+        written = self._context.attempt(
+            lambda: (store.annotation(sae, feature), store.restore(sae, feature, revision))
+        )
+        if written is not None:
+            session.annotation_changed.emit(written[1])
+            session.annotation_written.emit(*written)
+            self._annotations.refresh()
+
+    def sign(self, author: str) -> None:
+        """Write under this name from now on, in this project and others."""
+        self._context.preferences.change(author=author)
+        if self._context.session.store is not None:
+            self._context.session.store.author = author
+        self._context.window.annotation.ask_author("")
+
+    def add_term(self) -> None:
+        """Ask for a term, put it into the project's vocabulary and choose it."""
+        store, panel = self._context.session.store, self._context.window.annotation
+        if store is None:
+            return
+        text = self._context.dialogs.text(
+            "Add a term", "Family: term, for example stroma: keloid collagen", ""
+        )
+        if not text:
+            return
+
+        def add() -> str:
+            wider = vocabulary.of_project(store).with_concept(text)
+            vocabulary.keep(store, wider)
+            panel.show_vocabulary(wider.families)
+            family, _, term = (text if ":" in text else f"other: {text}").partition(":")
+            return f"{family.strip().casefold()}: {' '.join(term.split())}"
+
+        concept = self._context.attempt(add)
+        if concept is not None:
+            panel.concept.setCurrentIndex(panel.concept.findData(concept))
+
+    def edit_vocabulary(self) -> None:
+        """Let the user edit the project's terms, one a line."""
+        store = self._context.session.store
+        if store is None:
+            self._context.window.say("The vocabulary belongs to a project. Open one first.")
+            return
+        known = self._context.attempt(lambda: vocabulary.of_project(store))
+        if known is None:
+            return
+        text = self._context.dialogs.lines(
+            "Vocabulary of this project", "One term a line, as family: term.", "\n".join(known.concepts)
+        )
+        if text is None:
+            return
+
+        def keep() -> None:
+            edited = vocabulary.from_lines(text)
+            vocabulary.keep(store, edited)
+            self._context.window.annotation.show_vocabulary(edited.families)
+
+        self._context.attempt(keep)
+
+    def _project_changed(self, store: Store | None) -> None:
+        if store is None:
+            return
+        panel, author = self._context.window.annotation, self._context.preferences.current.author
+        known = self._context.attempt(lambda: vocabulary.of_project(store))
+        panel.show_vocabulary((known or vocabulary.shipped()).families)
+        if author:
+            store.author = author
+        panel.ask_author("" if author else store.author)
+
+    def _known(self) -> tuple[Store, str, int] | None:
+        session = self._context.session
+        if session.store is None or session.features is None or session.feature is None:
+            return None
+        return session.store, session.features.sae_digest, session.feature
+
+    def _done(self, words: str, back: Callable[[], object], again: Callable[[], object]) -> None:
+        self._undo.add(words, self._step(back), self._step(again))
+        self._changed()
+
+    def _step(self, act: Callable[[], object]) -> Callable[[], bool]:
+        def take() -> bool:
+            done = self._context.succeeds(act)
+            self._changed()
+            return done
+
+        return take
+
+    def _changed(self) -> None:
+        self.refresh()
+        self._features.lists.refresh()
+        if not self._annotations.has_unsaved:
+            self._context.session.saved_changed.emit(True)
+
+
+def _words(store: Store, example: ExampleRecord) -> str:
+    slide = store.slide_by_fingerprint(example.slide_fingerprint)
+    where = slide.name if slide is not None else "a slide that is not in this project"
+    mpp = slide.mpp if slide is not None else None
+    place = f"x {example.x_l0 * mpp:,.0f}, y {example.y_l0 * mpp:,.0f} µm" if mpp is not None else ""
+    if example.region_uid:
+        named = next((r.name for r in store.regions(withdrawn=True) if r.uid == example.region_uid), "")
+        place = f"region {named or 'without a name'}, {place}"
+    return f"{where}  {place}\nchosen by {example.author or 'somebody'}, {when(example.at)}"

@@ -1,0 +1,71 @@
+"""Reviewing features from the keyboard: name, grade, accept and go on, ask what fires at the pointer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.features.features import FeatureActions
+
+_OPACITY_STEP: Final = 10
+
+
+class ReviewActions:
+    """What the keys do to the current feature."""
+
+    def __init__(self, context: Context, features: FeatureActions) -> None:
+        self._context, self._features = context, features
+        self._pointer: tuple[float, float] | None = None
+        window, menus = context.window, context.window.menus
+        window.cursor_moved.connect(self._pointer_moved)
+        menus.name_requested.connect(self.name)
+        menus.confidence_requested.connect(self.grade)
+        menus.accept_requested.connect(self.accept)
+        menus.fires_here_requested.connect(self.fires_here)
+        menus.opacity_requested.connect(self.change_opacity)
+        # With the name typed, the keys are for stepping and grading again.
+        window.annotation.name.returnPressed.connect(window.features.view.setFocus)
+        context.session.slide_changed.connect(lambda _slide: self._forget_pointer())
+
+    def name(self) -> None:
+        """Put the cursor into the name of the current feature."""
+        window = self._context.window
+        window.show_panel("Annotation")
+        window.annotation.name.setFocus()
+        window.annotation.name.selectAll()
+
+    def grade(self, confidence: int) -> None:
+        """Give the current feature a confidence of 1 to 5."""
+        panel = self._context.window.annotation
+        if panel.feature is not None:
+            panel.confidence.setCurrentIndex(confidence)
+            self._context.window.show_panel("Annotation")
+
+    def accept(self) -> None:
+        """Mark the current feature as reviewed, where it has a name, and go to the next without one."""
+        window = self._context.window
+        panel = window.annotation
+        if panel.feature is not None and panel.name.text().strip():
+            panel.status.setCurrentText("reviewed")
+        panel.flush()
+        if not window.features.step_to_unnamed():
+            window.say("Every feature below this one in the table has a name.")
+
+    def fires_here(self) -> None:
+        """List the features that fire in the tile at the pointer."""
+        if self._pointer is None:
+            self._context.window.say("Point at the slide first, then press I.")
+        else:
+            self._features.pick(*self._pointer)
+
+    def change_opacity(self, sign: int) -> None:
+        """Make the heat map a step fainter (-1) or stronger (1)."""
+        slider = self._context.window.heatmap.opacity
+        slider.setValue(slider.value() + sign * _OPACITY_STEP)
+
+    def _pointer_moved(self, y_um: float, x_um: float) -> None:
+        self._pointer = (y_um, x_um)
+
+    def _forget_pointer(self) -> None:
+        self._pointer = None

@@ -1,0 +1,1 @@
+"""Importing, detecting, editing and showing cells."""

@@ -1,0 +1,1 @@
+"""Correlation runs and the maps of a pair."""

@@ -1,0 +1,139 @@
+"""Exports and help: tables, annotations, the picture of the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from desktop_app.controller.export.atlas_export import AtlasActions
+from desktop_app.controller.export.run_exports import RunExports
+from desktop_app.controller.view.legend_text import source_words
+from desktop_app.export import annotations as annotation_exchange
+from desktop_app.export import feature_jsonl
+from desktop_app.export import feature_table as export
+from desktop_app.widgets.shell.help_pages import help_page
+from desktop_app.widgets.slide.view_picture import ViewCaption, save_view
+from sae_backend.errors import UserInputError
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPainter
+
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.regions.regions import RegionActions
+    from desktop_app.controller.view.chunk_reading import ReadingActions
+    from desktop_app.store import Store
+
+TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
+PICTURE_WAIT_S: Final = 5.0
+"""The window stands still meanwhile; what is slower is refused with a sentence."""
+
+_DIGITS: Final = 12
+ANNOTATIONS: Final = "JSON (*.json);;CSV (*.csv);;JSON Lines with numbers (*.jsonl)"
+ABOUT: Final = """# Sparsescope
+
+Shows what a pathology foundation model has learned: features of a sparse autoencoder on whole slides.
+For research, not for diagnosis. BSD-3-Clause licence.
+"""
+
+
+class ExportActions:
+    """Writes files that the user names."""
+
+    def __init__(self, context: Context, reading: ReadingActions, regions: RegionActions) -> None:
+        self._context, self._reading, self._regions = context, reading, regions
+        self.atlas = AtlasActions(context)
+        self.runs = RunExports(context)
+        menus = context.window.menus
+        menus.export_features_requested.connect(
+            lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
+        )
+        menus.export_annotations_requested.connect(
+            lambda: self._write("Export annotations", ANNOTATIONS, "annotations.json", _annotations)
+        )
+        menus.export_view_requested.connect(self.export_view)
+        menus.guide_requested.connect(self.show_guide)
+        menus.about_requested.connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
+
+    def _write(self, title: str, kinds: str, suggested: str, write: Callable[[Store, Path], object]) -> None:
+        store = self._context.session.store
+        if store is None:
+            self._context.window.say("There is nothing to export without a project.")
+            return
+        self._context.window.annotation.flush()
+        path = self._context.dialogs.save_file(title, kinds, suggested)
+        if path is None:
+            return
+
+        def work() -> bool:
+            write(store, path)
+            return True
+
+        if self._context.attempt(work):
+            self._context.window.say(f"Written: {path}")
+
+    def export_view(self) -> None:
+        """Write what is seen as a PNG with scale bar and colour bar."""
+        session = self._context.session
+        if session.slide is None:
+            self._context.window.say("Open a slide first.")
+            return
+        path = self._context.dialogs.save_file("Export view", "PNG (*.png)", "view.png")
+        if path is None:
+            return
+        if self._context.attempt(lambda: self._save_view(path)):
+            self._context.window.say(f"Written: {path}")
+
+    def _save_view(self, path: Path) -> bool:
+        if path.suffix.lower() != ".png":
+            raise UserInputError("The view is written as PNG.", "Name the file .png.")
+        session, window = self._context.session, self._context.window
+        assert session.slide is not None
+        legend = window.legend
+        shown = legend.shown_map
+        colours = legend.shown_colours
+        source = session.slide.info.path.name
+        if shown is not None or legend.heading != "Slide":
+            source += f", {source_words(self._context, _DIGITS)}"
+        if shown is not None and shown.note:
+            source += f"; {shown.note}"
+        if not self._reading.finish(PICTURE_WAIT_S):
+            raise UserInputError(
+                "The slide is still being read, so the picture would be blurred.",
+                "Wait until the line at the foot says nothing of reading, and export again.",
+            )
+        bar = window.viewer.canvas.overlays.scale_bar
+        # What lies on the canvas is no part of its picture: napari's scale bar stands in for ours.
+        bar.visible = session.slide.info.mpp is not None
+        shot = window.viewer.screenshot(canvas_only=True, flash=False)
+        bar.visible = False
+        names, ratio = self._regions.names, shot.shape[1] / max(1, self._regions.names.width())
+
+        def paint_names(painter: QPainter) -> None:
+            painter.save()
+            painter.scale(ratio, ratio)
+            names.write(painter)
+            painter.restore()
+
+        caption = ViewCaption("", source, None, colours=colours)
+        if shown is not None:
+            caption = ViewCaption(
+                shown.title, source, shown.limits, shown.look, shown.signed, shown.unit, colours
+            )
+        save_view(shot, path, caption, paint_names)
+        return True
+
+    def show_guide(self, page: str) -> None:
+        """Show a help page."""
+        text = self._context.attempt(lambda: help_page(page))
+        if text is not None:
+            self._context.dialogs.show_page("Help", text)
+
+
+def _annotations(store: Store, path: Path) -> None:
+    if path.suffix.lower() == ".csv":
+        annotation_exchange.export_csv(store, path)
+    elif path.suffix.lower() == ".jsonl":
+        feature_jsonl.export_jsonl(store, path)
+    else:
+        annotation_exchange.export_json(store, path)

@@ -1,0 +1,1 @@
+"""The list of features, the page of one, and its examples."""

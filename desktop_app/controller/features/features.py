@@ -1,0 +1,326 @@
+"""Features: the table, the heat map, what fires in a tile."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from desktop_app.canvas.slide_layers import HEATMAP, world_to_l0
+from desktop_app.controller.cells.cells import CellActions
+from desktop_app.controller.features.last_feature import LastFeature
+from desktop_app.controller.features.lists import ListActions
+from desktop_app.controller.view.legend_text import map_legend
+from desktop_app.controller.view.tile_features import firing_rows
+from desktop_app.export.feature_table import best_correlates
+from desktop_app.project import analysis_jobs as jobs
+from desktop_app.project.features.analysis_parts import AnalysisParts, parts_of
+from desktop_app.project.studies.scores import study_scores
+from desktop_app.widgets.controls.number_format import number, percent
+from desktop_app.widgets.features.feature_model import FeatureNote, FeatureTable
+from sae_backend.activations.heatmap import heatmap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from desktop_app.canvas.colour_scale import HeatLook
+    from desktop_app.controller.context import Context
+    from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
+
+
+class FeatureActions:
+    """Shows features and follows what is selected."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.lists = ListActions(context)
+        self.cells = CellActions(context)
+        self._last = LastFeature(context)
+        self.parts: AnalysisParts | None = None
+        window, session = context.window, context.session
+        window.features.feature_requested.connect(session.set_feature)
+        window.features.analysis_requested.connect(self.choose_analysis)
+        window.fires_here.feature_requested.connect(session.set_feature)
+        window.slide_clicked.connect(self.pick)
+        window.view_changed.connect(context.layers.follow_view)
+        controls, layers, menus = window.heatmap, context.layers, window.menus
+        controls.limits_requested.connect(self._set_limits)
+        controls.look_requested.connect(self._set_look)
+        controls.threshold_requested.connect(self._set_threshold)
+        controls.opacity_requested.connect(layers.set_opacity)
+        controls.visible_requested.connect(menus.heatmap.setChecked)
+        controls.reset_requested.connect(self._draw)
+        menus.heatmap_toggled.connect(lambda on: layers.set_visible(HEATMAP, on))
+        menus.heatmap_toggled.connect(controls.shown.setChecked)
+        menus.heatmap_toggled.connect(lambda on: window.legend.set_shown(heat=on))
+        menus.legend_toggled.connect(window.legend.set_wanted)
+        menus.next_feature_requested.connect(lambda: window.features.step(1))
+        menus.previous_feature_requested.connect(lambda: window.features.step(-1))
+        menus.search_requested.connect(self._search)
+        session.slide_changed.connect(self._slide_changed)
+        session.analysis_changed.connect(self._analysis_changed)
+        session.feature_changed.connect(self._feature_changed)
+        session.tile_changed.connect(self._tile_changed)
+        session.annotation_changed.connect(self._annotation_changed)
+
+    def close(self) -> None:
+        """Write which feature was looked at last."""
+        self._last.write()
+        self.cells.close()
+
+    def load_analysis(self) -> None:
+        """Show the current analysis of the open slide, if it has one."""
+        session = self._context.session
+        analysis = features = None
+        if session.store is not None and session.slide_record is not None:
+            store = session.store
+            analysis = store.current_analysis(session.slide_record.id)
+            if analysis is not None and analysis.feature_folder is not None:
+                known = analysis
+                features = self._context.attempt(lambda: jobs.features_of(store, known))
+                # Exports and correlations take the project's current analysis: the one that is seen.
+                newest = store.current_analysis()
+                if newest is None or newest.id != known.id:
+                    self._context.attempt(lambda: store.set_current_analysis(known.id))
+        self.parts = None
+        if analysis is not None and features is not None and session.store is not None:
+            self.parts = self._context.attempt(partial(parts_of, session.store, analysis, features))
+        session.set_analysis(analysis, features)
+
+    def choose_analysis(self, analysis_id: int) -> None:
+        """Make another analysis of the open slide the current one and show it."""
+        store = self._context.session.store
+        if store is None:
+            return
+        self._context.window.annotation.flush()
+        self._context.attempt(lambda: store.set_current_analysis(analysis_id))
+        self.load_analysis()
+
+    def _offer_analyses(self) -> None:
+        session = self._context.session
+        store, slide, shown = session.store, session.slide_record, session.analysis
+        offered: list[tuple[int, str, str]] = []
+        if store is not None and slide is not None:
+            saes = {sae.digest: number for number, sae in enumerate(store.saes(), 1)}
+            for known in store.analyses(slide.id):
+                if known.feature_folder is not None or known == shown:
+                    offered.append((known.id, *_analysis_words(known, saes)))
+        self._context.window.features.show_analyses(offered, shown.id if shown is not None else None)
+
+    def fill_table(self) -> None:
+        """Show the features of the current analysis with names and best correlates."""
+        session, window = self._context.session, self._context.window
+        features, store = session.features, session.store
+        if features is None or store is None:
+            window.features.say(self._why_no_features())
+            return
+        best = np.full((4, features.n_features), np.nan)
+        best_type = [""] * features.n_features
+        for feature, row in best_correlates(store, features.sae_digest).items():
+            if feature < features.n_features and row.value is not None:
+                low, high, p = (np.nan if end is None else end for end in (row.ci_low, row.ci_high, row.p))
+                best[:, feature], best_type[feature] = (row.value, low, high, p), row.cell_type
+        said = _comments(store, features.sae_digest)
+        stats = features.stats
+        scores = study_scores(store, features.sae_digest, features.n_features)
+        table = FeatureTable(
+            firing_rate=stats.firing_rate,
+            max_value=stats.max_value,
+            mean_when_firing=np.where(stats.n_firing > 0, stats.mean_when_firing, np.nan),
+            best_r=best[0],
+            best_low=best[1],
+            best_high=best[2],
+            best_p=best[3],
+            best_type=tuple(best_type),
+            notes={
+                note.feature: _note(note, said.get(note.feature, ""))
+                for note in store.annotations(features.sae_digest)
+            },
+            scores={score.title: score.values for score in scores},
+            score_notes={score.title: score.note for score in scores},
+        )
+        for feature, words in said.items():
+            table.notes.setdefault(feature, FeatureNote(words=words))
+        window.features.show_features(table)
+        self.lists.refresh()
+        if session.feature is not None:
+            window.features.select(session.feature)
+
+    def _why_no_features(self) -> str:
+        session = self._context.session
+        if session.slide is None:
+            return "Features appear here once a slide is open and analysed."
+        if session.analysis is None:
+            return "This slide is not analysed yet. Analysis > Analyse embeds its tiles."
+        if session.analysis.feature_folder is None:
+            return "The embeddings are ready. Analysis > Train a sparse autoencoder turns them into features."
+        return "The features of this slide cannot be read. Analyse it again."
+
+    def pick(self, y_um: float, x_um: float) -> None:
+        """Pick the tile at a point of the world."""
+        session = self._context.session
+        if session.slide is None or session.features is None:
+            return
+        y_l0, x_l0 = world_to_l0((y_um, x_um), session.slide.info)
+        session.set_tile(session.features.grid.tile_at(y_l0, x_l0))
+        self._context.window.show_panel("Fires here")
+        if session.tile < 0:
+            self._context.window.fires_here.say(
+                "There is no analysed tile at this place: glass, or left out. Click where the tile grid (Shift+G) is."
+            )
+
+    def go_to_tile(self, tile: int) -> None:
+        """Pick a tile and move the view to it."""
+        session = self._context.session
+        if session.features is None or not 0 <= tile < session.features.n_tiles:
+            return
+        grid = session.features.grid
+        y, x = (grid.centres_l0()[tile] - 0.5) * grid.mpp
+        session.set_tile(tile)
+        self._context.window.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
+
+    def go_to_box(self, y_l0: float, x_l0: float, height_l0: float, width_l0: float) -> None:
+        """Move the view to a box of level-0 px, and pick the tile in its middle."""
+        session = self._context.session
+        if session.slide is None or session.slide.info.mpp is None:
+            return
+        mpp = session.slide.info.mpp
+        middle = (y_l0 + height_l0 / 2, x_l0 + width_l0 / 2)
+        if session.features is not None:
+            session.set_tile(session.features.grid.tile_at(*middle))
+        y, x = ((value - 0.5) * mpp for value in middle)
+        self._context.window.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
+
+    def _slide_changed(self, slide: object) -> None:
+        del slide
+        self.load_analysis()
+        self.cells.show()
+
+    def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
+        session, window = self._context.session, self._context.window
+        window.show_control(analysis is not None and analysis.is_control)
+        self._offer_analyses()
+        if session.features is not None and session.feature is None and session.store is not None:
+            session.feature = self._last.known(session.store, session.features)
+            if session.feature is None and session.features.stats.n_firing.any():
+                # A slide without a map tells nothing: begin with what fires most.
+                session.feature = int(session.features.stats.n_firing.argmax())
+        self.fill_table()
+        self._tile_changed(-1)
+        self._feature_changed(session.feature)
+
+    def _feature_changed(self, feature: int | None) -> None:
+        session, window = self._context.session, self._context.window
+        if feature is None or session.features is None:
+            self._context.layers.remove(HEATMAP)
+            window.legend.show_map(None)
+            window.heatmap.say("No feature is shown. Choose one in the table.")
+            return
+        window.features.select(feature)
+        self._draw()
+        if session.store is not None:
+            self._last.note(session.store, session.features, feature)
+
+    def _draw(self) -> None:
+        session, layers = self._context.session, self._context.layers
+        features, feature = session.features, session.feature
+        if features is None or feature is None:
+            return
+        heat = self._context.attempt(lambda: heatmap(features, feature))
+        if heat is None:
+            return
+        layers.show_heatmap(heat)
+        layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
+        stats = features.stats
+        title = f"Feature {feature}: fires in {percent(float(stats.firing_rate[feature]))} of the tiles"
+        self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        context = self._context
+        context.window.legend.show_map(map_legend(context, context.session.feature, context.layers))
+
+    def _set_limits(self, low: float, high: float) -> None:
+        self._context.layers.set_limits(low, high)
+        self._show_legend()
+
+    def _set_threshold(self, threshold: float) -> None:
+        self._context.layers.set_threshold(threshold)
+        self._show_legend()
+
+    def _set_look(self, look: HeatLook) -> None:
+        layers, controls = self._context.layers, self._context.window.heatmap
+        layers.set_look(look)
+        layers.set_threshold(0.0)
+        controls.show_limits(layers.limits)
+        self._show_legend()
+
+    def _tile_changed(self, tile: int) -> None:
+        session, window = self._context.session, self._context.window
+        features = session.features
+        if features is None:
+            self._context.layers.remove("Picked tile")
+            window.fires_here.say(
+                "Once the slide is analysed: click on it to list the features that fire in a tile, or draw (P, R, W) "
+                "to list those that fire in a region."
+            )
+            return
+        self._context.layers.show_tile(features.grid, tile)
+        if tile < 0:
+            window.fires_here.say(
+                "Click on the slide to list the features that fire in that tile, or draw (P, R, W) to list those "
+                "that fire in a region."
+            )
+            return
+        if not features.valid[tile]:
+            window.fires_here.say(f"Tile {tile} could not be read, so nothing is known of it.")
+            return
+        note = window.features.model.table.note
+        window.fires_here.show_tile(
+            *firing_rows(features, tile, self.parts, lambda feature: note(feature).name)
+        )
+
+    def _annotation_changed(self, note: AnnotationRecord) -> None:
+        session = self._context.session
+        features, store = session.features, session.store
+        if features is not None and store is not None and features.sae_digest == note.sae_digest:
+            said = " ".join(c.text for c in store.comments(note.sae_digest, note.feature))
+            self._context.window.features.show_note(note.feature, _note(note, said))
+            if note.feature == session.feature:
+                self._show_legend()
+
+    def _search(self) -> None:
+        self._context.window.show_panel("Features")
+        self._context.window.features.search.setFocus()
+        self._context.window.features.search.selectAll()
+
+
+def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[str, str]:
+    control = " (control)" if analysis.is_control else ""
+    sae = saes.get(analysis.sae_digest or "")
+    made = f"autoencoder {sae}" if sae is not None else "no features yet"
+    words = f"{analysis.encoder}{control}, block {analysis.layer}, {made}"
+    spec = analysis.tile_spec
+    tiles = f"tiles of {spec['tile_px']} px at {number(spec['tile_mpp'])} µm/px"
+    return words, f"{words}, {analysis.pooling} token, {tiles}, made {analysis.created_at[:10]}"
+
+
+def _note(note: AnnotationRecord, comments: str) -> FeatureNote:
+    return FeatureNote(
+        name=note.name,
+        words=" ".join([note.name, note.description, *note.tags, comments]),
+        status=note.status,
+        confidence=note.confidence,
+        concept=note.concept,
+        nature=note.nature,
+        tags=note.tags,
+        polysemantic=note.polysemantic,
+    )
+
+
+def _comments(store: Store, sae_digest: str) -> dict[int, str]:
+    said: dict[int, str] = {}
+    for comment in store.comments(sae_digest):
+        said[comment.feature] = f"{said.get(comment.feature, '')} {comment.text}".strip()
+    return said

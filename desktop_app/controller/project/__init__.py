@@ -1,0 +1,1 @@
+"""Projects, slide metadata and values by slide and by point."""

@@ -1,0 +1,1 @@
+"""Regions: drawn, listed, read and written."""

@@ -1,0 +1,97 @@
+"""Drawing: which tool is in use, what its keys do, and what becomes of each gesture."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from shapely import Point
+
+from desktop_app.canvas.drawing.tools import RADIUS_STEP, RegionTools
+from sae_backend.slides.regions import joined, shape_of, without
+
+if TYPE_CHECKING:
+    from shapely import MultiPolygon
+
+    from desktop_app.controller.context import Context
+    from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.controller.regions.regions import RegionActions
+    from desktop_app.store.records.records import RegionKind
+
+
+class DrawingActions:
+    """Hands shapes that are finished to the regions; a tool stays in use until it is put down."""
+
+    def __init__(self, context: Context, projects: ProjectActions, regions: RegionActions) -> None:
+        self._context, self._projects, self._regions = context, projects, regions
+        window = context.window
+        self.tools = RegionTools(window.viewer, regions.layer, window.turned)
+        self.tools.drawn.connect(regions.add)
+        self.tools.stroked.connect(self._stroked)
+        self.tools.tool_changed.connect(self._tool_changed)
+        self.tools.radius_changed.connect(lambda _radius: self._show_radius())
+        window.regions.tool_requested.connect(self.take_tool)
+        window.regions.radius_requested.connect(self.tools.set_radius)
+        window.menus.tool_requested.connect(self.take_tool)
+        window.menus.stop_drawing_requested.connect(self.tools.cancel)
+        context.session.slide_changed.connect(lambda _slide: self._slide_changed())
+        self._show_radius()
+
+    def take_tool(self, kind: str) -> None:
+        """Take a tool, where there is a slide and a project to keep what it draws; empty puts it down."""
+        window = self._context.window
+        if not kind:
+            self.tools.stop()
+            return
+        if self._context.session.slide is None:
+            window.regions.show_tool("")
+            window.say("Open a slide first, then draw on it.")
+            return
+        if not self._projects.ensure_project("Regions"):
+            window.regions.show_tool("")
+            return
+        window.menus.regions.setChecked(True)
+        if window.fires_here.isVisible():
+            window.say("What fires in the region that you draw is listed when it is finished.")
+        else:
+            window.show_panel("Regions")
+        self._regions.layer.follow_view(window.um_per_px)
+        self.tools.start(cast("RegionKind", kind))
+        # The keys of the tool belong to the slide now.
+        window.viewer.window._qt_viewer.canvas.native.setFocus()
+
+    def _stroked(self, stroke: MultiPolygon, erases: bool, begun: tuple[float, float]) -> None:
+        region = self._regions.chosen()
+        if region is None:
+            if erases:
+                self._context.window.say("Choose the region to take away from: click on it in the list.")
+            else:
+                self._regions.add("brush", stroke)
+            return
+        whole = shape_of(region.polygons_l0)
+        if erases:
+            self._regions.redraw(region, without(whole, stroke))
+        elif whole.distance(Point(begun[1], begun[0])) <= self.tools.radius_um / self._regions.layer.mpp:
+            self._regions.redraw(region, joined(whole, stroke))
+        else:
+            self._regions.add("brush", stroke)
+
+    def _slide_changed(self) -> None:
+        self.tools.stop()
+        self._show_radius()
+
+    def _tool_changed(self, kind: str) -> None:
+        self._context.window.regions.show_tool(kind)
+        keys = {"Return": self.tools.finish, "Enter": self.tools.finish, "Backspace": self.tools.step_back}
+        if kind == "brush":
+            keys["+"] = keys["="] = partial(self._scale_radius, RADIUS_STEP)
+            keys["-"] = partial(self._scale_radius, 1 / RADIUS_STEP)
+        self._context.window.key_guard.lend(keys if kind else {})
+
+    def _scale_radius(self, factor: float) -> None:
+        self.tools.set_radius(self.tools.radius_um * factor)
+
+    def _show_radius(self) -> None:
+        slide = self._context.session.slide
+        unit = "px" if slide is not None and slide.info.mpp is None else "µm"
+        self._context.window.regions.show_radius(self.tools.radius_um, unit)

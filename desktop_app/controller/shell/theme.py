@@ -1,0 +1,38 @@
+"""Theme and text size, as the user last chose them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from desktop_app.widgets.controls import theme as looks
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+
+
+class LookActions:
+    """Applies the user's theme and text size, and keeps what is changed."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        menus = context.window.menus
+        menus.light_toggled.connect(self.set_light)
+        menus.text_size_requested.connect(self.resize_text)
+
+    def apply(self) -> None:
+        """Paint the window as the preferences say."""
+        known, window = self._context.preferences.current, self._context.window
+        looks.set_text_points(known.text_points or looks.system_points())
+        looks.apply_theme(window.themed_parts(), known.theme)
+        window.menus.light.setChecked(known.theme == "light")
+
+    def set_light(self, on: bool) -> None:
+        """Take the light theme, or the dark one."""
+        theme = "light" if on else "dark"
+        if theme != self._context.preferences.current.theme:
+            self._context.preferences.change(theme=theme)
+            looks.apply_theme(self._context.window.themed_parts(), self._context.preferences.current.theme)
+
+    def resize_text(self, by: int) -> None:
+        """Make all text larger or smaller by so many points."""
+        self._context.preferences.change(text_points=looks.set_text_points(looks.text_points() + by))

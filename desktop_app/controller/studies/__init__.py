@@ -1,0 +1,1 @@
+"""Studies: run, shown, compared, exported."""

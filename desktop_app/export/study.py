@@ -1,0 +1,175 @@
+"""A study as files: its sentences, its figures as SVG and PNG, its tables as CSV, everything as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from desktop_app.export.correlation_table import FORMULA_STARTS
+from desktop_app.project.studies.cluster_names import with_names
+from desktop_app.project.studies.figures import picture
+from desktop_app.project.studies.text import headline, paragraphs, told
+from desktop_app.store import Store, StudyRecord
+from sae_backend.atomic_write import written_whole
+from sae_backend.errors import UserInputError
+from sae_backend.studies.framework.report import Figure, Shown, Table
+
+PICTURES: Final = ("svg", "png", "pdf")
+
+
+def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
+    """What a stored study says, with thresholds that the user moved."""
+    shown = told(record, store.study_arrays(record.id), knobs)
+    return with_names(shown, store.cluster_names(record.id))
+
+
+def study_of(store: Store, wanted: str = "", kind: str | None = None) -> StudyRecord:
+    """Give a study by number or name; the newest (of a kind) where nothing is said.
+
+    Raises
+    ------
+    UserInputError
+        When there is no such study, or several have that name.
+    """
+    known = store.studies(kind)
+    if not known:
+        raise UserInputError(
+            "No study has been done yet.",
+            "Do one: the Studies panel, or sparsescope study KIND --project DIR.",
+        )
+    if not wanted:
+        return known[-1]
+    found = [one for one in known if wanted == str(one.id)] or [one for one in known if wanted == one.name]
+    if len(found) != 1:
+        names = ", ".join(f"{one.id} ({one.kind}, {one.name})" for one in known)
+        raise UserInputError(
+            f"{'No study is' if not found else 'More than one study is'} called {wanted!r}.",
+            f"There are: {names}.",
+        )
+    return found[0]
+
+
+def write_study(store: Store, record: StudyRecord, folder: Path, with_facts: bool = False) -> list[Path]:
+    """Write a study into a folder; returns the files.
+
+    Patients and what the slide table says of slides are left out of the JSON unless `with_facts`; names of
+    slides and of the groups that were compared are part of figures and tables.
+
+    Raises
+    ------
+    CacheError
+        When a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = shown_of(store, record)
+    files = [written(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
+    for figure in shown.figures:
+        for ending in ("svg", "png"):
+            files.append(write_figure(figure, folder / f"{figure.key}.{ending}"))
+    for table in shown.tables:
+        files.append(write_table(table, folder / f"{table.key}.csv"))
+    document = json.dumps(_document(record, shown, with_facts), indent=1, allow_nan=False)
+    files.append(written(folder / "study.json", document.encode()))
+    return files
+
+
+def write_figure(figure: Figure, path: Path) -> Path:
+    """Write one figure; the ending says as what.
+
+    Raises
+    ------
+    UserInputError
+        For another ending than svg, png or pdf.
+    CacheError
+        When the file cannot be written.
+    """
+    ending = path.suffix.lower().lstrip(".")
+    if ending not in PICTURES:
+        raise UserInputError(f"A figure cannot be written as {path.suffix or 'a file without ending'}.",
+                             "Use .svg, .png or .pdf.")  # fmt: skip
+    return written(path, picture(figure, ending))
+
+
+def write_table(table: Table, path: Path) -> Path:
+    """Write one table as CSV (or TSV): numbers in full, empty where there is none.
+
+    Raises
+    ------
+    CacheError
+        When the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
+    writer.writerow([_safe(name) for name in table.columns])
+    for row in zip(*table.columns.values(), strict=True):
+        writer.writerow([_safe(value) for value in row])
+    return written(path, text.getvalue().encode("utf-8-sig" if path.suffix.lower() == ".csv" else "utf-8"))
+
+
+def _safe(value: Any) -> Any:
+    """A cell as a spreadsheet may read it: no text of it is a formula."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def written(path: Path, content: bytes) -> Path:
+    """Write a file as a whole.
+
+    Raises
+    ------
+    CacheError
+        When the disk refuses.
+    """
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def _document(record: StudyRecord, shown: Shown, with_facts: bool) -> dict[str, Any]:
+    request = dict(record.request)
+    if not with_facts:
+        # Patients are keys of the halves, too.
+        request["slides"] = [
+            {key: entry[key] for key in ("name", "fingerprint", "cells_version")}
+            for entry in request["slides"]
+        ]
+        halves = request.get("halves") or {}
+        request["halves"] = {key: halves[key] for key in ("unit", "seed") if key in halves}
+    return {
+        "study": record.kind,
+        "run": record.name,
+        "headline": headline(record),
+        "date": record.created_at,
+        "sae_sha": record.sae_digest,
+        "request": request,
+        "sets": [{"title": entry["title"], **_public(entry["model"])} for entry in record.sets],
+        "short": shown.short,
+        "found": shown.found,
+        "limits": shown.limits,
+        "warnings": list(shown.warnings),
+        "tables": {table.key: plain_table(table) for table in shown.tables},
+    }
+
+
+def _public(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model without the folders of this machine."""
+    return {key: value for key, value in model.items() if key not in ("sae_dir", "weights")}
+
+
+def plain_table(table: Table) -> dict[str, Any]:
+    """A table as JSON can hold it."""
+    columns = {
+        name: [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
+        for name, values in table.columns.items()
+    }
+    return {"title": table.title, "notes": table.notes, "columns": columns}

@@ -1,0 +1,1 @@
+"""Cells of a project: files, types, densities."""

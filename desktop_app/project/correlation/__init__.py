@@ -1,0 +1,1 @@
+"""Correlation runs of a project: options, jobs, results, text."""

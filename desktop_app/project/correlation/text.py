@@ -1,0 +1,225 @@
+"""Correlations in sentences, for those who read no table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from desktop_app.project.correlation.frame import (
+    CHANCE,
+    LIKELY,
+    NO_VALUE,
+    STATISTIC_WORDS,
+    TOLD,
+    CorrelationFrame,
+    Pair,
+)
+
+if TYPE_CHECKING:
+    from desktop_app.project.correlation.frame import Baseline
+
+FEW: Final = 5
+"""With fewer units there is neither an interval nor a p; see `sae_backend.statistics.resampling_units.MIN_CLUSTERS`."""
+
+_HALF_WORDS: Final = {"patient": "patients", "slide": "slides", "half slide": "half slides"}
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A correlation with a real minus and without a plus; a dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    # What rounds to nothing has no sign.
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def interval_words(low: float, high: float) -> str:
+    """Both ends of an interval; a dash where there is none."""
+    return f"{signed(low)} to {signed(high)}" if math.isfinite(low) and math.isfinite(high) else "–"
+
+
+def p_words(value: float) -> str:
+    """A p or q, no finer than it means anything."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def count_words(n: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def unit_words(meta: Mapping[str, Any], n: int | None = None) -> str:
+    """How many patients, slides or blocks stand behind the intervals."""
+    count = int(meta["n_clusters"]) if n is None else n
+    unit = str(meta["unit"])
+    head, _, rest = unit.partition(" ")
+    return f"{count:,} {head}{'s' if count != 1 else ''}{' ' + rest if rest else ''}"
+
+
+def facts(meta: Mapping[str, Any]) -> str:
+    """One line on a run: who reports, on how many tiles, and from what the intervals come."""
+    tiles = f"{count_words(int(meta['n_tiles']), 'tile')} of {count_words(int(meta['n_slides']), 'slide')}"
+    split = meta.get("split")
+    if meta.get("held_out") and split:
+        whole = int(split["n_choose"]) + int(split["n_report"])
+        unit = _HALF_WORDS.get(str(split["unit"]), f"{split['unit']}s")
+        who = (
+            "one half of each slide reports"
+            if split["unit"] == "half slide"
+            else f"{split['n_report']} of {whole} {unit} report"
+        )
+        tiles = f"held out: {who}; {tiles}"
+    elif "held_out" in meta:
+        tiles = f"nothing held out; {tiles}"
+    if is_few(meta):
+        return f"{tiles}; only {unit_words(meta)}: no intervals and no p"
+    if not meta.get("judged", True):
+        return f"{tiles}; no intervals and no p, see the notes"
+    return f"{tiles}; 95 % intervals and p from {unit_words(meta)}"
+
+
+def is_few(meta: Mapping[str, Any]) -> bool:
+    """Whether there are too few units for intervals and p."""
+    return int(meta["n_clusters"]) < FEW
+
+
+def few_words(meta: Mapping[str, Any]) -> str:
+    """What cannot be concluded from too few units."""
+    return (
+        f"From {unit_words(meta)} nothing can be concluded about others: with fewer than {FEW} there is no interval and "
+        "no p, and the largest r of many features is large by chance alone. Take r as a hint where to look."
+    )
+
+
+def pair_sentence(frame: CorrelationFrame, pair: Pair) -> str:
+    """Whether a feature follows a type, in one sentence that claims no more than the numbers allow."""
+    name, start, r = pair.type_name, pair.type_name[:1].upper() + pair.type_name[1:], signed(pair.value)
+    if pair.verdict == NO_VALUE:
+        return f"{start}: no value ({pair.reason or 'not measured'})."
+    where = count_words(int(frame.meta["n_slides"]), "slide")
+    interval = f", 95 % interval {interval_words(pair.ci_low, pair.ci_high)}" if pair.has_interval else ""
+    numbers = f"r {r}{interval}, {where}"
+    if pair.verdict == TOLD:
+        return f"{'Follows' if pair.value > 0 else 'Avoids'} {name}: {numbers}."
+    if pair.verdict == LIKELY:
+        verb = "follows" if pair.value > 0 else "avoids"
+        return f"Probably {verb} {name}: {numbers}; about one in twenty of such findings is chance (q {p_words(pair.q)})."
+    if pair.verdict == CHANCE:
+        return f"{start}: {numbers}; cannot be told from chance (p {p_words(pair.p)})."
+    return f"{start}: {numbers}; without an interval and p it cannot be told from chance."
+
+
+def nothing_sentence(frame: CorrelationFrame, feature: int) -> str:
+    """Why a feature has a value with no type at all."""
+    reasons = {frame.reasons[int(code)] for code in frame.reason[feature]} - {""}
+    if reasons == {"constant feature"}:
+        where = "tiles that report" if frame.is_held_out else "tiles that take part"
+        return f"It does not fire in the {where}, so nothing can be said of what it follows."
+    return f"It has a value with no type ({', '.join(sorted(reasons)) or 'not measured'})."
+
+
+def pair_details(frame: CorrelationFrame, pair: Pair) -> str:
+    """All numbers of a pair in one line."""
+    meta = frame.meta
+    if pair.verdict == NO_VALUE:
+        return f"Feature {pair.feature} and {pair.type_name}: no value, {pair.reason or 'not measured'}."
+    parts = [f"{STATISTIC_WORDS.get(frame.statistic, frame.statistic)} r {signed(pair.value, 3)}"]
+    parts.append(
+        f"95 % interval {interval_words(pair.ci_low, pair.ci_high)}" if pair.has_interval else "no interval"
+    )
+    parts += [f"p (family) {p_words(pair.p)}", f"q {p_words(pair.q)}"]
+    if math.isfinite(pair.auroc):
+        parts.append(f"AUROC {pair.auroc:.2f}")
+    if math.isfinite(pair.same_sign):
+        parts.append(f"same sign in {100 * pair.same_sign:.0f} % of slides")
+    if math.isfinite(pair.choose):
+        parts.append(f"r where chosen {signed(pair.choose)}")
+    if math.isfinite(pair.band):
+        parts.append(f"best by chance {signed(pair.band)}")
+    parts += [count_words(int(meta["n_tiles"]), "tile"), unit_words(meta)]
+    parts.append("held out" if frame.is_held_out else "not held out")
+    return f"Feature {pair.feature} and {pair.type_name}: {', '.join(parts)}."
+
+
+def best_sentence(frame: CorrelationFrame, column: int, name_of: Callable[[int], str]) -> str:
+    """The best feature of a type and what stands beside it; `name_of` gives a feature's name."""
+    kind, feature = (
+        frame.type_names[column][:1].upper() + frame.type_names[column][1:],
+        int(frame.best_features[column]),
+    )
+    if feature < 0:
+        return f"{kind}: no feature has a value."
+    pair = frame.pair(feature, column)
+    name = name_of(feature)
+    called = f"feature {feature}" + (f" ({name})" if name else "")
+    interval = f" ({interval_words(pair.ci_low, pair.ci_high)})" if pair.has_interval else ""
+    doubt = "" if pair.verdict in (TOLD, LIKELY) else "; this cannot be told from chance"
+    chosen = f", where chosen {signed(pair.choose)}" if frame.is_held_out else ""
+    return f"{kind}: {called}, r {signed(pair.value)}{interval}{chosen}{doubt}.{_beside(frame, column)}"
+
+
+def _beside(frame: CorrelationFrame, column: int) -> str:
+    """Baselines of a type in words, each said to be reached or not."""
+    own = frame.baselines.get("sae")
+    others = [found for name, found in frame.baselines.items() if name != "sae"]
+    if own is None or not others:
+        return ""
+    said = [f"{_short(base)} {signed(float(base.value[column]))}" for base in others]
+    best = max(
+        others, key=lambda base: abs(float(base.value[column])) if math.isfinite(base.value[column]) else -1
+    )
+    return f" Beside it: {', '.join(said)}. {_compared(own, best, column)}"
+
+
+def _short(base: Baseline) -> str:
+    return f"best of {base.title.partition(' (')[0]}"
+
+
+def _compared(own: Baseline, best: Baseline, column: int) -> str:
+    """Whether the feature is better than the strongest baseline, judged by their intervals."""
+    mine, other = abs(float(own.value[column])), abs(float(best.value[column]))
+    ends = [_size(base, column) for base in (own, best)]
+    if not all(math.isfinite(end) for pair in ends for end in pair):
+        return "Without intervals they cannot be ranked."
+    if ends[0][0] > ends[1][1]:
+        return "The feature is better than all of them."
+    if ends[1][0] > ends[0][1]:
+        return "The feature is worse than the best of them."
+    close = "larger" if mine > other else "smaller"
+    return f"Its r is {close} than the best of them, but the intervals overlap."
+
+
+def _size(base: Baseline, column: int) -> tuple[float, float]:
+    """Ends of the interval of |r|."""
+    low, high = float(base.ci_low[column]), float(base.ci_high[column])
+    if low <= 0 <= high:
+        return 0.0, max(-low, high)
+    return min(abs(low), abs(high)), max(abs(low), abs(high))
+
+
+def selectivity_sentence(frame: CorrelationFrame, feature: int) -> str:
+    """Whether a feature follows one type or several alike; empty where that cannot be said."""
+    strength = by_strength(frame, feature)
+    if len(strength) < 2:
+        return ""
+    (first, r1), (second, r2) = strength[:2]
+    if not frame.above_band[feature, first]:
+        return (
+            ""
+            if is_few(frame.meta)
+            else "No type stands out above what the best of all features reaches by chance."
+        )
+    names = frame.type_names
+    if r1 - r2 < 0.1 and frame.above_band[feature, second]:
+        return f"It is not selective: {names[second]} ({r2:.2f}) comes close to {names[first]} ({r1:.2f})."
+    return f"{names[first][:1].upper()}{names[first][1:]} stands out: |r| {r1:.2f} against {r2:.2f} for the next, {names[second]}."
+
+
+def by_strength(frame: CorrelationFrame, feature: int) -> list[tuple[int, float]]:
+    """Columns with their |r| of a feature, the strongest first; those without a value are left out."""
+    row = frame.value[feature]
+    known = [(column, abs(float(value))) for column, value in enumerate(row) if math.isfinite(value)]
+    return sorted(known, key=lambda entry: -entry[1])

@@ -1,0 +1,1 @@
+"""What a dropped file or folder is, and what to do with it."""

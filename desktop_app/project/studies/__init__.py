@@ -1,0 +1,1 @@
+"""Studies of a project: settings, requirements, jobs, results, text."""

@@ -1,0 +1,1 @@
+"""How arrays and plain values are kept in the database."""

@@ -1,0 +1,1 @@
+"""The frozen records that callers of the store get."""

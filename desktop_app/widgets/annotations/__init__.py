@@ -1,0 +1,1 @@
+"""Panels for names, grades, comments and merging."""

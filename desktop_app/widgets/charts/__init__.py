@@ -1,0 +1,1 @@
+"""Charts that are painted, without data of their own."""

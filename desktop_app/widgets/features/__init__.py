@@ -1,0 +1,1 @@
+"""The feature list, the feature page and the heatmap controls."""

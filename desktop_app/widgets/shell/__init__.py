@@ -1,0 +1,1 @@
+"""Menus, dialogs, start page, help and other parts of the window itself."""

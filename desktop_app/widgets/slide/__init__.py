@@ -1,0 +1,1 @@
+"""What surrounds and covers the canvas."""

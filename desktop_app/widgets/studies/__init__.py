@@ -1,0 +1,1 @@
+"""Form and result of a study."""

@@ -1,0 +1,1 @@
+"""Embeddings and sparse activations of a slide, and one feature as a map."""

@@ -1,0 +1,1 @@
+"""Cells: tables, types, outlines, edits, counts per tile."""

@@ -1,0 +1,1 @@
+"""The nucleus detector and the classifier by example."""

@@ -1,0 +1,1 @@
+"""Encoders: loading them, and running them on tiles."""

@@ -1,0 +1,1 @@
+"""Studies as jobs: what they embed and train first."""

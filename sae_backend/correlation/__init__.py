@@ -1,0 +1,1 @@
+"""Features against cell types: the engine and its results."""

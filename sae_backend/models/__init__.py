@@ -1,0 +1,1 @@
+"""Cards and weights of encoders and autoencoders."""

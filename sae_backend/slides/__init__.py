@@ -1,0 +1,1 @@
+"""Slides: pixels, levels, tissue, tiles."""

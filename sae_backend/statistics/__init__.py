@@ -1,0 +1,1 @@
+"""Resampling units, moments, intervals and p values."""

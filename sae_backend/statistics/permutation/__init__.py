@@ -1,0 +1,1 @@
+"""Null distributions by permutation."""

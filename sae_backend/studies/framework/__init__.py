@@ -1,0 +1,1 @@
+"""What every study uses: inputs, settings, results, reports."""

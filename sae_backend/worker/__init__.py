@@ -1,0 +1,1 @@
+"""Requests to the worker process, and the client that sends them."""

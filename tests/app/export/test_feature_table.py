@@ -1,0 +1,56 @@
+"""Tables and pictures: whole or not at all, safe in a spreadsheet, true to scale."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from desktop_app.export.feature_table import write_table
+from desktop_app.export.heatmap_picture import length_text, scale_bar_um
+from sae_backend.errors import CacheError, UserInputError
+
+ROWS = [
+    {"feature": 0, "name": "=1+1", "value": None, "type": "Ω, größe"},
+    {"feature": 1, "name": "@x", "value": -0.25, "type": 'a "quoted"\nline'},
+]
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
+def test_text_tables_are_safe_and_read_back(tmp_path: Path, suffix: str, delimiter: str) -> None:
+    path = tmp_path / "new" / f"table{suffix}"
+    write_table(path, ROWS)
+    with path.open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file, delimiter=delimiter))
+    assert [row["name"] for row in found] == ["'=1+1", "'@x"]
+    assert [row["value"] for row in found] == ["", "-0.25"], "a number is never taken for a formula"
+    assert [row["type"] for row in found] == ["Ω, größe", 'a "quoted"\nline']
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_parquet_keeps_values_and_gaps(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", ROWS)
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == ROWS
+
+
+def test_an_older_table_outlives_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("old", encoding="utf-8")
+    (tmp_path / "t.csv.tmp").mkdir()
+    with pytest.raises(CacheError) as caught:
+        write_table(path, ROWS)
+    assert caught.value.hint
+    assert path.read_text(encoding="utf-8") == "old"
+    with pytest.raises(UserInputError, match="xls"):
+        write_table(tmp_path / "t.xls", ROWS)
+
+
+@pytest.mark.parametrize(
+    ("width_um", "length_um", "words"),
+    [(2000.0, 500.0, "500 µm"), (20_000.0, 5000.0, "5 mm"), (90.0, 20.0, "20 µm"), (2.0, 1.0, "1 µm")],
+)
+def test_a_scale_bar_is_round_and_fits(width_um: float, length_um: float, words: str) -> None:
+    assert scale_bar_um(width_um) == length_um
+    assert length_text(length_um) == words

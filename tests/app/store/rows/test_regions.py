@@ -1,0 +1,48 @@
+"""Regions from elsewhere: all or none, known ones untouched, withdrawn ones put in again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from desktop_app.store import Store
+from desktop_app.store.records.records import RegionRecord
+from sae_backend.errors import StoreError, UserInputError
+from sae_backend.slides.slide import SlideInfo
+
+RING = ((0.0, 0.0), (0.0, 10.0), (10.0, 10.0))
+
+
+def record(uid: str, slide_id: int, name: str = "") -> RegionRecord:
+    return RegionRecord(uid * 32, slide_id, name, "polygon", ((RING,),), "Grace", "2026-01-01T00:00:00+00:00")
+
+
+def test_regions_of_a_file_are_added_once_and_undone_together(
+    store: Store, slide_info: Callable[..., SlideInfo]
+) -> None:
+    slide = store.add_slide(slide_info())
+    one, two = record("1", slide.id, " nest "), record("2", slide.id)
+    assert [region.name for region in store.add_regions([one, two])] == ["nest", ""]
+    assert [region.author for region in store.regions(slide.id)] == ["Grace", "Grace"]
+    assert store.add_regions([replace(one, name="other"), two]) == []
+    assert store.regions(slide.id)[0].name == "nest"
+    store.withdraw_regions([one.uid, two.uid])
+    assert store.regions(slide.id) == []
+    (back,) = store.add_regions([replace(one, name="other")])
+    assert back.name == "nest" and store.regions(slide.id) == [back]
+
+
+def test_all_or_none(store: Store, slide_info: Callable[..., SlideInfo]) -> None:
+    slide = store.add_slide(slide_info())
+    one = record("1", slide.id)
+    with pytest.raises(UserInputError):
+        store.add_regions([one, replace(record("2", slide.id), polygons_l0=(((RING[0],),),))])
+    with pytest.raises(StoreError):
+        store.add_regions([one, record("2", 99)])
+    assert store.regions() == []
+    store.add_regions([one])
+    with pytest.raises(StoreError, match="no such region"):
+        store.withdraw_regions([one.uid, "0"])
+    assert store.regions(slide.id) == [one]
