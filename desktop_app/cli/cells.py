@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from desktop_app.cli import arguments
-from desktop_app.cli.answers import Answer, project_at
-from desktop_app.cli.cells_detect import detect
+from desktop_app.cli.answers import Answer, project_at, worker_of
 from desktop_app.cli.cells_import import import_cells, import_values
-from desktop_app.project.cells.text import class_map_text, counts_text, is_proposed
+from desktop_app.project.analysis_jobs import add_slide
+from desktop_app.project.cells.detection_jobs import detect_request, record_detection, tissue_mm2
+from desktop_app.project.cells.text import class_map_text, counts_text, is_proposed, summary_of, summary_text
 from desktop_app.project.cells.type_map import changed_map, mapped_counts, project_counts, type_rows
+from desktop_app.project.run_jobs import ProgressPrinter
 from desktop_app.store import CellImportRecord, Store
 from sae_backend.cells.class_map import ClassMap
 from sae_backend.cells.counts import CELL_FORMATS
-from sae_backend.cells.nuclei.segmentation import DetectSpec
+from sae_backend.cells.nuclei.segmentation import DetectSpec, working_scale
+from sae_backend.slides.slide import Slide
+from sae_backend.worker.client import wait_for
 
 _SLIDE: Final = "a slide, or a plain JPEG, PNG or TIFF"
 _SETTINGS: Final = {
@@ -193,3 +197,23 @@ def _line(store: Store, record: CellImportRecord) -> str:
         f"         {record.n_cells:,} cells: {counts_text(record.type_counts)}"
         f"{f'; {edits:,} changed by hand' if edits else ''}"
     )
+
+
+def detect(options: Namespace) -> Answer:
+    """Find the nuclei of a slide; what an earlier run finished is not done again."""
+    given = {field.name: getattr(options, f"set_{field.name}") for field in fields(DetectSpec)}
+    spec = DetectSpec(**{name: value for name, value in given.items() if value is not None})
+    with Slide.open(options.slide, options.mpp) as slide:
+        info = slide.info
+    if not (options.project / "project.sqlite").exists():
+        # Before the project is made, so that a slide without a pixel size leaves no folder behind.
+        working_scale(spec, info)
+    with project_at(options.project, create=True) as store:
+        slide_record = add_slide(store, options.slide, options.mpp)
+        request = detect_request(store, slide_record.id, spec)
+        with worker_of(options) as worker:
+            result = wait_for(worker, worker.submit(request), ProgressPrinter())
+        record = record_detection(store, slide_record.id, result)
+        summary = summary_of(store.imported_cells(record.id), tissue_mm2(record))
+    text = "\n".join([f"{slide_record.name}: {summary_text(summary)}", *record.notes])
+    return Answer(text, {"import": asdict(record), "summary": summary, "spec": spec.to_json()})

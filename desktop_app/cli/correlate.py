@@ -11,9 +11,9 @@ from desktop_app.cli.answers import Answer, worker_of
 from desktop_app.export import feature_table as export
 from desktop_app.export.correlation_table import check_name, write_correlations
 from desktop_app.project.analysis_jobs import require_current
-from desktop_app.project.correlation.correlation_words import strongest_text
 from desktop_app.project.correlation.notices import counted_cells_text
 from desktop_app.project.correlation.options import CELLS, TARGETS, CorrelateOptions
+from desktop_app.project.correlation.text import strongest_text
 from desktop_app.project.notices import analysis_text
 from desktop_app.project.run_jobs import ProgressPrinter, correlate_project
 from desktop_app.store import Store

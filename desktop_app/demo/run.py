@@ -15,9 +15,9 @@ from desktop_app.demo import steps as demo_steps
 from desktop_app.export import feature_table as export
 from desktop_app.export.heatmap_picture import Caption, gallery_png, heatmap_png
 from desktop_app.project.analysis_jobs import add_slide, features_of, open_slide, require_current
-from desktop_app.project.correlation.correlation_words import strongest_text
 from desktop_app.project.correlation.notices import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.project.correlation.options import CorrelateOptions
+from desktop_app.project.correlation.text import strongest_text
 from desktop_app.project.notices import GENERATED_NOTICE, analysis_text, interval_text
 from desktop_app.project.run_jobs import analyze_slide, correlate_project
 from desktop_app.store import CorrelationRecord, CorrelationRow, Store

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from desktop_app.export.tile_halves import tile_halves
+from desktop_app.export.qupath_tiles import tile_halves
 from desktop_app.project.analysis_jobs import features_of
 from desktop_app.project.correlation.provenance import analyses_of, provenance
 from desktop_app.project.correlation.staleness import cells_state

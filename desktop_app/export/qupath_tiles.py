@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_app.project.analysis_jobs import features_of, open_slide, require_current
-from desktop_app.store import SlideRecord, Store
+from desktop_app.project.correlation.jobs import patient_of, slide_labels
+from desktop_app.store import CorrelationRecord, SlideRecord, Store
+from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.atomic_write import whole_file
 from sae_backend.cells.counts import count_cells
 from sae_backend.errors import UserInputError
+from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT, low_end
 
 _GREY = [160, 160, 160]
 _MAX_FEATURES = 64
@@ -93,3 +96,24 @@ def _tiles(
                 "measurements": measurements,
             },
         }
+
+
+def tile_halves(
+    store: Store, run: CorrelationRecord, slide_id: int, features: FeatureMatrix
+) -> npt.NDArray[np.object_]:
+    """Give `choose`, `report` or, where nothing was held out, an empty text for every tile (N,)."""
+    found = np.full(features.n_tiles, "", object)
+    split = next((split for split in store.splits() if split.id == run.split_id), None)
+    if split is None:
+        return found
+    label = slide_labels(store)[slide_id]
+    if split.unit == BLOCK:
+        side = split.assignments.get(label)
+        if side is not None:
+            low = low_end(features.grid.rows, features.grid.cols, features.valid)
+            other = REPORT if side == CHOOSE else CHOOSE
+            found[:] = np.where(low, side, other)
+        return found
+    owner = patient_of(store.slide_values().get(slide_id, {})) if split.unit == "patient" else ""
+    found[:] = split.assignments.get(owner or label, "")
+    return found

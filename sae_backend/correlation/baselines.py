@@ -12,10 +12,9 @@ import numpy.typing as npt
 from sae_backend.correlation.representations import Representation
 from sae_backend.correlation.result import LEVEL, PERCENTILE, STUDENTISED, CorrelationSpec
 from sae_backend.correlation.sparse_probes import KS, sparse_probe
-from sae_backend.statistics.bootstrap import bootstrap_weights, intervals
+from sae_backend.statistics.bootstrap import bootstrap_weights, intervals, studentised_intervals
 from sae_backend.statistics.moments import Targets, dense_moments
 from sae_backend.statistics.slide_parts import AssembledTiles, SlidePart
-from sae_backend.statistics.studentised import studentised_intervals
 from sae_backend.statistics.weighted_correlation import PlainCorrelation
 
 Floats = npt.NDArray[np.float64]

@@ -25,13 +25,12 @@ from sae_backend.correlation.result import (
     WITHIN,
     PairStatistics,
 )
-from sae_backend.statistics.bootstrap import intervals
+from sae_backend.statistics.bootstrap import intervals, studentised_intervals
 from sae_backend.statistics.moments import Moments
 from sae_backend.statistics.parallel import SpanWork
 from sae_backend.statistics.partial_correlation import MIN_LEFT, ControlFits, PartialCorrelation
 from sae_backend.statistics.permutation.null_distribution import Null, Span
 from sae_backend.statistics.resampling_units import Clusters
-from sae_backend.statistics.studentised import studentised_intervals
 from sae_backend.statistics.weighted_correlation import FLAT, PlainCorrelation, Reweighted
 
 Floats = npt.NDArray[np.float64]

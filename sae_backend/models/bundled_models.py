@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from sae_backend.models.sae_weights import read_sae_config
 from sae_backend.paths import resource
 
 SHIPPED_ENCODER: Final = "sparsescope:small-vit"
@@ -77,9 +78,8 @@ def fitting_sae(encoder: str, encoder_digest: str, tile_px: int, tile_mpp: float
     folder = sae_folder(encoder)
     if folder is None:
         return None
-    config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
-    card = config["metadata"]["pathology"]
-    trained = (card["encoder_digest"], card["tile_px"], card["mpp"])
+    card = read_sae_config(folder)
+    trained = (card.encoder_digest, card.tile_px, card.mpp)
     return folder if trained == (encoder_digest, tile_px, tile_mpp) else None
 
 

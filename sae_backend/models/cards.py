@@ -135,7 +135,7 @@ class SaeCard:
     d_in, n_features
         Width of the input and number of features.
     architecture
-        `standard` is the ReLU autoencoder.
+        The kind, by SAELens' name; `standard` is the ReLU autoencoder.
     encoder_id, encoder_digest, layer, pooling
         Of the encoder whose vectors it was trained on.
     mpp, tile_px
@@ -152,7 +152,7 @@ class SaeCard:
     digest: str
     d_in: int
     n_features: int
-    architecture: Literal["standard"]
+    architecture: str
     encoder_id: str
     encoder_digest: str
     layer: int

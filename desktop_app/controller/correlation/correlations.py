@@ -10,9 +10,8 @@ from PySide6.QtCore import Qt, QTimer
 
 from desktop_app.project.correlation.compare import compare
 from desktop_app.project.correlation.frame import STATISTIC_WORDS, CorrelationFrame
-from desktop_app.project.correlation.pair_view import PairView, view_pair
 from desktop_app.project.correlation.query import Names
-from desktop_app.project.correlation.read import read_frame
+from desktop_app.project.correlation.read import PairView, read_frame, view_pair
 from desktop_app.project.correlation.staleness import OTHER_SAE, cells_state, n_cells_changed, stale_words
 from desktop_app.project.correlation.text import by_strength, facts, few_words, is_few
 from desktop_app.tasks import LatestRead

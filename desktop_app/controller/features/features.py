@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from desktop_app.canvas.slide_layers import HEATMAP, world_to_l0
 from desktop_app.controller.cells.cells import CellActions
-from desktop_app.controller.features.last_feature import LastFeature
 from desktop_app.controller.features.lists import ListActions
 from desktop_app.controller.view.legend_text import map_legend
 from desktop_app.controller.view.tile_features import firing_rows
@@ -17,6 +16,7 @@ from desktop_app.export.feature_table import best_correlates
 from desktop_app.project import analysis_jobs as jobs
 from desktop_app.project.features.analysis_parts import AnalysisParts, parts_of
 from desktop_app.project.studies.scores import study_scores
+from desktop_app.tasks import Pause
 from desktop_app.widgets.controls.number_format import number, percent
 from desktop_app.widgets.features.feature_model import FeatureNote, FeatureTable
 from sae_backend.activations.heatmap import heatmap
@@ -324,3 +324,49 @@ def _comments(store: Store, sae_digest: str) -> dict[int, str]:
     for comment in store.comments(sae_digest):
         said[comment.feature] = f"{said.get(comment.feature, '')} {comment.text}".strip()
     return said
+
+
+if TYPE_CHECKING:
+    from desktop_app.controller.context import Context
+    from desktop_app.store import Store
+    from sae_backend.activations.feature_matrix import FeatureMatrix
+
+LAST_FEATURE: Final = "last_feature"
+_REST_MS: Final = 400
+
+
+class LastFeature:
+    """Written when the steps rest: a write waits for the disk, and a step from feature to feature must not."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pending: tuple[Store, str, int] | None = None
+        self._pause = Pause(_REST_MS)
+        self._pause.over.connect(self.write)
+        # The project is still open when its slide is closed with it.
+        context.session.slide_changed.connect(lambda _slide: self.write())
+
+    def known(self, store: Store, features: FeatureMatrix) -> int | None:
+        """The feature that was looked at last with this autoencoder, where there is one."""
+        last = store.setting(_key(features))
+        if last is None or not last.isdigit() or int(last) >= features.n_features:
+            return None
+        return int(last)
+
+    def note(self, store: Store, features: FeatureMatrix, feature: int) -> None:
+        """Remember a feature, soon."""
+        self._pending = store, _key(features), feature
+        self._pause.restart()
+
+    def write(self) -> None:
+        """Write what is to be remembered, if there is anything."""
+        self._pause.stop()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            store, key, feature = pending
+            self._context.attempt(lambda: store.set_setting(key, str(feature)))
+
+
+def _key(features: FeatureMatrix) -> str:
+    # A number means the same feature within one autoencoder only.
+    return f"{LAST_FEATURE}.{features.sae_digest}"

@@ -20,7 +20,7 @@ from desktop_app.tasks import LatestRead
 from desktop_app.widgets.shell.drop_area import DropLine
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.models.cards import SaeCard
-from sae_backend.models.sae_folder import read_sae_folder
+from sae_backend.models.sae_weights import read_own_sae
 
 if TYPE_CHECKING:
     from desktop_app.controller.annotations.merge import MergeActions
@@ -192,7 +192,7 @@ class ArrivalActions:
                 return f"{text} Its features of this slide are being made."
             return f"{text} It is used as soon as a slide is analysed with that encoder and its tiles."
 
-        return self._ask(lambda: read_sae_folder(path), keep)
+        return self._ask(lambda: read_own_sae(path), keep)
 
     def _take_embeddings(self, arrival: Arrival) -> bool:
         path = arrival.item.path

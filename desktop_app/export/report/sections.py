@@ -11,11 +11,11 @@ import numpy as np
 
 from desktop_app.export.report.parts import figure, paragraph, section, table, text
 from desktop_app.export.study import shown_of
-from desktop_app.project.correlation.correlation_words import strongest_text
 from desktop_app.project.correlation.jobs import patient_of, slide_labels
 from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import analyses_of
 from desktop_app.project.correlation.staleness import stale_words
+from desktop_app.project.correlation.text import strongest_text
 from desktop_app.project.notices import CONTROL_NOTICE
 from desktop_app.project.studies.read import study_mark
 from desktop_app.project.studies.text import headline, made_with

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from desktop_app.project.correlation.correlation_words import count_text, is_judged, units_text
 from desktop_app.project.correlation.provenance import provenance
+from desktop_app.project.correlation.text import count_text, is_judged, units_text
 from desktop_app.store import CorrelationRecord, Store
 
 _STATISTICS = {

@@ -11,7 +11,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,22 +20,19 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from desktop_app.project.drop.detect_cells import (
-    is_snappy,
-    recognise_arrays,
-    recognise_packed,
-    recognise_shapes,
-)
 from desktop_app.project.drop.detect_text import recognise_columns, recognise_json, recognise_text
 from desktop_app.project.drop.detected import Recognised, unknown
 from desktop_app.store.peek import count_slides
 from desktop_app.store.upgrade import APPLICATION_ID
 from sae_backend.cache import MANIFEST
+from sae_backend.cells.formats.geoparquet import geometry_column
 from sae_backend.cells.formats.tiatoolbox_db import is_annotation_store
+from sae_backend.cells.parsing.byte_source import CellSource
+from sae_backend.cells.parsing.snappy import FRAMED_START, looks_raw
+from sae_backend.errors import CellsError
+from sae_backend.models.sae_weights import CONFIG_NAME, WEIGHTS_NAME
 
 DATABASE: Final = "project.sqlite"
-_CONFIG: Final = "cfg.json"
-_SAE_WEIGHTS: Final = "sae_weights.safetensors"
 _HEAD_BYTES: Final = 64 << 10
 _HEADER_MAX_BYTES: Final = 16 << 20
 _MANIFEST_MAX_BYTES: Final = 256 << 20
@@ -86,7 +83,7 @@ def _folder(path: Path) -> Recognised:
     if (path / MANIFEST).is_file():
         return _cached(path)
     names = set(os.listdir(path))  # noqa: PTH208 - the names alone
-    if _SAE_WEIGHTS in names:
+    if WEIGHTS_NAME in names:
         return _autoencoder(path)
     if weights := sorted(name for name in names if name.endswith(".safetensors")):
         return _safetensors(path / weights[0])
@@ -147,12 +144,12 @@ def _cached(path: Path) -> Recognised:
 
 
 def _autoencoder(path: Path) -> Recognised:
-    config = _json_object(path / _CONFIG)
+    config = _json_object(path / CONFIG_NAME)
     if not config:
         return unknown(
             path,
-            f"The autoencoder in {path.name} has no {_CONFIG} that says what it is.",
-            f"Put the {_CONFIG} that was saved with it beside the weights.",
+            f"The autoencoder in {path.name} has no {CONFIG_NAME} that says what it is.",
+            f"Put the {CONFIG_NAME} that was saved with it beside the weights.",
         )
     size, metadata = config.get("d_sae"), config.get("metadata")
     card = metadata.get("pathology") if isinstance(metadata, dict) else None
@@ -177,7 +174,7 @@ def _json_object(path: Path, max_bytes: int = _HEADER_MAX_BYTES) -> dict[str, An
 def _file(path: Path) -> Recognised:
     if path.name == MANIFEST:
         return _cached(path.parent)
-    if path.name == _CONFIG and (path.parent / _SAE_WEIGHTS).is_file():
+    if path.name == CONFIG_NAME and (path.parent / WEIGHTS_NAME).is_file():
         return _autoencoder(path.parent)
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -273,16 +270,54 @@ def _safetensors_header(path: Path, head: bytes) -> dict[str, Any]:
 def _safetensors(path: Path) -> Recognised:
     with path.open("rb") as file:
         tensors = set(_safetensors_header(path, file.read(_HEAD_BYTES)))
-    if path.name == _SAE_WEIGHTS:
+    if path.name == WEIGHTS_NAME:
         return _autoencoder(path.parent)
     if tensors >= _SAE_TENSORS or any(tensors >= other for other in _OTHER_SAE_TENSORS):
         return unknown(
             path,
             f"{path.name} holds an autoencoder that another program saved.",
-            f"Save it as SAELens 6 does: a folder with {_CONFIG} and {_SAE_WEIGHTS}.",
+            f"Save it as SAELens 6 does: a folder with {CONFIG_NAME} and {WEIGHTS_NAME}.",
         )
     return unknown(
         path,
         f"{path.name} holds weights, and they are no autoencoder's.",
         "Weights of an encoder are chosen with the slide open: Analysis > Analyse, Weights.",
     )
+
+
+def is_snappy(head: bytes) -> bool:
+    """Whether a file begins like a text packed with Snappy."""
+    return head.startswith(FRAMED_START) or looks_raw(head)
+
+
+def recognise_packed(path: Path) -> Recognised:
+    """Tell what a packed file is by the beginning of what is in it."""
+    try:
+        source = CellSource(path)
+    except CellsError as error:
+        return unknown(path, error.sentence, error.hint)
+    found = recognise_text(path, source.head)
+    if found.kind == "cells" or (source.packing == "gzip" and found.kind != "unknown"):
+        return found
+    what = "an archive" if source.packing == "zip" else "compressed"
+    return unknown(path, f"{path.name} is {what}.", "Unpack it and drop what is inside.")
+
+
+def recognise_arrays(path: Path, names: Sequence[str]) -> Recognised | None:
+    """Tell NumPy archives with what StarDist returns; None for any other archive."""
+    if not names or not all(name.endswith(".npy") for name in names):
+        return None
+    if {"coord.npy", "points.npy"} & set(names):
+        return Recognised("cells", path, "cells (StarDist arrays)")
+    return unknown(
+        path, f"{path.name} holds arrays, and they are no cells.", "Drop cells as GeoJSON or a table."
+    )
+
+
+def recognise_shapes(path: Path, schema: Any) -> Recognised | None:
+    """Tell Parquet files with a column of shapes; None for any other Parquet file."""
+    try:
+        column = geometry_column(schema, path.name)
+    except CellsError as error:
+        return unknown(path, error.sentence, error.hint)
+    return Recognised("cells", path, "cells (GeoParquet)") if column else None

@@ -64,12 +64,7 @@ class LiveModel:
 
     def activation(self, vectors: NDArray[np.float32], feature: int) -> NDArray[np.float32]:
         """One feature's activation of vectors (..., d), float32 (...), as `SparseAutoencoder.encode` has it."""
-        sae = self.sae
-        with torch.inference_mode():
-            direction = sae.W_enc[:, feature].double()
-            bias = sae.b_enc[feature].double() - sae.b_dec.double() @ direction
-        found = vectors.astype(np.float64) @ direction.cpu().numpy() + float(bias)
-        return np.maximum(found, 0.0).astype(np.float32)
+        return self.sae.activation(vectors, feature)
 
     def kept_tokens(self, key: TokenKey) -> NDArray[np.float32] | None:
         """Tokens (h * w, d) of a tile that was looked at lately, or None."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sae_backend.cache import write_text_atomic
+from sae_backend.models.sae_weights import read_sae_config
 
 _NAMES = (
     "SAE feature",
@@ -90,19 +91,18 @@ def encoder_card(resources: Path) -> str:
 
 def sae_card(resources: Path, name: str, encoder: str) -> str:
     """An autoencoder's card."""
-    config = json.loads((resources / "saes" / name / "cfg.json").read_text(encoding="utf-8"))
-    card = config["metadata"]["pathology"]
-    metrics, training = card["metrics"], card["training"]
+    card = read_sae_config(resources / "saes" / name)
+    metrics, training = card.metrics, card.training
     return "\n".join(
         [
             f"# The autoencoder of {encoder}",
             "",
-            f"The paper's form (ReLU, x{training['expansion']}): {card['d_in']} dimensions, {card['n_features']:,} features, on the "
+            f"The paper's form (ReLU, x{training['expansion']}): {card.d_in} dimensions, {card.n_features:,} features, on the "
             "mean of the last block's tokens.",
             "",
             f"- **Data**: {metrics['n_train_tiles']:,} tiles of generated slides to learn from, {metrics['n_held_out_tiles']:,} held "
             f"out ({metrics['held_out_unit']}).",
-            f"- **Input**: {card['normalisation']['kind']}; folded into the weights.",
+            f"- **Input**: {card.normalisation['kind']}; folded into the weights.",
             f"- **Training**: {training['n_steps']:,} steps, lambda {training['l1']:.3g}, seed {training['seed']}; defaults are ours, not "
             "the paper's.",
             f"- **Held out**: explained variance {metrics['explained_variance']:.3f}, L0 {metrics['l0']:.1f}; features that never "

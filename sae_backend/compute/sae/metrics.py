@@ -69,7 +69,7 @@ def measure(sae: SparseAutoencoder, batches: Iterable[NDArray[np.float32]]) -> Q
         if shift is None:
             shift = exact.mean(axis=0)
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(batch, np.float32)).to(sae.W_enc.device)
+            x = torch.from_numpy(np.ascontiguousarray(batch, np.float32)).to(sae.W_dec.device)
             f = sae(x)
             guess = sae.decode(f).cpu().numpy().astype(np.float64)
             fired += (f > 0).sum(dim=0).cpu().numpy()

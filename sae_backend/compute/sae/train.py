@@ -16,6 +16,7 @@ from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.compute.sae.checkpoint import read_checkpoint, write_checkpoint
 from sae_backend.compute.sae.metrics import dead_shares, measure
 from sae_backend.compute.sae.normalisation import centre_of, whitening_of
+from sae_backend.compute.sae.relu import ReluAutoencoder
 from sae_backend.compute.sae.schedule import Schedule
 from sae_backend.compute.sae.split import Split, TrainPart, split_tiles
 from sae_backend.errors import CancelledError, MismatchError, UserInputError, WeightsError
@@ -293,7 +294,7 @@ class _Training:
                 "Train again with a lower learning rate.",
             )
         tensors = self._folded(p)
-        draft = SparseAutoencoder(*tensors, self._card({})).to(self.device)
+        draft = ReluAutoencoder(tensors, self._card({})).to(self.device)
         train = measure(draft, self.split.train.batches())
         held = measure(draft, self.split.held_out.batches())
         metrics = {
@@ -307,24 +308,25 @@ class _Training:
             "l1_norm": held.l1,
             **dead_shares(train, held),
         }
-        sae = SparseAutoencoder(*tensors, self._card(metrics)).to(self.device)
+        sae = ReluAutoencoder(tensors, self._card(metrics)).to(self.device)
         return sae, sae.card
 
-    def _folded(
-        self, p: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _folded(self, p: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Weights that take embeddings as they are, with decoder rows of unit length."""
         if self.whitening is None:
             # relu(s * z) = s * relu(z), so activations divided by the scale need only biases changed.
             b_dec = torch.from_numpy(self.median) + p["b_dec"].double() / self.scale
-            return p["W_enc"], p["b_enc"] / self.scale, p["W_dec"], b_dec.float()
+            return {**p, "b_enc": p["b_enc"] / self.scale, "b_dec": b_dec.float()}
         mix, unmix = torch.from_numpy(self.whitening.mix), torch.from_numpy(self.whitening.unmix)
         rows = p["W_dec"].double() @ unmix / self.scale
         lengths = rows.norm(dim=1)
-        w_enc = self.scale * (mix @ p["W_enc"].double()) * lengths
-        b_dec = torch.from_numpy(self.median) + p["b_dec"].double() @ unmix / self.scale
-        b_enc = p["b_enc"].double() * lengths
-        return w_enc.float(), b_enc.float(), (rows / lengths[:, None]).float(), b_dec.float()
+        folded = {
+            "W_enc": self.scale * (mix @ p["W_enc"].double()) * lengths,
+            "b_enc": p["b_enc"].double() * lengths,
+            "W_dec": rows / lengths[:, None],
+            "b_dec": torch.from_numpy(self.median) + p["b_dec"].double() @ unmix / self.scale,
+        }
+        return {name: tensor.float() for name, tensor in folded.items()}
 
     def _card(self, metrics: dict[str, Any]) -> SaeCard:
         encoder = self.source.encoder

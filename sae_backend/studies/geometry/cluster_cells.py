@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.statistics.bootstrap import bootstrap_weights
+from sae_backend.statistics.bootstrap import bootstrap_weights, studentised_intervals
 from sae_backend.statistics.moments import Targets, dense_moments
-from sae_backend.statistics.studentised import studentised_intervals
 from sae_backend.statistics.weighted_correlation import FLAT
 from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching.cross_products import Columns

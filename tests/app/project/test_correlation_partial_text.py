@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from desktop_app.project.correlation.correlation_words import strongest_text
+from desktop_app.project.correlation.text import strongest_text
 
 META = {
     "n_tiles": 1200, "n_slides": 12, "n_clusters": 12, "unit": "patient", "kind": "patient", "method": "m", "notes": [],

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from desktop_app.project.correlation.correlation_words import facts_text, strongest_text, units_text
 from desktop_app.project.correlation.methods_text import _halves, _statistics
+from desktop_app.project.correlation.text import facts_text, strongest_text, units_text
 
 SPEC = {"interval": "studentised", "n_bootstrap": 2000, "n_permutations": 999, "seed": 0}
 REASONS = ["", "constant feature", "constant cell type"]

@@ -29,7 +29,7 @@ from desktop_app.store.peek import count_slides
 from sae_backend.cache import commit_folder
 from sae_backend.errors import WeightsError
 from sae_backend.models.bundled_models import SHIPPED_ENCODER, encoder_folder, sae_folder
-from sae_backend.models.sae_folder import read_sae_folder
+from sae_backend.models.sae_weights import read_own_sae
 from sae_backend.slides.slide import Slide
 from tests.app.fixtures.fakes import SAE_DIGEST, write_slide
 from tests.backend.cells.formats import cell_files
@@ -198,7 +198,7 @@ def test_a_saved_autoencoder_is_read_as_the_worker_reads_it(tmp_path: Path) -> N
 
     shipped = sae_folder(SHIPPED_ENCODER)
     assert shipped is not None
-    assert read_sae_folder(shipped) == SparseAutoencoder.load(shipped).card
+    assert read_own_sae(shipped) == SparseAutoencoder.load(shipped).card
     other = tmp_path / "sae"
     other.mkdir()
     (other / "sae_weights.safetensors").write_bytes((shipped / "sae_weights.safetensors").read_bytes())
@@ -210,7 +210,7 @@ def test_a_saved_autoencoder_is_read_as_the_worker_reads_it(tmp_path: Path) -> N
     ):
         (other / "cfg.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(WeightsError) as refused:
-            read_sae_folder(other)
+            read_own_sae(other)
         assert words in f"{refused.value.sentence} {refused.value.hint}"
 
 

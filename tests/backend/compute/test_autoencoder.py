@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.compute.sae.metrics import dead_shares, measure
+from sae_backend.compute.sae.relu import ReluAutoencoder
 from sae_backend.errors import (
     CacheError,
     MismatchError,
@@ -51,7 +52,9 @@ def sae() -> SparseAutoencoder:
     w_dec /= w_dec.norm(dim=1, keepdim=True)
     b_enc = torch.randn(N_FEATURES, generator=generator) - 1.0
     b_dec = 5.0 + torch.randn(D_IN, generator=generator)
-    return SparseAutoencoder(w_dec.T.contiguous(), b_enc, w_dec, b_dec, sae_card())
+    return ReluAutoencoder(
+        {"W_enc": w_dec.T.contiguous(), "b_enc": b_enc, "W_dec": w_dec, "b_dec": b_dec}, sae_card()
+    )
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from sae_backend.compute.jobs import live_model
 from sae_backend.compute.jobs.analyze import run
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
+from sae_backend.compute.sae.relu import ReluAutoencoder
 from sae_backend.errors import CancelledError, MismatchError, SparsescopeError, UserInputError
 from sae_backend.models.bundled_models import SHIPPED_ENCODER
 from sae_backend.models.cards import EncoderCard, SaeCard
@@ -61,7 +62,9 @@ def sae_of(card: EncoderCard, thing: np.ndarray, plain: np.ndarray) -> SparseAut
         {"kind": "none"}, {}, {},
     )  # fmt: skip
     bias = torch.from_numpy(plain.astype(np.float32))
-    return SparseAutoencoder(w_dec.T.contiguous(), torch.zeros(4), w_dec, bias, about)
+    return ReluAutoencoder(
+        {"W_enc": w_dec.T.contiguous(), "b_enc": torch.zeros(4), "W_dec": w_dec, "b_dec": bias}, about
+    )
 
 
 class World:

@@ -18,7 +18,7 @@ from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import CacheError, CancelledError, WorkerError
 from sae_backend.feature_dashboard import umap as feature_plane
-from sae_backend.feature_dashboard import umap_process
+from sae_backend.feature_dashboard import umap as umap_module
 from sae_backend.feature_dashboard.feature_map import FeatureMap, map_folder
 from sae_backend.worker.requests import MapRequest, Submit, from_line, to_line
 from tests.backend.fixtures.runs import N_FEATURES, control_card, small_sae
@@ -126,7 +126,7 @@ def test_a_map_ends_at_once_while_umap_is_at_work() -> None:
 
 
 def test_a_layout_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(umap_process, "_BOOT", "import sys; sys.exit('no such library')")
+    monkeypatch.setattr(umap_module, "_BOOT", "import sys; sys.exit('no such library')")
     directions, _ = groups_of_directions(2, 10)
     neighbours = feature_plane.nearest_rows(directions, lambda: None)
     with pytest.raises(WorkerError, match="no such library"):

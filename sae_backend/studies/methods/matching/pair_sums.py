@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.statistics.bootstrap import bootstrap_weights
+from sae_backend.statistics.bootstrap import bootstrap_weights, studentised_intervals
 from sae_backend.statistics.moments import Moments
 from sae_backend.statistics.resampling_units import Clusters
-from sae_backend.statistics.studentised import studentised_intervals
 from sae_backend.statistics.weighted_correlation import FLAT
 from sae_backend.studies.methods.matching.cross_products import Columns
 
@@ -95,7 +94,7 @@ def pair_intervals(
 ) -> tuple[Floats, Floats]:
     """95 % bootstrap-t intervals of r over units, (P,) each; NaN where there are too few units.
 
-    See :func:`~sae_backend.statistics.studentised.studentised_intervals`.
+    See :func:`~sae_backend.statistics.bootstrap.studentised_intervals`.
     """
     low, high = np.full((2, len(sums.x)), np.nan)
     if not clusters.can_judge or n_draws < 2:

@@ -24,7 +24,7 @@ from desktop_app.project.preferences import PreferencesFile
 from desktop_app.store import NewCorrelation, Store
 from desktop_app.widgets.main_window import ERROR_COLOURS
 from sae_backend.models.bundled_models import SHIPPED_ENCODER, sae_folder
-from sae_backend.models.sae_folder import read_sae_folder
+from sae_backend.models.sae_weights import read_own_sae
 from sae_backend.slides.slide import Slide
 from sae_backend.worker.requests import AnalyzeRequest, EncodeRequest, Failed, Progress
 from tests.app.conftest import MPP, Parts
@@ -211,7 +211,7 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
         folder
     ]
     assert parts.backend.requests == {}, "the shown slide has other embeddings"
-    store.add_sae(SAE_DIGEST, folder, read_sae_folder(folder).to_json())
+    store.add_sae(SAE_DIGEST, folder, read_own_sae(folder).to_json())
 
     with Slide.open(project.parent / "field.tif", MPP) as slide:
         made = made_elsewhere(tmp_path / "elsewhere", slide)

@@ -1,4 +1,4 @@
-"""Typing of nuclei as a job: a model from typed nuclei, its scores, and a proposed type for every nucleus."""
+"""The nucleus detector as a job: open the slide, find its nuclei, say what came of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from sae_backend.cells.nuclei.classifier import propose_types, train_types
+from sae_backend.cells.nuclei.detection import detect_nuclei, load_detected
 from sae_backend.cells.nuclei.proposals import PROBABILITY, Proposals, read_nuclei, write_proposals
+from sae_backend.cells.nuclei.segmentation import DetectSpec
 from sae_backend.cells.table import CellImport
 from sae_backend.errors import MismatchError
-from sae_backend.worker.requests import TypeNucleiRequest
+from sae_backend.slides.slide import Slide
+from sae_backend.worker.requests import DetectRequest, TypeNucleiRequest
+
+
+def run_detection(request: DetectRequest, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
+    """Do what the request asks; `progress` takes (stage, done, total) and may raise to cancel.
+
+    Raises
+    ------
+    PixelSizeError, MismatchError, NoTissueError, UserInputError, CacheError, SlideError
+        As :func:`sae_backend.cells.nuclei.detection.detect_nuclei`.
+    """
+    spec = DetectSpec.from_json(request.spec)
+    with Slide.open(Path(request.slide), request.mpp) as slide:
+        path = detect_nuclei(slide, spec, Path(request.cache_dir), progress)
+    found = load_detected(path)
+    return {"nuclei_file": str(path), "n_nuclei": found.table.n_cells, "notes": list(found.notes)}
 
 
 def run_typing(request: TypeNucleiRequest, progress: Callable[[str, int, int], None]) -> dict[str, Any]:
