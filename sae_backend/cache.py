@@ -5,73 +5,23 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from sae_backend.atomic_write import TEMPORARY_SUFFIX, disk_errors, sync_file, sync_folder, write_bytes_atomic
 from sae_backend.errors import CacheError
 
 MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
-_TEMPORARY: Final = ".tmp"
-
-
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn the disk's refusals into a `CacheError` that says the way out."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise CacheError(
-                f"The disk is full; {folder.name} could not be written.",
-                "Free some space and start again: finished work is kept and the rest resumes.",
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise CacheError(
-                f"{folder} cannot be written.", "Choose a folder that you may write to."
-            ) from error
-        raise CacheError(f"{folder} cannot be used: {error.strerror}.", "Check the disk.") from error
 
 
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_file(path: Path) -> None:
-    """Flush a file to the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system knows such a thing (not Windows)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_text_atomic(path: Path, text: str) -> None:
-    """Replace a small file as a whole: temporary beside it, flush, rename."""
-    temporary = path.with_name(path.name + _TEMPORARY)
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def commit_folder(partial: Path, final: Path, manifest: dict[str, Any]) -> None:
@@ -85,13 +35,13 @@ def commit_folder(partial: Path, final: Path, manifest: dict[str, Any]) -> None:
     with disk_errors(final):
         checksums = {}
         for path in sorted(partial.iterdir()):
-            if path.suffix == _TEMPORARY:
+            if TEMPORARY_SUFFIX in path.suffixes:
                 path.unlink()  # of a run that was killed while it wrote a small file
             elif path.name != MANIFEST:
                 sync_file(path)
                 checksums[path.name] = sha256_file(path)
         sealed = {"schema": SCHEMA, **manifest, "checksums": checksums}
-        write_text_atomic(partial / MANIFEST, json.dumps(sealed, allow_nan=False))
+        write_bytes_atomic(partial / MANIFEST, json.dumps(sealed, allow_nan=False).encode())
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)

@@ -8,8 +8,8 @@ from typing import Any
 
 from desktop_app.cli import arguments
 from desktop_app.cli.answers import Answer, worker_of
-from desktop_app.export import feature_table as export
-from desktop_app.export.correlation_table import check_name, write_correlations
+from desktop_app.export.correlation_table import write_correlations
+from desktop_app.export.tables import check_can_write, check_table_name
 from desktop_app.project.analysis_jobs import require_current
 from desktop_app.project.correlation.notices import counted_cells_text
 from desktop_app.project.correlation.options import CELLS, TARGETS, CorrelateOptions
@@ -93,8 +93,8 @@ def _words(text: str) -> tuple[str, ...]:
 def correlate(options: Namespace) -> Answer:
     """Correlate and, where asked, write the table."""
     if options.out is not None:
-        check_name(options.out)
-        export.check_can_write(options.out.with_suffix(".csv"))
+        check_table_name(options.out, what="Correlations")
+        check_can_write(options.out)
     if PARTIAL in options.method and not options.covariates:
         raise UserInputError(
             "The partial correlation needs something to hold fixed.",

@@ -15,7 +15,7 @@ from desktop_app.export.qupath_tiles import write_tiles
 from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import best_features, run_of
 from desktop_app.store import SlideRecord, Store
-from sae_backend.atomic_write import written_whole
+from sae_backend.atomic_write import atomic_path
 from sae_backend.errors import UserInputError
 
 
@@ -88,7 +88,7 @@ def methods(options: Namespace) -> Answer:
         raise UserInputError(f"{options.out.name} does not end in .txt or .md.", "Change the name.")
     with Store.open(options.project) as store:
         text = methods_text(store, run_of(store, options.wanted))
-    with written_whole(options.out) as temporary:
+    with atomic_path(options.out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Answer(f"{text}Written to {options.out}.", {"out": options.out, "text": text})
 

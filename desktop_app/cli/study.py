@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from desktop_app.cli import arguments
 from desktop_app.cli.answers import Answer, worker_of
-from desktop_app.export import feature_table as export
 from desktop_app.export.study import shown_of, study_of, write_study
 from desktop_app.export.study_comparison import compared, comparison_data, comparison_words, write_comparison
+from desktop_app.export.tables import check_can_write
 from desktop_app.project.run_jobs import ProgressPrinter, study_project
 from desktop_app.project.studies.study_options import StudyOptions
 from desktop_app.project.studies.text import headline, paragraphs
@@ -128,7 +128,7 @@ def do_study(options: Namespace) -> Answer:
 def _check_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserInputError(f"{out} is a file, and --out takes a folder.", "Name another place.")
-    export.check_can_write(out / "study.csv")
+    check_can_write(out / "study.csv")
 
 
 def list_studies(options: Namespace) -> Answer:

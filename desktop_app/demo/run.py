@@ -13,17 +13,19 @@ import numpy as np
 
 from desktop_app.demo import steps as demo_steps
 from desktop_app.export import feature_table as export
+from desktop_app.export.correlation_table import write_correlations
 from desktop_app.export.heatmap_picture import Caption, gallery_png, heatmap_png
 from desktop_app.project.analysis_jobs import add_slide, features_of, open_slide, require_current
 from desktop_app.project.correlation.notices import CHOSEN_NOTICE, counted_cells_text
 from desktop_app.project.correlation.options import CorrelateOptions
+from desktop_app.project.correlation.provenance import run_of
 from desktop_app.project.correlation.text import strongest_text
 from desktop_app.project.notices import GENERATED_NOTICE, analysis_text, interval_text
 from desktop_app.project.run_jobs import analyze_slide, correlate_project
 from desktop_app.store import CorrelationRecord, CorrelationRow, Store
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.activations.heatmap import heatmap
-from sae_backend.cache import write_text_atomic
+from sae_backend.atomic_write import write_text_atomic
 from sae_backend.models.bundled_models import scoreboard_followers
 from sae_backend.paths import resource
 from sae_backend.slides.slide import Slide
@@ -115,8 +117,8 @@ def _write_report(store: Store, out: Path) -> DemoMade:
             _write_gallery(slide, features, row.feature, out / f"{stem}-tiles.png")
             sections.append((title, [out / f"{stem}.png", out / f"{stem}-tiles.png"]))
     export.feature_table(store, out / "features.csv")
-    export.correlation_table(store, out / "correlations.csv")
-    export.correlation_table(store, out / "correlations.parquet")
+    for suffix in ("csv", "parquet"):
+        write_correlations(store, run_of(store), out / f"correlations.{suffix}")
     page = _page(store, source, correlation, rows, sections)
     write_text_atomic(out / "report.html", page)
     summary = strongest_text(correlation, store.correlation_arrays(correlation.id))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.cells.counts import CellTable, count_cells, read_cells
 from sae_backend.correlation.engine import SlidePart
 from sae_backend.models.bundled_models import SAE_NAME, SHIPPED_CONTROL, SHIPPED_ENCODER, sae_folder

@@ -11,7 +11,7 @@ import numpy as np
 from desktop_app.demo.scoreboard import analyse, colours_of, representations
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import write_text_atomic
+from sae_backend.atomic_write import write_text_atomic
 from sae_backend.cells.counts import count_cells, read_cells
 from sae_backend.models.bundled_models import SAE_NAME, SHIPPED_CONTROL, SHIPPED_ENCODER
 from sae_backend.slides.slide import Slide

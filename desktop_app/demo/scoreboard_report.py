@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from desktop_app.demo.scoreboard import COLOUR_NAME, CONTROL_NAME, PCA_NAME, RAW_NAME, Scoreboard
-from sae_backend.cache import disk_errors, write_text_atomic
+from sae_backend.atomic_write import disk_errors, write_text_atomic
 from sae_backend.models.bundled_models import SAE_NAME
 from sae_backend.studies.scoreboard.scoreboard import Score, margins, table
 

@@ -15,7 +15,7 @@ from desktop_app.project.analysis_jobs import features_of
 from desktop_app.project.correlation.provenance import analyses_of, provenance
 from desktop_app.project.correlation.staleness import cells_state
 from desktop_app.store import CorrelationRecord, Store
-from sae_backend.atomic_write import written_whole
+from sae_backend.atomic_write import atomic_path
 from sae_backend.cells.counts import count_cells
 from sae_backend.errors import UserInputError
 
@@ -95,7 +95,7 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
             "reasons": np.array(run.meta["reasons"], dtype=object),
         },
     )
-    with written_whole(path) as temporary:
+    with atomic_path(path) as temporary:
         made.write_h5ad(temporary, compression="gzip")
     return int(matrix.shape[0]), int(matrix.shape[1])
 

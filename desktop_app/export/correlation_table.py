@@ -10,20 +10,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from desktop_app.export.tables import check_table_name, write_table
 from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import provenance
 from desktop_app.store import CorrelationRecord, Store
-from sae_backend.atomic_write import written_whole
-from sae_backend.errors import UserInputError
-
-SUFFIXES: Final = (".csv", ".tsv", ".parquet", ".xlsx", ".json")
-SHEET_ROWS: Final = 1_048_575
-"""Rows of a sheet of a workbook, without its header."""
-
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the start of a formula; the last four are the same signs in full width."""
+from sae_backend.atomic_write import atomic_path, write_text_atomic
 
 _FIELDS: Final = (
     "value", "ci_low", "ci_high", "bca_low", "bca_high", "percentile_low", "percentile_high",
@@ -48,42 +40,20 @@ def write_correlations(store: Store, run: CorrelationRecord, path: Path) -> int:
     CacheError
         When the file cannot be written.
     """
-    suffix = check_name(path)
+    suffix = check_table_name(path, what="Correlations")
     arrays = store.correlation_arrays(run.id)
     facts = provenance(store, run)
+    if suffix == ".json":
+        write_text_atomic(path, json.dumps(_document(run, arrays, facts)))
+        return sum(arrays[f"{statistic}/value"].size for statistic in run.meta["statistics"])
     table = long_table(store, run, arrays, facts)
-    with written_whole(path) as temporary:
-        if suffix == ".parquet":
-            note = {b"sparsescope": json.dumps(facts).encode()}
-            pq.write_table(table.replace_schema_metadata(note), temporary)
-        elif suffix == ".json":
-            temporary.write_text(json.dumps(_document(run, arrays, facts)), encoding="utf-8")
-        elif suffix == ".xlsx":
-            from desktop_app.export.correlation_workbook import write_workbook
+    if suffix == ".xlsx":
+        from desktop_app.export.correlation_workbook import write_workbook
 
+        with atomic_path(path) as temporary:
             write_workbook(temporary, table, arrays, run, facts, methods_text(store, run))
-        else:
-            _write_text(table, temporary, "," if suffix == ".csv" else "\t")
-    return int(table.num_rows)
-
-
-def check_name(path: Path) -> str:
-    """Return the ending of a table's file, in lower case.
-
-    Raises
-    ------
-    UserInputError
-        When it is none of `SUFFIXES`.
-    """
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
-    if suffix not in SUFFIXES:
-        raise UserInputError(
-            f"Correlations are not written as {suffix or 'a file without ending'}.",
-            f"Name it {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.",
-        )
-    return suffix
+        return int(table.num_rows)
+    return write_table(path, table, about=facts)
 
 
 def long_table(
@@ -131,11 +101,6 @@ def long_table(
     return pa.concat_tables(tables)
 
 
-def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula, also after blanks, which some drop."""
-    return "'" + text if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
-
-
 def _nullable(found: npt.NDArray[Any] | None, n: int) -> pa.Array:
     values = np.full(n, np.nan) if found is None else found.ravel().astype(np.float64)
     return pa.array(values, from_pandas=True)
@@ -147,19 +112,6 @@ def _joined(facts: Mapping[str, Any], key: str) -> str:
     if len(digests) <= 4:
         return ";".join(digests)
     return f"{len(digests)} digests: " + ";".join(digest[:12] for digest in digests)
-
-
-def _write_text(table: pa.Table, path: Path, delimiter: str) -> None:
-    from pyarrow import csv
-
-    for place, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            coded = table.column(place).combine_chunks().dictionary_encode()
-            safe = pa.array([guarded(text) for text in coded.dictionary.to_pylist()], pa.string())
-            column = pa.DictionaryArray.from_arrays(coded.indices, safe).cast(pa.string())
-            table = table.set_column(place, field.name, column)
-    options = csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
-    csv.write_csv(table, path, options)
 
 
 def _document(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from desktop_app.export.tables import workbook, write_row, write_sheet
 from desktop_app.store import CorrelationRecord
-from sae_backend.errors import UserInputError
-
-_ROWS = 1_048_575
-_CHUNK = 20_000
 
 
 def write_workbook(
@@ -34,32 +31,14 @@ def write_workbook(
     UserInputError
         When there are more pairs than a sheet has rows.
     """
-    if table.num_rows > _ROWS:
-        raise UserInputError(
-            f"{table.num_rows:,} rows are more than the {_ROWS:,} of a sheet.",
-            "Write .parquet or .csv, or correlate with fewer statistics.",
-        )
-    import xlsxwriter
-
-    options = {
-        "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
-        "strings_to_numbers": False, "nan_inf_to_errors": False,
-    }  # fmt: skip
-    with xlsxwriter.Workbook(str(path), options) as book:
+    with workbook(path) as book:
         _about(book, run, facts, methods)
         _best(book, arrays, run)
         if "selectivity/entropy" in arrays:
             _features(book, arrays, run)
         if len(run.meta.get("baselines", [])) > 1:
             _baselines(book, arrays, run)
-        sheet = book.add_worksheet("Correlations")
-        sheet.freeze_panes(1, 2)
-        _row(sheet, 0, table.column_names)
-        at = 1
-        for batch in table.to_batches(_CHUNK):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                _row(sheet, at, values)
-                at += 1
+        write_sheet(book, "Correlations", table, frozen_columns=2)
 
 
 def _about(book: Any, run: CorrelationRecord, facts: Mapping[str, Any], methods: str) -> None:
@@ -84,7 +63,7 @@ def _about(book: Any, run: CorrelationRecord, facts: Mapping[str, Any], methods:
     rows += [(f"version of {name}", version) for name, version in facts["versions"].items()]
     rows.append(("methods", methods.strip()))
     for at, (key, value) in enumerate(rows):
-        _row(sheet, at, (key, value if isinstance(value, int | float) else str(value)))
+        write_row(sheet, at, (key, value if isinstance(value, int | float) else str(value)))
 
 
 def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
@@ -104,7 +83,7 @@ def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRec
         "choose",
         "chance",
     )
-    _row(sheet, 0, header)
+    write_row(sheet, 0, header)
     statistic = run.meta["statistics"][0]
     chosen = arrays.get(f"{statistic}/choose", arrays[f"{statistic}/value"])
     at = 1
@@ -116,7 +95,9 @@ def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRec
             numbers = [arrays[f"{statistic}/{key}"][f, c] for key in ("value", "ci_low", "ci_high", "p", "q")]
             last = chosen[f, c] if f"{statistic}/choose" in arrays else np.nan
             chance = float(arrays[f"{statistic}/band"][c]) if f"{statistic}/band" in arrays else np.nan
-            _row(sheet, at, (name, rank + 1, int(f), statistic, *map(float, numbers), float(last), chance))
+            write_row(
+                sheet, at, (name, rank + 1, int(f), statistic, *map(float, numbers), float(last), chance)
+            )
             at += 1
 
 
@@ -124,19 +105,19 @@ def _features(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: Correlatio
     """How selective each feature is."""
     sheet = book.add_worksheet("Features")
     sheet.freeze_panes(1, 0)
-    _row(sheet, 0, ("feature", "best_type", "beats_null", "entropy", "gap"))
+    write_row(sheet, 0, ("feature", "best_type", "beats_null", "entropy", "gap"))
     names = run.meta["type_names"]
     columns = [arrays[f"selectivity/{key}"] for key in ("best_type", "beats_null", "entropy", "gap")]
     for f, (best, beats, entropy, gap) in enumerate(zip(*columns, strict=True)):
         name = names[int(best)] if best >= 0 else ""
-        _row(sheet, f + 1, (f, name, bool(beats), float(entropy), float(gap)))
+        write_row(sheet, f + 1, (f, name, bool(beats), float(entropy), float(gap)))
 
 
 def _baselines(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
     sheet = book.add_worksheet("Baselines")
     sheet.freeze_panes(1, 0)
     ks = run.meta["probe_k"]
-    _row(
+    write_row(
         sheet,
         0,
         ("cell_type", "columns", "best column", "r where chosen", "r", "ci_low", "ci_high",
@@ -151,17 +132,5 @@ def _baselines(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: Correlati
             numbers = [float(found[field][c]) for field in ("choose", "value", "ci_low", "ci_high")]
             probes = [float(found["probe_r2"][i, c]) for i in range(len(ks))]
             title = run.meta["baseline_titles"][key]
-            _row(sheet, at, (name, title, int(found["column"][c]), *numbers, *probes))
+            write_row(sheet, at, (name, title, int(found["column"][c]), *numbers, *probes))
             at += 1
-
-
-def _row(sheet: Any, at: int, values: Sequence[Any]) -> None:
-    for place, value in enumerate(values):
-        if value is None or (isinstance(value, float) and not np.isfinite(value)):
-            continue
-        if isinstance(value, bool):
-            sheet.write_boolean(at, place, value)
-        elif isinstance(value, int | float):
-            sheet.write_number(at, place, value)
-        else:
-            sheet.write_string(at, place, str(value)[:32_000])

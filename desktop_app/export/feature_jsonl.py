@@ -24,7 +24,7 @@ from desktop_app.store import (
 from desktop_app.store.records.records import CONTENT_FIELDS
 from desktop_app.store.rows.annotations import checked_content, checked_feature
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.atomic_write import whole_file
+from sae_backend.atomic_write import open_atomic
 from sae_backend.errors import CacheError, UserInputError
 
 N_EXAMPLES: Final = 20
@@ -78,7 +78,7 @@ def export_jsonl(store: Store, path: Path, features: Iterable[int] | None = None
         known = _measured(store, analysis)
         measured[str(analysis.sae_digest)] = known
         refs = [FeatureRef(str(analysis.sae_digest), number) for number in _checked(features, known)]
-    with whole_file(path) as file:
+    with open_atomic(path) as file:
         for ref in refs:
             if ref.sae_digest not in measured:
                 measured[ref.sae_digest] = _measured_or_reason(store, ref.sae_digest)

@@ -1,25 +1,18 @@
-"""Tables for files: features and correlations, as CSV or Parquet, with what they were made from."""
+"""The table of features, with what it was made from."""
 
 from __future__ import annotations
 
-import csv
-import io
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from desktop_app.export.correlation_table import FORMULA_STARTS, write_correlations
+from desktop_app.export.tables import check_table_name, columns_of, write_table
 from desktop_app.project.analysis_jobs import features_of, require_current
-from desktop_app.project.correlation.provenance import run_of
 from desktop_app.project.studies.scores import study_scores
 from desktop_app.store import CorrelationRow, Store
-from sae_backend.cache import disk_errors
-from sae_backend.errors import UserInputError
+
+SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 
 
 def best_correlates(store: Store, sae_digest: str) -> dict[int, CorrelationRow]:
@@ -93,81 +86,5 @@ def feature_rows(store: Store) -> list[dict[str, Any]]:
 
 def feature_table(store: Store, path: Path) -> int:
     """Write the features of the current analysis; returns the number of rows."""
-    rows = feature_rows(store)
-    write_table(path, rows)
-    return len(rows)
-
-
-def correlation_table(store: Store, path: Path) -> int:
-    """Write the newest run of the correlations; returns the number of rows."""
-    return write_correlations(store, run_of(store), path)
-
-
-def check_table_name(path: Path) -> str:
-    """Return the suffix of a table's file, in lower case.
-
-    Raises
-    ------
-    UserInputError
-        When it is none of .csv, .tsv and .parquet.
-    """
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
-    if suffix not in (".csv", ".tsv", ".parquet"):
-        raise UserInputError(
-            f"Tables are not written as {suffix or 'a file without suffix'}.",
-            "Name it .csv, .tsv or .parquet.",
-        )
-    return suffix
-
-
-def check_can_write(path: Path) -> None:
-    """Refuse a table's path at once, before work whose result it is to take.
-
-    Raises
-    ------
-    UserInputError
-        For another suffix, or a folder.
-    CacheError
-        When nothing can be written there.
-    """
-    check_table_name(path)
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-
-
-def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as .csv, .tsv or .parquet, whole or not at all.
-
-    Text that a spreadsheet would take for a formula gets a leading apostrophe in CSV and TSV.
-
-    Raises
-    ------
-    UserInputError
-        For another suffix.
-    CacheError
-        When the file cannot be written.
-    """
-    suffix = check_table_name(path)
-    temporary = path.with_name(path.name + ".tmp")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == ".parquet":
-            pq.write_table(pa.Table.from_pylist(list(rows)), temporary)
-        else:
-            text = io.StringIO()
-            names = list(rows[0]) if rows else []
-            writer = csv.DictWriter(text, names, delimiter="," if suffix == ".csv" else "\t")
-            writer.writeheader()
-            writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-            temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
-        temporary.replace(path)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return "'" + value
-    return "" if value is None else value
+    check_table_name(path, SUFFIXES)
+    return write_table(path, columns_of(feature_rows(store)))

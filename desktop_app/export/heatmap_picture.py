@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sae_backend.activations.heatmap import Heatmap
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import write_bytes_atomic
 from sae_backend.slides.pyramid import tile_pixels
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileGrid
@@ -141,8 +141,4 @@ def gallery_png(slide: Slide, grid: TileGrid, tiles: list[tuple[int, float]], pa
 def _save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
+    write_bytes_atomic(path, buffer.getvalue())

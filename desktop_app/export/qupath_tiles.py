@@ -14,7 +14,7 @@ from desktop_app.project.analysis_jobs import features_of, open_slide, require_c
 from desktop_app.project.correlation.jobs import patient_of, slide_labels
 from desktop_app.store import CorrelationRecord, SlideRecord, Store
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.atomic_write import whole_file
+from sae_backend.atomic_write import open_atomic
 from sae_backend.cells.counts import count_cells
 from sae_backend.errors import UserInputError
 from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT, low_end
@@ -68,7 +68,7 @@ def write_tiles(store: Store, slide: SlideRecord, features: Sequence[int], path:
     columns["Tissue share"] = found.grid.tissue_fraction
     kept = np.flatnonzero(found.valid)
     corners = found.grid.origins_l0() - (start_y, start_x)
-    with whole_file(path) as file:
+    with open_atomic(path) as file:
         file.write(b'{"type":"FeatureCollection","features":[\n')
         for at, tile in enumerate(_tiles(kept, corners, found.grid.tile_l0, columns)):
             file.write((b"" if at == 0 else b",\n") + json.dumps(tile, allow_nan=False).encode())

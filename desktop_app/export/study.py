@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from desktop_app.export.correlation_table import FORMULA_STARTS
+from desktop_app.export.tables import write_table
 from desktop_app.project.studies.cluster_names import with_names
 from desktop_app.project.studies.figures import picture
 from desktop_app.project.studies.text import headline, paragraphs, told
 from desktop_app.store import Store, StudyRecord
-from sae_backend.atomic_write import written_whole
+from sae_backend.atomic_write import write_bytes_atomic
 from sae_backend.errors import UserInputError
 from sae_backend.studies.framework.report import Figure, Shown, Table
 
@@ -67,14 +65,14 @@ def write_study(store: Store, record: StudyRecord, folder: Path, with_facts: boo
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown = shown_of(store, record)
-    files = [written(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
+    files = [write_content(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
     for figure in shown.figures:
         for ending in ("svg", "png"):
             files.append(write_figure(figure, folder / f"{figure.key}.{ending}"))
     for table in shown.tables:
-        files.append(write_table(table, folder / f"{table.key}.csv"))
+        files.append(write_study_table(table, folder / f"{table.key}.csv"))
     document = json.dumps(_document(record, shown, with_facts), indent=1, allow_nan=False)
-    files.append(written(folder / "study.json", document.encode()))
+    files.append(write_content(folder / "study.json", document.encode()))
     return files
 
 
@@ -92,46 +90,30 @@ def write_figure(figure: Figure, path: Path) -> Path:
     if ending not in PICTURES:
         raise UserInputError(f"A figure cannot be written as {path.suffix or 'a file without ending'}.",
                              "Use .svg, .png or .pdf.")  # fmt: skip
-    return written(path, picture(figure, ending))
+    return write_content(path, picture(figure, ending))
 
 
-def write_table(table: Table, path: Path) -> Path:
-    """Write one table as CSV (or TSV): numbers in full, empty where there is none.
+def write_study_table(table: Table, path: Path) -> Path:
+    """Write one table of a study; the ending says as what: numbers in full, empty where there is none.
 
     Raises
     ------
-    CacheError
-        When the file cannot be written.
+    UserInputError, CacheError
+        As :func:`~desktop_app.export.tables.write_table`.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
-    writer.writerow([_safe(name) for name in table.columns])
-    for row in zip(*table.columns.values(), strict=True):
-        writer.writerow([_safe(value) for value in row])
-    return written(path, text.getvalue().encode("utf-8-sig" if path.suffix.lower() == ".csv" else "utf-8"))
+    write_table(path, table.columns, byte_order_mark=True)
+    return path
 
 
-def _safe(value: Any) -> Any:
-    """A cell as a spreadsheet may read it: no text of it is a formula."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else repr(value)
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return "'" + value
-    return value
-
-
-def written(path: Path, content: bytes) -> Path:
-    """Write a file as a whole.
+def write_content(path: Path, content: bytes) -> Path:
+    """Write a file as a whole and return its path.
 
     Raises
     ------
     CacheError
         When the disk refuses.
     """
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes_atomic(path, content)
     return path
 
 

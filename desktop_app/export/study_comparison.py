@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from desktop_app.export.study import plain_table, shown_of, write_table, written
+from desktop_app.export.study import plain_table, shown_of, write_content, write_study_table
 from desktop_app.project.studies.compare import (
     ComparedRun,
     StudyComparison,
@@ -90,10 +90,10 @@ def write_comparison(
     """
     folder.mkdir(parents=True, exist_ok=True)
     words = "\n\n".join(comparison_words(comparison, first, second))
-    files = [written(folder / "difference.txt", words.encode() + b"\n")]
-    files += [write_table(table, folder / f"{table.key}.csv") for table in comparison.tables]
+    files = [write_content(folder / "difference.txt", words.encode() + b"\n")]
+    files += [write_study_table(table, folder / f"{table.key}.csv") for table in comparison.tables]
     document = json.dumps(comparison_data(comparison, first, second), indent=1, allow_nan=False)
-    return [*files, written(folder / "difference.json", document.encode())]
+    return [*files, write_content(folder / "difference.json", document.encode())]
 
 
 def comparison_data(comparison: StudyComparison, first: StudyRecord, second: StudyRecord) -> dict[str, Any]:

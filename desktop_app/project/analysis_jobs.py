@@ -16,7 +16,8 @@ from desktop_app.store import (
     Store,
 )
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import MANIFEST, disk_errors
+from sae_backend.atomic_write import disk_errors
+from sae_backend.cache import MANIFEST
 from sae_backend.cells.counts import CellImport, read_cells
 from sae_backend.errors import CacheError, SlideError, UserInputError
 from sae_backend.models.bundled_models import default_pooling, fitting_sae

@@ -10,7 +10,8 @@ from typing import Final
 
 from desktop_app.store import AnalysisRecord, NewAnalysis, SlideRecord, Store
 from sae_backend.activations.embeddings import Embeddings
-from sae_backend.cache import disk_errors, is_committed
+from sae_backend.atomic_write import disk_errors
+from sae_backend.cache import is_committed
 from sae_backend.errors import MismatchError
 
 _FOLDER: Final = "embeddings"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sae_backend.cache import write_text_atomic
+from sae_backend.atomic_write import write_text_atomic
 from sae_backend.errors import CacheError
 
 _NAME: Final = "sparsescope-unsaved-"

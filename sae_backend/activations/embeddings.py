@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from sae_backend.cache import commit_folder, disk_errors, read_manifest, write_text_atomic
+from sae_backend.atomic_write import disk_errors, write_text_atomic
+from sae_backend.cache import commit_folder, read_manifest
 from sae_backend.errors import CacheError, MismatchError
 from sae_backend.models.cards import EncoderCard, digest_of
 from sae_backend.slides.slide import TileStatus

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csc_array, csr_array
 
-from sae_backend.cache import commit_folder, disk_errors, read_manifest
+from sae_backend.atomic_write import disk_errors
+from sae_backend.cache import commit_folder, read_manifest
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.models.cards import digest_of
 from sae_backend.slides.tiles import TileGrid

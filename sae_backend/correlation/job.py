@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.cells.human_interpretable_features import STAINS
 from sae_backend.correlation.result import CorrelationSpec
 from sae_backend.correlation.run import RunInput, run

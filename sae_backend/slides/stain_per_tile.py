@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import open_atomic
 from sae_backend.slides.colour import COLOUR_STATISTICS, colour_statistics
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.thumbnails import thumbnail_folder, write_thumbnails
@@ -49,8 +49,6 @@ def tile_stains(
             if pictures.jpeg(tile):
                 stains[tile] = colour_statistics(pictures.rgb(tile)[None])[0, _COLUMNS]
     step(total, total)
-    with disk_errors(kept):
-        temporary = kept.with_name(kept.name + ".tmp.npy")
-        np.save(temporary, stains)
-        temporary.replace(kept)
+    with open_atomic(kept) as file:
+        np.save(file, stains)
     return stains

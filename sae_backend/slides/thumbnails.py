@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from sae_backend.cache import commit_folder, disk_errors, is_committed, read_manifest, write_text_atomic
+from sae_backend.atomic_write import disk_errors, write_text_atomic
+from sae_backend.cache import commit_folder, is_committed, read_manifest
 from sae_backend.errors import CacheError, MismatchError, UserInputError
 from sae_backend.models.cards import digest_of
 from sae_backend.slides.pyramid import read_box

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from sae_backend.atomic_write import atomic_path
 from sae_backend.errors import CacheError
 from sae_backend.synthetic.scanners import SCANNERS
 from sae_backend.synthetic.specs import SlideSpec
@@ -118,7 +118,7 @@ def _tiles(bands: Iterator[Pixels]) -> Iterator[Pixels]:
 
 def _write_pyramid(path: Path, drawing: Drawing, watch: Watch) -> None:
     sizes = _level_sizes(drawing.spec.size_px)
-    beside, store = path.with_name(path.name + ".part"), path.with_name(path.name + ".level")
+    store = path.with_name(path.name + ".level")
     quality = SCANNERS[drawing.spec.scanner].jpeg_quality
     pixels_per_cm = 10_000.0 / DEMO_MPP
     try:
@@ -128,7 +128,8 @@ def _write_pyramid(path: Path, drawing: Drawing, watch: Watch) -> None:
             if len(sizes) > 1
             else np.empty((0, 0, 3), np.uint8)
         )
-        with tifffile.TiffWriter(beside, bigtiff=sizes[0][0] * sizes[0][1] > 4_000_000_000) as writer:
+        big = sizes[0][0] * sizes[0][1] > 4_000_000_000
+        with atomic_path(path) as beside, tifffile.TiffWriter(beside, bigtiff=big) as writer:
             for level, size in enumerate(sizes):
                 bands = _first_level(drawing, shrunk, watch) if level == 0 else iter((shrunk,))
                 per_cm = pixels_per_cm / _LEVEL_STEP**level
@@ -150,11 +151,8 @@ def _write_pyramid(path: Path, drawing: Drawing, watch: Watch) -> None:
                 if 0 < level < len(sizes) - 1:
                     shrunk = _shrink(shrunk)
         del shrunk
-        beside.replace(path)
     finally:
-        for left_over in (beside, store):
-            with contextlib.suppress(FileNotFoundError):
-                left_over.unlink()
+        store.unlink(missing_ok=True)
 
 
 def _first_level(drawing: Drawing, shrunk: Pixels, watch: Watch) -> Iterator[Pixels]:

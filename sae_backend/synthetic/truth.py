@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from uuid import UUID
 
 import numpy as np
@@ -14,6 +14,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sae_backend.atomic_write import atomic_path, open_atomic, write_text_atomic
 from sae_backend.synthetic.domains import REGIONS
 from sae_backend.synthetic.regions import COARSE_PX
 from sae_backend.synthetic.truth_files import TruthFiles, truth_files
@@ -33,25 +34,22 @@ def write_truth(folder: Path, drawing: Drawing) -> TruthFiles:
 
     Raises
     ------
-    OSError
+    CacheError
         When the folder cannot be written.
     """
     paths = truth_files(folder, drawing.spec.name)
     cells = drawing.cells
-    _replace(paths.cells_table, lambda path: pq.write_table(_table(cells), path))
-    _replace(paths.cells_geojson, lambda path: _write_features(path, _cell_features(cells)))
-    _replace(paths.regions_geojson, lambda path: _write_features(path, _region_features(drawing)))
+    with atomic_path(paths.cells_table) as path:
+        pq.write_table(_table(cells), path)
+    with open_atomic(paths.cells_geojson) as file:
+        _write_features(file, _cell_features(cells))
+    with open_atomic(paths.regions_geojson) as file:
+        _write_features(file, _region_features(drawing))
     counts = np.bincount(cells.type_index, minlength=len(RECORDED_TYPES)).tolist()
     record = {"spec": drawing.spec.to_json(), "cells": dict(zip(RECORDED_TYPES, counts, strict=True))}
     text = json.dumps(record, indent=1, sort_keys=True)
-    _replace(paths.settings, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text_atomic(paths.settings, text)
     return paths
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    beside = path.with_name(path.name + ".part")
-    write(beside)
-    beside.replace(path)
 
 
 def _table(cells: Cells) -> pa.Table:
@@ -59,15 +57,12 @@ def _table(cells: Cells) -> pa.Table:
     return pa.table({"x": cells.x_l0, "y": cells.y_l0, "type": names.cast(pa.string())})
 
 
-def _write_features(path: Path, features: Iterator[dict[str, object]]) -> None:
+def _write_features(file: BinaryIO, features: Iterator[dict[str, object]]) -> None:
     """Write a FeatureCollection piece by piece, so that a slide of a million cells needs little memory."""
-    with path.open("wb") as file:
-        file.write(b'{"type":"FeatureCollection","features":[')
-        for number, feature in enumerate(features):
-            file.write(
-                (b",\n" if number else b"\n") + orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY)
-            )
-        file.write(b"\n]}")
+    file.write(b'{"type":"FeatureCollection","features":[')
+    for number, feature in enumerate(features):
+        file.write((b",\n" if number else b"\n") + orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY))
+    file.write(b"\n]}")
 
 
 def _cell_features(cells: Cells) -> Iterator[dict[str, object]]:

@@ -13,7 +13,7 @@ from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import best_features, run_of
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
-from sae_backend.atomic_write import written_whole
+from sae_backend.atomic_write import atomic_path
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -118,6 +118,6 @@ def write_h5ad(store: Store, wanted: str, path: Path) -> str:
 def write_methods(store: Store, wanted: str, path: Path) -> str:
     """Write the paragraph on methods and say so."""
     run = run_of(store, wanted)
-    with written_whole(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(methods_text(store, run), encoding="utf-8")
     return f"Methods of {run.name}: {path}"

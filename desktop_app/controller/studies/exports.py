@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from desktop_app.export.study import write_figure, write_study, write_table
+from desktop_app.export.study import write_figure, write_study, write_study_table
 from desktop_app.export.study_comparison import write_comparison
 from desktop_app.store import Store
 from desktop_app.tasks import EveryWrite
@@ -110,4 +110,4 @@ def _figure_written(figure: Figure, path: Path) -> str:
 
 
 def _table_written(table: Table, path: Path) -> str:
-    return f"{table.n_rows:,} rows are in {write_table(table, path)}."
+    return f"{table.n_rows:,} rows are in {write_study_table(table, path)}."

@@ -22,7 +22,7 @@ from desktop_app.project.features.inside_jobs import (
 from desktop_app.tasks import Pause
 from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.slide.legend import MapLegend
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.errors import SparsescopeError
 from sae_backend.worker.requests import MAX_INSIDE_TILES
 

@@ -11,7 +11,7 @@ from desktop_app.export.atlas.pages import atlas_pages
 from desktop_app.export.atlas.pdf import write_pdf
 from desktop_app.export.atlas.source import AtlasSource
 from desktop_app.project.analysis_jobs import open_slide
-from sae_backend.atomic_write import whole_file
+from sae_backend.atomic_write import open_atomic
 from sae_backend.errors import UserInputError
 
 _WRITERS: Final = {".html": write_web_page, ".htm": write_web_page, ".pdf": write_pdf}
@@ -65,6 +65,6 @@ def write_atlas(
     """
     check_atlas_name(path)
     write = _WRITERS[path.suffix.lower()]
-    with open_slide(source.slide) as slide, whole_file(path) as file:
+    with open_slide(source.slide) as slide, open_atomic(path) as file:
         write(source, atlas_pages(source, slide, progress, cancelled), file)
     return len(source.numbers)

@@ -21,7 +21,7 @@ from desktop_app.export.report.sections import (
 )
 from desktop_app.project.analysis_jobs import require_current
 from desktop_app.store import Store
-from sae_backend.atomic_write import written_whole
+from sae_backend.atomic_write import atomic_path
 from sae_backend.errors import UserInputError
 
 __all__ = ["ReportChoice", "check_report_name", "write_report"]
@@ -77,7 +77,7 @@ def write_report(store: Store, path: Path, choice: ReportChoice | None = None) -
     )
     title = f"Report of {store.folder.name}"
     contents = " · ".join(f'<a href="#{anchor}">{text(name)}</a>' for anchor, name in _PARTS)
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'

@@ -17,7 +17,7 @@ from desktop_app.project.analysis_jobs import features_of, require_current
 from desktop_app.project.correlation.options import CELLS, HIFS, TILE_VALUES, CorrelateOptions
 from desktop_app.store import AnalysisRecord, CorrelationRecord, NewCorrelation, SplitRecord, Store
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.cells.counts import count_cells
 from sae_backend.cells.human_interpretable_features import STAINS, hif_names, tile_hifs
 from sae_backend.cells.point_values import TileValues

@@ -19,7 +19,7 @@ from desktop_app.project.studies.study_checks import check_blocks, check_columns
 from desktop_app.project.studies.study_options import StudyOptions
 from desktop_app.store import AnalysisRecord, NewStudy, Store, StudyRecord
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.cells.counts import count_cells
 from sae_backend.errors import UserInputError
 from sae_backend.models.cards import digest_of

@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QTextLa
 
 from desktop_app.canvas.colour_scale import PLAIN, HeatLook, strip
 from desktop_app.widgets.controls.number_format import number
+from sae_backend.atomic_write import atomic_path
 from sae_backend.errors import CacheError
 
 FOOT_PX: Final = 64
@@ -85,10 +86,9 @@ def save_view(
     if caption.limits is not None:
         _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption)
     painter.end()
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    if not picture.save(str(temporary)):
-        raise CacheError(f"{path.name} cannot be written.", "Choose another folder, or free some space.")
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        if not picture.save(str(temporary), b"PNG"):
+            raise CacheError(f"{path.name} cannot be written.", "Choose another folder, or free some space.")
 
 
 def _lay_out(text: str, font: QFont, width_px: int) -> QTextLayout:

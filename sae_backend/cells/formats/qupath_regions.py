@@ -8,7 +8,6 @@ some others is not where OpenSlide's does; `origin_l0` carries that.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy.typing as npt
 import orjson
 import shapely
 
-from sae_backend.cache import disk_errors, sync_file, sync_folder
+from sae_backend.atomic_write import write_bytes_atomic
 from sae_backend.cells.parsing.geojson import (
     EXPORT_HINT,
     class_of,
@@ -91,18 +90,7 @@ def write_regions(
         "type": "FeatureCollection",
         "features": [_feature(region, np.asarray(origin_l0, np.float64)) for region in regions],
     }
-    content = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-    if path.is_dir():
-        raise UserInputError(f"{path.name} is a folder.", "Name a file in it.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path):
-        try:
-            temporary.write_bytes(content)
-            sync_file(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+    write_bytes_atomic(path, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def read_regions(path: Path, origin_l0: tuple[float, float] = (0.0, 0.0)) -> RegionFile:

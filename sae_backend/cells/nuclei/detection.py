@@ -16,7 +16,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from sae_backend.cache import commit_folder, disk_errors, is_committed, sha256_file
+from sae_backend.atomic_write import disk_errors, open_atomic
+from sae_backend.cache import commit_folder, is_committed, sha256_file
 from sae_backend.cells.nuclei.segmentation import DETECTOR_VERSION, DetectSpec
 from sae_backend.cells.nuclei.tiling import (
     TILE_PX,
@@ -138,11 +139,8 @@ def _tile_folder(final: Path) -> Path:
 
 def _write_npz(path: Path, arrays: dict[str, Any]) -> None:
     """Replace a file as a whole, so that a killed run leaves no half of one."""
-    beside = path.with_name(path.name + ".part")
-    with disk_errors(path):
-        with beside.open("wb") as file:
-            np.savez(file, **arrays)
-        beside.replace(path)
+    with open_atomic(path) as file:
+        np.savez(file, **arrays)
 
 
 def _read_tile(path: Path) -> TileNuclei | None:

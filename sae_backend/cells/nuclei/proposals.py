@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.cells.table import CellTable
 from sae_backend.errors import CacheError
 

@@ -11,7 +11,8 @@ import torch
 
 from sae_backend.activations.embeddings import Embeddings, tiles_digest
 from sae_backend.activations.feature_matrix import FeatureMatrix, feature_key, write_features
-from sae_backend.cache import disk_errors, is_committed
+from sae_backend.atomic_write import disk_errors
+from sae_backend.cache import is_committed
 from sae_backend.cells.nuclei.jobs import run_detection, run_typing
 from sae_backend.compute.encoders.device import pick_device
 from sae_backend.compute.encoders.load import load_encoder

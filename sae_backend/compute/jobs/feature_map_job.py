@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cache import commit_folder, disk_errors, is_committed
+from sae_backend.atomic_write import disk_errors
+from sae_backend.cache import commit_folder, is_committed
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.feature_dashboard.feature_map import XY, FeatureMap, map_folder
 from sae_backend.feature_dashboard.neighbours import DecoderDirections

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.jobs.inside_tiles import Question, occlusion_map, token_map
 from sae_backend.compute.jobs.live_model import LiveModel, ModelSource, live_model, live_slide

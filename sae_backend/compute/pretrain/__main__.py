@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sae_backend.cache import write_text_atomic
+from sae_backend.atomic_write import write_text_atomic
 from sae_backend.compute.pretrain.autoencoders import train_autoencoder
 from sae_backend.compute.pretrain.recipe import Pretraining, Recipe, Say, draw_cohort, open_pieces
 from sae_backend.models.bundled_models import SHIPPED_CONTROL, SHIPPED_ENCODER

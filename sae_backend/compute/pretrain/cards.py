@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sae_backend.cache import write_text_atomic
+from sae_backend.atomic_write import write_text_atomic
 from sae_backend.models.sae_weights import read_sae_config
 
 _NAMES = (

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.compute.encoders.small_vit import MEAN, PATCH_PX, STD, SmallVit, random_state
 from sae_backend.compute.pretrain.contrast import Heads, Losses, LossSpec, losses
 from sae_backend.compute.pretrain.views import Pieces, ViewSpec, look, pair_corners

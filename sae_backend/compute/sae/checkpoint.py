@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from sae_backend.errors import CacheError
+from sae_backend.atomic_write import write_bytes_atomic
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, object]) -> None:
@@ -36,21 +34,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], record: Ma
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         metadata={"record": json.dumps(record)},
     )
-    fresh = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
-            fresh.unlink(missing_ok=True)
-        raise CacheError(
-            f"The training's state cannot be written to {path}: {error.strerror}.",
-            "Free some space, then start again; the training goes on from its last state.",
-        ) from error
+    write_bytes_atomic(path, content)
 
 
 def read_checkpoint(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, object]] | None:

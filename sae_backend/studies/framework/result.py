@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 
 Progress = Callable[[str, int, int], None]
 """Takes (stage, done, total); raises to cancel."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.cache import disk_errors
+from sae_backend.atomic_write import disk_errors
 from sae_backend.errors import CacheError, MismatchError
 from sae_backend.models.sae_weights import SaeArrays
 from sae_backend.statistics.split import Halves

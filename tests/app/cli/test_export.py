@@ -19,7 +19,8 @@ import pytest
 
 from desktop_app.export import qupath_tiles as tile_export
 from desktop_app.export.anndata import write_anndata
-from desktop_app.export.correlation_table import guarded, write_correlations
+from desktop_app.export.correlation_table import write_correlations
+from desktop_app.export.tables import guarded
 from desktop_app.project.analysis_jobs import features_of, open_slide, require_current
 from desktop_app.store import SlideRecord, Store
 from sae_backend.cells.counts import count_cells

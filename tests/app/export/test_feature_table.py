@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from desktop_app.export.feature_table import write_table
 from desktop_app.export.heatmap_picture import length_text, scale_bar_um
+from desktop_app.export.tables import columns_of, write_table
 from sae_backend.errors import CacheError, UserInputError
 
 ROWS = [
@@ -21,7 +21,7 @@ ROWS = [
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
 def test_text_tables_are_safe_and_read_back(tmp_path: Path, suffix: str, delimiter: str) -> None:
     path = tmp_path / "new" / f"table{suffix}"
-    write_table(path, ROWS)
+    write_table(path, columns_of(ROWS))
     with path.open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file, delimiter=delimiter))
     assert [row["name"] for row in found] == ["'=1+1", "'@x"]
@@ -31,20 +31,24 @@ def test_text_tables_are_safe_and_read_back(tmp_path: Path, suffix: str, delimit
 
 
 def test_parquet_keeps_values_and_gaps(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.parquet", ROWS)
+    write_table(tmp_path / "t.parquet", columns_of(ROWS))
     assert pq.read_table(tmp_path / "t.parquet").to_pylist() == ROWS
 
 
-def test_an_older_table_outlives_a_failure(tmp_path: Path) -> None:
+def test_an_older_table_outlives_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old", encoding="utf-8")
-    (tmp_path / "t.csv.tmp").mkdir()
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sae_backend.atomic_write.os.fsync", full)
     with pytest.raises(CacheError) as caught:
-        write_table(path, ROWS)
+        write_table(path, columns_of(ROWS))
     assert caught.value.hint
     assert path.read_text(encoding="utf-8") == "old"
     with pytest.raises(UserInputError, match="xls"):
-        write_table(tmp_path / "t.xls", ROWS)
+        write_table(tmp_path / "t.xls", columns_of(ROWS))
 
 
 @pytest.mark.parametrize(

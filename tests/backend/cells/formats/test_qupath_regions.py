@@ -141,12 +141,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(UserInputError, match="is a folder"):
         write_regions(tmp_path, [region()])
 
-    def full(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[:10])
+    def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("sae_backend.atomic_write.os.fsync", full)
     with pytest.raises(CacheError, match="disk is full"):
         write_regions(path, [region(name="other")])
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
