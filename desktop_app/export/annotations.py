@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from desktop_app.project.drop.detected import ANNOTATIONS_FORMAT
 from desktop_app.store import (
     AnnotationRecord,
     CommentRecord,
@@ -23,7 +24,6 @@ from desktop_app.store import (
 )
 from sae_backend.errors import StoreError, UserInputError
 
-FORMAT: Final = "sparsescope-annotations"
 VERSION: Final = 2
 _COLUMNS_1: Final = (
     "sae_digest",
@@ -54,7 +54,7 @@ def export_json(store: Store, path: Path) -> None:
     """
     notes = store.annotations()
     document = {
-        "format": FORMAT,
+        "format": ANNOTATIONS_FORMAT,
         "version": VERSION,
         "annotations": [{name: getattr(record, name) for name in COLUMNS} for record in notes],
         "comments": [asdict(comment) for comment in store.comments(withdrawn=True)],
@@ -195,7 +195,7 @@ def _remarks(document: Any, key: str, record: type[_Remark], name: str) -> list[
 
 
 def _records(document: Any, name: str) -> list[AnnotationRecord]:
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") != ANNOTATIONS_FORMAT:
         raise UserInputError(
             f"{name} does not hold annotations.", "Choose a file that `annotate export` wrote as JSON."
         )

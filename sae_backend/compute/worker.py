@@ -104,7 +104,7 @@ class JobRunner:
 
     def work(self) -> None:
         """Say what there is, then do the jobs until :meth:`finish`."""
-        from sae_backend.compute.jobs.analyze import describe_device
+        from sae_backend.compute.dispatch import describe_device
 
         self.send(Ready(describe_device(), versions()))
         while (item := self._jobs.get()) is not None:
@@ -119,7 +119,7 @@ class JobRunner:
             self.send(event)
 
     def _outcome(self, item: Submit) -> Event:
-        from sae_backend.compute.jobs.analyze import run
+        from sae_backend.compute.dispatch import run
         from sae_backend.compute.jobs.embed import Watch
 
         meter = Meter(item.job)

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from desktop_app.export.annotations import FORMAT
-from desktop_app.project.drop.detected import Recognised, unknown
+from desktop_app.project.drop.detected import ANNOTATIONS_FORMAT, Recognised, unknown
 from sae_backend.cells.formats.delimited_table import has_coordinates, text_columns
 
 _CELL_PATTERNS: Final = (
@@ -62,7 +61,7 @@ def recognise_json(path: Path, head: bytes) -> Recognised:
     def has(pattern: bytes) -> bool:
         return re.search(pattern, head) is not None
 
-    if has(rb'"format"\s*:\s*"' + FORMAT.encode() + rb'"'):
+    if has(rb'"format"\s*:\s*"' + ANNOTATIONS_FORMAT.encode() + rb'"'):
         return Recognised("annotations", path, "annotations (JSON)")
     first = head.split(b"\n", 1)[0]
     if head.lstrip()[:1] == b"{" and b'"saeId"' in first and b'"index"' in first:

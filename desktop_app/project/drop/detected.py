@@ -8,6 +8,9 @@ from typing import Final, Literal
 
 Kind = Literal["slide", "cells", "regions", "autoencoder", "embeddings", "project", "annotations", "unknown"]
 
+ANNOTATIONS_FORMAT: Final = "sparsescope-annotations"
+"""What an exported file of annotations says of itself."""
+
 WAY_OUT: Final = (
     "Drop a slide, a cell file (GeoJSON, CSV, TSV, Parquet), annotations (JSON), or a folder: a project, an "
     "autoencoder or embeddings."

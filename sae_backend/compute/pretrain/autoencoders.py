@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sae_backend.compute.jobs.analyze import analyze, train
+from sae_backend.compute.jobs.analyze import analyze
 from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.train import train
 from sae_backend.compute.pretrain.recipe import Say
 from sae_backend.worker.requests import AnalyzeRequest, TrainRequest
 

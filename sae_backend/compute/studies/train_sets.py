@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from sae_backend.activations.embeddings import Embeddings
-from sae_backend.compute.jobs.analyze import encode, train
+from sae_backend.compute.jobs.analyze import encode
 from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.train import train
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import SparsescopeError
 from sae_backend.models.cards import digest_of

@@ -17,7 +17,7 @@ from sae_backend.activations.embeddings import Embeddings, EmbeddingWriter
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.activations.heatmap import heatmap
 from sae_backend.cache import is_committed
-from sae_backend.compute.jobs import analyze as pipeline
+from sae_backend.compute import dispatch
 from sae_backend.compute.jobs import embed as embed_module
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.errors import CacheError, MismatchError, SlideError
@@ -105,10 +105,10 @@ def test_sealing_that_fails_keeps_the_batches(tmp_path: Path, monkeypatch: pytes
 def test_a_changed_byte_is_seen_and_computed_again(tmp_path: Path) -> None:
     slide = small_slide(tmp_path / "s.tif", 3, 4)
     request = request_for(slide, tmp_path / "c")
-    result, _ = steps_of(lambda watch: pipeline.run(request, watch))
+    result, _ = steps_of(lambda watch: dispatch.run(request, watch))
     folder = Path(result["embedding_dir"])
     good = contents(folder)
-    again, done = steps_of(lambda watch: pipeline.run(request, watch))
+    again, done = steps_of(lambda watch: dispatch.run(request, watch))
     assert done == [N_TILES] and again == result
     for name in ("vectors.f32", "status.u8"):
         path = folder / name
@@ -116,7 +116,7 @@ def test_a_changed_byte_is_seen_and_computed_again(tmp_path: Path) -> None:
         assert not is_committed(folder)
         with pytest.raises(CacheError, match="has changed"):
             Embeddings.open(folder, verify=True)
-        _, done = steps_of(lambda watch: pipeline.run(request, watch))
+        _, done = steps_of(lambda watch: dispatch.run(request, watch))
         assert done[0] == 0 and done[-1] == N_TILES
         assert contents(folder) == good
     (folder / "vectors.f32").unlink()
@@ -150,7 +150,7 @@ def broken_slide(path: Path, corrupt: int = 0) -> Path:
 def test_bad_tiles_have_a_status_and_no_vector_and_count_nowhere(tmp_path: Path) -> None:
     small_sae(control_card()).save(tmp_path / "sae")
     slide = broken_slide(tmp_path / "s.tiff")
-    result = pipeline.run(request_for(slide, tmp_path / "c", tmp_path / "sae"))
+    result = dispatch.run(request_for(slide, tmp_path / "c", tmp_path / "sae"))
     assert result["counts"] == {"ok": 10, "missing": 1, "corrupt": 1}
     embeddings = Embeddings.open(Path(result["embedding_dir"]), verify=True)
     lookup = embeddings.grid.index_map()
@@ -178,7 +178,7 @@ def test_a_disk_that_fills_up_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     request = request_for(small_slide(tmp_path / "s.tif", 3, 4), tmp_path / "c", batch=BATCH)
-    whole = pipeline.run(request_for(Path(request.slide), tmp_path / "whole", batch=BATCH))
+    whole = dispatch.run(request_for(Path(request.slide), tmp_path / "whole", batch=BATCH))
 
     class FillingUp(EmbeddingWriter):
         def write(self, start: int, vectors: Any, status: Any) -> None:
@@ -190,9 +190,9 @@ def test_a_disk_that_fills_up_loses_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(embed_module, "EmbeddingWriter", FillingUp)
         with pytest.raises(CacheError, match="disk is full") as caught:
-            pipeline.run(request)
+            dispatch.run(request)
     assert "resumes" in caught.value.hint
-    result, done = steps_of(lambda watch: pipeline.run(request, watch))
+    result, done = steps_of(lambda watch: dispatch.run(request, watch))
     assert done[0] == BATCH
     assert contents(result["embedding_dir"]) == contents(whole["embedding_dir"])
 
@@ -201,12 +201,12 @@ def test_a_file_too_large_for_the_disk_is_told(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from sae_backend.compute import pipeline\n"
+        "from sae_backend.compute import dispatch\n"
         "from sae_backend.errors import CacheError\n"
         "from tests.backend.fixtures.runs import request_for\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
         "try:\n"
-        "    pipeline.run(request_for(Path(sys.argv[1]), Path(sys.argv[2])))\n"
+        "    dispatch.run(request_for(Path(sys.argv[1]), Path(sys.argv[2])))\n"
         "except CacheError as error:\n"
         "    print(error.sentence, error.hint)\n"
     )
@@ -218,13 +218,13 @@ def test_a_file_too_large_for_the_disk_is_told(tmp_path: Path) -> None:
         text=True,
     )
     assert "disk is full" in found.stdout and "Free some space" in found.stdout, found.stderr
-    assert pipeline.run(request_for(slide, tmp_path / "c"))["counts"] == {"ok": N_TILES}
+    assert dispatch.run(request_for(slide, tmp_path / "c"))["counts"] == {"ok": N_TILES}
 
 
 def test_a_cache_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file where the folder should be")
     with pytest.raises(CacheError) as caught:
-        pipeline.run(request_for(small_slide(tmp_path / "s.tif", 3, 4), tmp_path / "c"))
+        dispatch.run(request_for(small_slide(tmp_path / "s.tif", 3, 4), tmp_path / "c"))
     assert caught.value.hint
 
 
@@ -239,10 +239,10 @@ def test_a_slide_that_vanishes_is_told_and_its_batches_are_kept(tmp_path: Path) 
             slide.unlink()
 
     with pytest.raises(SlideError) as caught:
-        pipeline.run(request, Watch(vanish))
+        dispatch.run(request, Watch(vanish))
     assert caught.value.hint and "s.tiff" in caught.value.sentence
     slide.write_bytes(content)
-    result, done = steps_of(lambda watch: pipeline.run(request, watch))
+    result, done = steps_of(lambda watch: dispatch.run(request, watch))
     assert done[0] >= 2
     assert result["counts"] == {"ok": 10, "missing": 1, "corrupt": 1}
 

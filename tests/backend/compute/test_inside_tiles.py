@@ -15,10 +15,10 @@ from torch import nn
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
+from sae_backend.compute.dispatch import run
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
 from sae_backend.compute.encoders.tile_encoder import TileEncoder
 from sae_backend.compute.jobs import live_model
-from sae_backend.compute.jobs.analyze import run
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.compute.sae.relu import ReluAutoencoder

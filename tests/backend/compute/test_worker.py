@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sae_backend.compute.jobs import analyze as pipeline
 from sae_backend.errors import PixelSizeError, SlideError, UserInputError, WorkerError
 from sae_backend.worker import client as client_module
 from sae_backend.worker.client import CANCEL_GRACE_SECONDS, Backend, WorkerClient, wait_for
@@ -274,7 +273,7 @@ def test_prints_of_libraries_do_not_reach_the_events(
 ) -> None:
     boot_with(
         monkeypatch,
-        "import sae_backend.compute.jobs.analyze as p\n"
+        "import sae_backend.compute.dispatch as p\n"
         "real = p.run\n"
         "def noisy(*args):\n"
         "    print('noise'); sys.stdout.flush(); os.write(1, b'raw noise\\n'); os.system('echo child')\n"
@@ -360,7 +359,7 @@ def test_an_unforeseen_error_in_the_twin_is_a_crash(
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
     twin = InProcessBackend()
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "analyze", lambda *_: {}["x"])
+        patched.setattr(dispatch, "analyze", lambda *_: {}["x"])
         job = twin.submit(request_for(slide, tmp_path))
         event = to_the_end(twin, job)[-1]
     assert isinstance(event, Crashed) and event.hint

@@ -10,7 +10,7 @@ import torch
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.compute.jobs import analyze as pipeline
+from sae_backend.compute import dispatch
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.feature_dashboard.attribution import explain_vector, reconstruct, what_fires_here
 from sae_backend.models.sae_weights import SaeArrays
@@ -55,7 +55,7 @@ def test_a_real_run_is_explained_as_its_sae_decodes(tmp_path: Path) -> None:
     with torch.no_grad():
         torch_sae.b_dec += 0.3
     torch_sae.save(tmp_path / "sae")
-    result = pipeline.run(
+    result = dispatch.run(
         request_for(small_slide(tmp_path / "s.tif", 3, 4), tmp_path / "c", tmp_path / "sae")
     )
     features = FeatureMatrix.open(Path(result["feature_dir"]))

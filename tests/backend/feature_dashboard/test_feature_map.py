@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sae_backend.cache import is_committed
-from sae_backend.compute.jobs import analyze as pipeline
+from sae_backend.compute import dispatch
 from sae_backend.compute.jobs import feature_map_job as job
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
@@ -68,7 +68,7 @@ def test_the_job_makes_the_map_once_and_groups_lie_together(
     sent = from_line(to_line(Submit(1, request)))
     assert isinstance(sent, Submit) and sent.request == request
     seen: list[tuple[int, int]] = []
-    result = pipeline.run(sent.request, Watch(lambda _, done, total: seen.append((done, total))))
+    result = dispatch.run(sent.request, Watch(lambda _, done, total: seen.append((done, total))))
     assert seen[0] == (0, N_FEATURES) and seen[-1] == (N_FEATURES, N_FEATURES)
     folder = Path(result["map_dir"])
     assert folder == map_folder(tmp_path / "c", digest) and is_committed(folder)
@@ -88,14 +88,14 @@ def test_the_job_makes_the_map_once_and_groups_lie_together(
         raise AssertionError("the map was made twice")
 
     monkeypatch.setattr(job, "lay_out", never)
-    assert pipeline.run(request) == result
+    assert dispatch.run(request) == result
     (folder / "xy.bin").write_bytes(b"short")
     with pytest.raises(CacheError, match="damaged"):
         FeatureMap.open(folder)
 
 
 def test_umap_is_loaded_for_a_map_alone() -> None:
-    code = "import sys, sae_backend.compute.jobs.analyze; print(bool({'umap', 'numba', 'sklearn'} & set(sys.modules)))"
+    code = "import sys, sae_backend.compute.dispatch; print(bool({'umap', 'numba', 'sklearn'} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 
@@ -103,7 +103,7 @@ def test_umap_is_loaded_for_a_map_alone() -> None:
 def test_a_cancelled_map_leaves_nothing_that_counts(tmp_path: Path) -> None:
     small_sae(control_card()).save(tmp_path / "sae")
     with pytest.raises(CancelledError):
-        pipeline.run(MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), Watch(cancelled=lambda: True))
+        dispatch.run(MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), Watch(cancelled=lambda: True))
     assert not (tmp_path / "c").exists()
 
 

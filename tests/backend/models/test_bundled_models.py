@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sae_backend.compute.dispatch import run
 from sae_backend.compute.encoders.load import available_encoders, load_encoder
 from sae_backend.compute.encoders.small_vit import N_BLOCKS, WIDTH
-from sae_backend.compute.jobs.analyze import run
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import UserInputError
 from sae_backend.models.bundled_models import (

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from sae_backend.cache import is_committed
-from sae_backend.compute.jobs import analyze as pipeline
+from sae_backend.compute import dispatch
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.errors import CacheError, CancelledError, MismatchError, UserInputError
 from sae_backend.slides import thumbnails as module
@@ -152,19 +152,19 @@ def test_only_one_program_makes_a_pack(slide: Slide, tmp_path: Path) -> None:
 def test_the_job_takes_its_tiles_from_an_analysis(tmp_path: Path) -> None:
     path, cache = small_slide(tmp_path / "s.tif", 3, 4), tmp_path / "c"
     small_sae(control_card()).save(tmp_path / "sae")
-    analysis = pipeline.run(request_for(path, cache, tmp_path / "sae"))
+    analysis = dispatch.run(request_for(path, cache, tmp_path / "sae"))
     folders, stages = set(), set()
     for key in ("feature_dir", "embedding_dir"):
         request = ThumbnailsRequest(str(path), str(cache), analysis[key])
         sent = from_line(to_line(Submit(1, request)))
         assert isinstance(sent, Submit) and sent.request == request
         watch = Watch(lambda stage, done, total: stages.add((stage, done == total)))
-        folders.add(pipeline.run(sent.request, watch)["thumbnail_dir"])
+        folders.add(dispatch.run(sent.request, watch)["thumbnail_dir"])
     assert len(folders) == 1 and stages == {("make small pictures", False), ("make small pictures", True)}
     folder = Path(folders.pop())
     assert is_committed(folder) and Thumbnails.open(folder).n_tiles == 12
     other = small_slide(tmp_path / "other.tif", 4, 4)
     with pytest.raises(MismatchError, match=r"other\.tif is not the slide"):
-        pipeline.run(ThumbnailsRequest(str(other), str(cache), analysis["feature_dir"]))
+        dispatch.run(ThumbnailsRequest(str(other), str(cache), analysis["feature_dir"]))
     with pytest.raises(CacheError, match="where its tiles lie"):
-        pipeline.run(ThumbnailsRequest(str(path), str(cache), str(folder)))
+        dispatch.run(ThumbnailsRequest(str(path), str(cache), str(folder)))

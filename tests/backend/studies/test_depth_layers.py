@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from sae_backend.activations.embeddings import Embeddings
+from sae_backend.compute import dispatch
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
-from sae_backend.compute.jobs import analyze as pipeline
 from sae_backend.compute.jobs.embed import Watch, embed
 from sae_backend.compute.jobs.embed_layers import EmbedRun, embed_layers
 from sae_backend.compute.studies.layer_sets import prepare
@@ -115,7 +115,7 @@ def layer_request(tmp_path: Path, **spec) -> StudyRequest:
     slides, results = [], []
     for number in range(2):
         slide = small_slide(tmp_path / f"s{number}.tif", 6, 6 + number)
-        results.append(pipeline.run(request_for(slide, tmp_path / "cache", path)))
+        results.append(dispatch.run(request_for(slide, tmp_path / "cache", path)))
         slides.append(
             {"name": slide.name, "patient": "", "facts": {}, "path": str(slide), "mpp": None,
              "fingerprint": "", "targets_file": ""}

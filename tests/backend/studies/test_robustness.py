@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from sae_backend.compute import dispatch
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
-from sae_backend.compute.jobs import analyze as pipeline
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.compute.studies.reencode import equip
 from sae_backend.compute.studies.study_job import run_study_job
@@ -238,7 +238,7 @@ def job_request(tmp_path: Path, **spec) -> StudyRequest:
     slides, results = [], []
     for number in range(4):
         slide = small_slide(tmp_path / f"s{number}.tif", 3, 4)
-        results.append(pipeline.run(request_for(slide, tmp_path / "cache", path)))
+        results.append(dispatch.run(request_for(slide, tmp_path / "cache", path)))
         facts = {"scanner": f"s{number % 2}", "glass": f"G{number // 2}"}
         slides.append(
             {"name": slide.name, "patient": f"P{number // 2}", "facts": facts, "path": str(slide), "mpp": None,

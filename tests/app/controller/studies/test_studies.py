@@ -16,7 +16,7 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.store import Store
 from desktop_app.widgets.studies.studies import RESULT, SETTINGS, StudiesPanel
 from sae_backend.activations.feature_matrix import FeatureMatrix, write_features
-from sae_backend.compute.jobs.analyze import run
+from sae_backend.compute.dispatch import run
 from sae_backend.studies.framework.registry import STUDIES
 from sae_backend.studies.framework.report import Target
 from sae_backend.worker.requests import Cancelled, Done, StudyRequest

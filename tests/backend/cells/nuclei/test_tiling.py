@@ -18,7 +18,7 @@ from sae_backend.cells.nuclei.measures import MEASURES
 from sae_backend.cells.nuclei.segmentation import DetectSpec
 from sae_backend.cells.nuclei.tiling import DOUBLE_UM, NEIGHBOURS, NUCLEUS
 from sae_backend.cells.table import CellImport, CellTable
-from sae_backend.compute.jobs import analyze as pipeline
+from sae_backend.compute import dispatch
 from sae_backend.compute.jobs.embed import Watch
 from sae_backend.errors import CacheError, CancelledError, NoTissueError, PixelSizeError, UserInputError
 from sae_backend.slides.slide import Slide
@@ -189,7 +189,7 @@ def test_the_job_is_asked_for_by_a_message(tmp_path: Path) -> None:
     sent = from_line(to_line(Submit(1, request)))
     assert isinstance(sent, Submit) and sent.request == request
     stages = []
-    result = pipeline.run(
+    result = dispatch.run(
         sent.request, Watch(lambda stage, done, total: stages.append((stage, done == total)))
     )
     assert stages[0] == ("find tissue", False) and stages[-1] == ("find nuclei", True)
@@ -197,10 +197,10 @@ def test_the_job_is_asked_for_by_a_message(tmp_path: Path) -> None:
     assert result["n_nuclei"] == found.table.n_cells == 120 and result["notes"] == list(found.notes)
     assert found.assumed["spec"]["min_area_um2"] == 12.0
     with pytest.raises(CancelledError):
-        pipeline.run(replace(request, cache_dir=str(tmp_path / "d")), Watch(cancelled=lambda: True))
+        dispatch.run(replace(request, cache_dir=str(tmp_path / "d")), Watch(cancelled=lambda: True))
     nuclei_slide(tmp_path / "unknown.tif", mpp=None)
     with pytest.raises(PixelSizeError):
-        pipeline.run(replace(request, slide=str(tmp_path / "unknown.tif")))
+        dispatch.run(replace(request, slide=str(tmp_path / "unknown.tif")))
     write_tiff(tmp_path / "glass.tif", [np.full((256, 256, 3), 245, np.uint8)], 0.5)
     with pytest.raises(NoTissueError, match="No tissue"):
-        pipeline.run(replace(request, slide=str(tmp_path / "glass.tif")))
+        dispatch.run(replace(request, slide=str(tmp_path / "glass.tif")))
