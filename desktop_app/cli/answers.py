@@ -32,6 +32,7 @@ from sae_backend.activations.heatmap import heatmap
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileSpec
+from sae_backend.statistics.number_text import r_text
 from sae_backend.worker.client import Backend
 
 
@@ -213,7 +214,9 @@ def features(options: Namespace) -> Answer:
         rows.sort(key=lambda row: -row["firing_rate"])
         lines = [f"{'feature':>8}  {'fires in':>8}  {'max':>8}  {'best cell type (r)':<28} name"]
         for row in rows[:20]:
-            best = f"{row['best_cell_type']} ({row['best_pearson_r']:+.2f})" if row["best_cell_type"] else "-"
+            best = (
+                f"{row['best_cell_type']} ({r_text(row['best_pearson_r'])})" if row["best_cell_type"] else "-"
+            )
             lines.append(
                 f"{row['feature']:>8}  {row['firing_rate']:>8.1%}  {row['max']:>8.3g}  {best:<28} {row['name']}"
             )

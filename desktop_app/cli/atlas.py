@@ -7,11 +7,11 @@ from argparse import Namespace
 
 from desktop_app.cli.answers import Answer
 from desktop_app.export.atlas.source import AtlasChoice, collect
-from desktop_app.export.atlas.text import count_text
 from desktop_app.export.atlas.write import check_atlas_name, write_atlas
 from desktop_app.project.notices import analysis_text
 from desktop_app.project.run_jobs import ProgressPrinter
 from desktop_app.store import Store
+from sae_backend.statistics.number_text import count_text
 from sae_backend.worker.requests import Progress
 
 

@@ -20,6 +20,7 @@ from sae_backend.cells.point_value_table import read_tile_values
 from sae_backend.cells.preview import CellPreview, preview_cells
 from sae_backend.errors import CellsError
 from sae_backend.slides.slide import Slide, SlideInfo
+from sae_backend.statistics.number_text import count_text
 from sae_backend.worker.requests import Progress as ProgressEvent
 
 _STATE = "State it with --scale, --cells-mpp, --level, or --mag and --base-mag; columns with --x and --y."
@@ -65,7 +66,7 @@ def import_values(options: Namespace) -> Answer:
         slide_record = add_slide(store, options.slide, options.mpp)
         record = store.add_tile_values(slide_record.id, values)
     names = ", ".join(record.names[:8]) + (", …" if len(record.names) > 8 else "")
-    columns = f"{len(record.names):,} column{'' if len(record.names) == 1 else 's'}"
+    columns = f"{count_text(len(record.names), 'column')}"
     text = f"{columns} of numbers at {record.n_rows:,} places of {slide_record.name}: {names}."
     return Answer("\n".join([text, *record.notes]), asdict(record))
 

@@ -29,6 +29,7 @@ from sae_backend.atomic_write import write_text_atomic
 from sae_backend.models.bundled_models import scoreboard_followers
 from sae_backend.paths import resource
 from sae_backend.slides.slide import Slide
+from sae_backend.statistics.number_text import count_text
 from sae_backend.worker.client import Backend, wait_for
 from sae_backend.worker.requests import DrawRequest, Progress
 
@@ -204,7 +205,7 @@ def _page(
         "<p>The slide is generated; its cells are the generator's own, so the counts are true.</p>",
         "<h2>What follows the cells</h2>",
         _truth_table(store, rows),
-        f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}; "
+        f"<p>{escape(meta['method'])}. n = {meta['n_tiles']:,} tiles, {count_text(meta['n_slides'], 'slide')}; "
         f"unit: {escape(meta['unit'])}, {meta['n_clusters']} of them.</p>",
         f"<p>{escape(counted_cells_text(correlation))} {_tested_text(rows)}</p>",
     ]

@@ -15,6 +15,7 @@ from sae_backend.atomic_write import write_text_atomic
 from sae_backend.cells.counts import count_cells, read_cells
 from sae_backend.models.bundled_models import SAE_NAME, SHIPPED_CONTROL, SHIPPED_ENCODER
 from sae_backend.slides.slide import Slide
+from sae_backend.statistics.number_text import r_text
 from sae_backend.studies.scoreboard.scoreboard import Tiles, score
 from sae_backend.worker.client import Backend
 
@@ -74,7 +75,7 @@ def field_words(out: Path, backend: Backend, field: RealField) -> str:
     ]
     for representation in found:
         for row in score(tiles, representation):
-            r = "not measurable" if row.r is None else f"{row.r:+.2f}"
+            r = "not measurable" if row.r is None else r_text(row.r)
             name = representation.name
             lines.append(f"  {row.target:<16}{name:<{_NAME}}{r:<16}column {row.column} of {row.n_columns:,}")
     words = "\n".join(lines)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from desktop_app.demo.scoreboard import COLOUR_NAME, CONTROL_NAME, PCA_NAME, RAW_NAME, Scoreboard
 from sae_backend.atomic_write import disk_errors, write_text_atomic
 from sae_backend.models.bundled_models import SAE_NAME
+from sae_backend.statistics.number_text import r_text
 from sae_backend.studies.scoreboard.scoreboard import Score, margins, table
 
 _COLOURS: Final = {
@@ -58,8 +59,8 @@ def _cell(row: Score | None) -> str:
     if row is None or row.r is None:
         return "not measurable"
     if row.ci_low is None or row.ci_high is None:
-        return f"{row.r:+.2f}"
-    return f"{row.r:+.2f} [{row.ci_low:+.2f}, {row.ci_high:+.2f}]"
+        return r_text(row.r)
+    return f"{r_text(row.r)} [{r_text(row.ci_low)}, {r_text(row.ci_high)}]"
 
 
 def scoreboard_words(board: Scoreboard) -> str:
@@ -85,7 +86,7 @@ def scoreboard_words(board: Scoreboard) -> str:
                 if row is not None and row.column:
                     extra = f"   column {row.column} of {row.n_columns:,}"
                     if name == SAE_NAME and row.confused_r is not None:
-                        extra += f"; next {row.confused_with} ({row.confused_r:+.2f})"
+                        extra += f"; next {row.confused_with} ({r_text(row.confused_r)})"
                 lines.append(f"    {name:<{width}}{_cell(row):<24}{extra}")
         lines.append("")
     return "\n".join([*lines, *_verdict(board), "", null_words(board)])

@@ -15,6 +15,7 @@ from sae_backend.atomic_write import write_bytes_atomic
 from sae_backend.slides.pyramid import tile_pixels
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileGrid
+from sae_backend.statistics.number_text import length_text
 
 if TYPE_CHECKING:
     import matplotlib as mpl
@@ -39,11 +40,6 @@ def scale_bar_um(width_um: float) -> float:
     """Round length (1, 2 or 5 times a power of ten) that fits a quarter of a view `width_um` wide."""
     fitting = [length for length in _SCALE_LENGTHS_UM if length <= width_um / 4]
     return max(fitting, default=_SCALE_LENGTHS_UM[0])
-
-
-def length_text(length_um: float) -> str:
-    """Length as people write it: in mm from 1,000 um on."""
-    return f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} µm"
 
 
 def heatmap_png(slide: Slide, heat: Heatmap, path: Path, caption: Caption, opacity: float = 0.6) -> None:

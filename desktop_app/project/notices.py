@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from desktop_app.store import AnalysisRecord, CorrelationRow, SlideRecord
+from sae_backend.statistics.number_text import estimate_text, r_text
 
 CONTROL_NOTICE: Final = (
     "Scientific control: this encoder has random weights and has learned nothing. "
@@ -43,5 +44,5 @@ def interval_text(row: CorrelationRow) -> str:
     if row.value is None:
         return row.reason or "not defined"
     if row.ci_low is None or row.ci_high is None:
-        return f"{row.value:+.2f} (no interval: too few blocks or slides)"
-    return f"{row.value:+.2f} (95 % interval {row.ci_low:+.2f} to {row.ci_high:+.2f})"
+        return f"{r_text(row.value)} (no interval: too few blocks or slides)"
+    return estimate_text(row.value, row.ci_low, row.ci_high)

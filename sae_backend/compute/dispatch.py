@@ -18,6 +18,7 @@ from sae_backend.compute.jobs.thumbnails_job import run_thumbnails
 from sae_backend.compute.jobs.train import train
 from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.correlation.job import run_correlation
+from sae_backend.statistics.number_text import count_text
 from sae_backend.synthetic.slide import draw_slide
 from sae_backend.synthetic.specs import SlideSpec
 from sae_backend.worker.requests import (
@@ -98,4 +99,4 @@ def describe_device() -> str:
     if device.type == "mps":
         return "Apple GPU"
     n = torch.get_num_threads()
-    return f"CPU, {n} thread{'s' if n != 1 else ''}"
+    return f"CPU, {count_text(n, 'thread')}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sae_backend.models.sae_weights import read_sae_config
 from sae_backend.paths import resource
+from sae_backend.statistics.number_text import estimate_text
 
 SHIPPED_ENCODER: Final = "sparsescope:small-vit"
 """A small vision transformer trained by us on generated slides, without labels."""
@@ -97,9 +98,7 @@ class Follower:
     @property
     def text(self) -> str:
         """The r with its interval, in words."""
-        if self.ci_low is None or self.ci_high is None:
-            return f"{self.r:+.2f}"
-        return f"{self.r:+.2f} (95 % interval {self.ci_low:+.2f} to {self.ci_high:+.2f})"
+        return estimate_text(self.r, self.ci_low, self.ci_high)
 
 
 def scoreboard_followers() -> dict[str, Follower]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from desktop_app.project import vocabulary
-from desktop_app.widgets.controls.number_format import when
+from desktop_app.widgets.controls.time_format import when
 from sae_backend.errors import UserInputError
 
 if TYPE_CHECKING:

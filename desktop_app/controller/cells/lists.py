@@ -9,8 +9,8 @@ import shapely
 
 from desktop_app.project.cells.text import class_map_text, counts_text, is_proposed
 from desktop_app.project.cells.type_map import project_counts
-from desktop_app.widgets.controls.number_format import when
 from desktop_app.widgets.controls.record_list import ListRow, RecordList
+from desktop_app.widgets.controls.time_format import when
 from sae_backend.slides.regions import shape_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from desktop_app.canvas.outline_layer import NEAR_PX
 from desktop_app.canvas.slide_layers import world_to_l0
 from desktop_app.project.cells.visible_cells import REACH_UM
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.cells.cells import CellActions
@@ -49,5 +49,5 @@ def _measure_words(measure: tuple[str, float]) -> str:
     name, value = measure
     for end, unit in _UNITS:
         if name.endswith(end):
-            return f"{name.removesuffix(end).replace('_', ' ')} {number(value)} {unit}"
-    return f"{name.replace('_', ' ')} {number(value)}"
+            return f"{name.removesuffix(end).replace('_', ' ')} {number_text(value)} {unit}"
+    return f"{name.replace('_', ' ')} {number_text(value)}"

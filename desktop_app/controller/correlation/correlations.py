@@ -16,8 +16,9 @@ from desktop_app.project.correlation.staleness import OTHER_SAE, cells_state, n_
 from desktop_app.project.correlation.text import by_strength, facts, few_words, is_few
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.charts.forest import ForestRow
-from desktop_app.widgets.controls.number_format import when
+from desktop_app.widgets.controls.time_format import when
 from desktop_app.widgets.correlation.header import RunEntry
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -246,7 +247,7 @@ class CorrelationActions:
         self.pair_changed.emit()
         n_missing = sum(number not in self._kept for number in run.analysis_ids)
         if n_missing:
-            panel.charts.say_pair(f"Reading the cells of {n_missing} slide{'s' * (n_missing != 1)} …")
+            panel.charts.say_pair(f"Reading the cells of {count_text(n_missing, 'slide')} …")
         self._pairs.ask(partial(view_pair, store.folder, run, dict(self._kept), pair))
 
     def _show_pair(self, found: object) -> None:

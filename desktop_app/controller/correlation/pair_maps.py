@@ -11,9 +11,9 @@ from desktop_app.controller.view.legend_text import feature_words, source_words
 from desktop_app.controller.view.multi_feature import COLOURS
 from desktop_app.project.cells.density import SlideCells, count_slide
 from desktop_app.tasks import LatestRead
-from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.correlation.header import OFF, SIDE_BY_SIDE, TWO_HUES
 from sae_backend.activations.heatmap import heatmap
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -139,7 +139,7 @@ class PairMapActions:
             return
         words = [(feature_words(context, feature), COLOURS[0]), (f"Cells: {kind}", COLOURS[1])]
         peaks = [float(np.nanmax(one.values, initial=0.0)) for one in (heat, density)]
-        scales = [f"0 to {number(peaks[0])} SAE units", f"0 to {number(peaks[1])} {UNIT}"]
+        scales = [f"0 to {number_text(peaks[0])} SAE units", f"0 to {number_text(peaks[1])} {UNIT}"]
         context.layers.show_together([(heat, COLOURS[0]), (density, COLOURS[1])])
         context.window.heatmap.show_together(words)
         context.window.legend.show_together(words, scales, source_words(context))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from desktop_app.widgets.controls.number_format import number
 from sae_backend.errors import CacheError
 from sae_backend.feature_dashboard.feature_map import FeatureMap, map_folder
+from sae_backend.statistics.number_text import number_text
 from sae_backend.worker.requests import MapRequest
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ class FeatureMapActions:
         for feature, value in enumerate(values):
             name = table.note(feature).name
             labels.append(
-                f"Feature {feature}" + (f": {name}" if name else "") + f"\n{title} {number(float(value))}"
+                f"Feature {feature}"
+                + (f": {name}" if name else "")
+                + f"\n{title} {number_text(float(value))}"
             )
         panel.show_scores(values, labels, limits)
 

@@ -9,11 +9,18 @@ from desktop_app.controller.features.slide_bars import bars_by_slide, bars_by_va
 from desktop_app.project.features.analysis_parts import AnalysisParts
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.charts.charts import Bar
-from desktop_app.widgets.controls.number_format import number, percent
 from desktop_app.widgets.features.feature_page import Near
 from sae_backend.activations.histogram import activation_histogram
 from sae_backend.feature_dashboard.neighbours import NearActivation, NearDirection
 from sae_backend.feature_dashboard.slide_profiles import profile_feature
+from sae_backend.statistics.number_text import (
+    count_text,
+    interval_text,
+    number_text,
+    p_text,
+    percent_text,
+    r_text,
+)
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -61,9 +68,9 @@ class FeaturePageActions:
         histogram = activation_histogram(values, n_tiles - len(values))
         facts = (
             f"Fires in {len(values):,} of {n_tiles:,} tiles of this slide "
-            f"({percent(float(stats.firing_rate[feature]))}); mean where it fires "
-            f"{number(float(stats.mean_when_firing[feature]) if len(values) else None)}, "
-            f"largest {number(float(stats.max_value[feature]))} (SAE units). Dashes: quartiles."
+            f"({percent_text(float(stats.firing_rate[feature]))}); mean where it fires "
+            f"{number_text(float(stats.mean_when_firing[feature]) if len(values) else None)}, "
+            f"largest {number_text(float(stats.max_value[feature]))} (SAE units). Dashes: quartiles."
         )
         page.show_feature("", facts, histogram)
         self._show_title()
@@ -97,7 +104,7 @@ class FeaturePageActions:
         page.show_cells(
             [_cell_bar(row) for row in sorted(pearson, key=lambda row: -(row.value or -2.0))],
             f"Pearson r with the cells counted in each tile, 95 % interval; {meta['n_tiles']:,} tiles of "
-            f"{meta['n_slides']} slide{'s' if meta['n_slides'] != 1 else ''}, {meta['n_clusters']} resampled units ({meta['unit']}). p is family-wise: corrected "
+            f"{count_text(meta['n_slides'], 'slide')}, {meta['n_clusters']} resampled units ({meta['unit']}). p is family-wise: corrected "
             "for all features and types.",
         )
 
@@ -148,9 +155,9 @@ class FeaturePageActions:
         together: Sequence[NearActivation] = found[1]
         note = window.features.model.table.note
         window.page.show_near(
-            [Near(near.feature, note(near.feature).name, f"{near.cosine:+.2f}") for near in directions],
+            [Near(near.feature, note(near.feature).name, r_text(near.cosine)) for near in directions],
             [
-                Near(near.feature, note(near.feature).name, f"r {near.r:+.2f}, {near.n_both:,} in both")
+                Near(near.feature, note(near.feature).name, f"r {r_text(near.r)}, {near.n_both:,} in both")
                 for near in together
             ],
             _TOGETHER_NOTE.format(n=int(session.features.valid.sum()))
@@ -176,13 +183,13 @@ def _cell_bar(row: CorrelationRow) -> Bar:
     if row.value is None:
         return Bar(row.cell_type, None, words="not defined", tip=row.reason)
     interval = (
-        f" ({row.ci_low:+.2f} to {row.ci_high:+.2f})"
+        f" ({interval_text(row.ci_low, row.ci_high)})"
         if row.ci_low is not None and row.ci_high is not None
         else ""
     )
-    p = "p not defined" if row.p is None else f"family-wise p {row.p:.3g}"
-    q = "" if row.q is None else f", q {row.q:.3g}"
-    words = f"{row.value:+.2f}{interval}" + ("" if row.p is None else f", p {row.p:.2g}")
+    p = "p not defined" if row.p is None else f"family-wise p {p_text(row.p)}"
+    q = "" if row.q is None else f", q {p_text(row.q)}"
+    words = f"{r_text(row.value)}{interval}" + ("" if row.p is None else f", p {p_text(row.p)}")
     return Bar(row.cell_type, row.value, row.ci_low, row.ci_high, words, f"{row.cell_type}: {words}; {p}{q}")
 
 

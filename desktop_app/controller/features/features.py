@@ -17,9 +17,9 @@ from desktop_app.project import analysis_jobs as jobs
 from desktop_app.project.features.analysis_parts import AnalysisParts, parts_of
 from desktop_app.project.studies.scores import study_scores
 from desktop_app.tasks import Pause
-from desktop_app.widgets.controls.number_format import number, percent
 from desktop_app.widgets.features.feature_model import FeatureNote, FeatureTable
 from sae_backend.activations.heatmap import heatmap
+from sae_backend.statistics.number_text import number_text, percent_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -233,7 +233,7 @@ class FeatureActions:
         layers.show_heatmap(heat)
         layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
         stats = features.stats
-        title = f"Feature {feature}: fires in {percent(float(stats.firing_rate[feature]))} of the tiles"
+        title = f"Feature {feature}: fires in {percent_text(float(stats.firing_rate[feature]))} of the tiles"
         self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
         self._show_legend()
 
@@ -302,7 +302,7 @@ def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[
     made = f"autoencoder {sae}" if sae is not None else "no features yet"
     words = f"{analysis.encoder}{control}, block {analysis.layer}, {made}"
     spec = analysis.tile_spec
-    tiles = f"tiles of {spec['tile_px']} px at {number(spec['tile_mpp'])} µm/px"
+    tiles = f"tiles of {spec['tile_px']} px at {number_text(spec['tile_mpp'])} µm/px"
     return words, f"{words}, {analysis.pooling} token, {tiles}, made {analysis.created_at[:10]}"
 
 

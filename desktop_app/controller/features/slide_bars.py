@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from desktop_app.widgets.charts.charts import Bar
-from desktop_app.widgets.controls.number_format import number, percent
 from sae_backend.feature_dashboard.slide_profiles import FeatureProfile, ValueProfile, profile_by_value
+from sae_backend.statistics.number_text import number_text, percent_text
 
 MAX_BARS: Final = 40
 NOT_STATED: Final = "not stated"
@@ -29,16 +29,16 @@ def bars_by_slide(profile: FeatureProfile) -> SlideBars:
         Bar(
             slide.name,
             slide.firing_rate,
-            words=f"{percent(slide.firing_rate)} of {slide.n_tiles:,}",
-            tip=f"{slide.name}: mean where it fires {number(slide.mean_when_firing)}, "
-            f"largest {number(slide.max_value)}",
+            words=f"{percent_text(slide.firing_rate)} of {slide.n_tiles:,}",
+            tip=f"{slide.name}: mean where it fires {number_text(slide.mean_when_firing)}, "
+            f"largest {number_text(slide.max_value)}",
         )
         for slide in sorted(profile.slides, key=lambda slide: -(slide.firing_rate or 0.0))
     ]
     by_group = [
         Bar(
             f"scanner: {group.label}", group.mean_rate, group.min_rate, group.max_rate,
-            f"{percent(group.mean_rate)}, {group.n_slides} slides",
+            f"{percent_text(group.mean_rate)}, {group.n_slides} slides",
         )
         for group in profile.groups
     ]  # fmt: skip
@@ -70,8 +70,8 @@ def _value_bar(group: ValueProfile, key: str) -> Bar:
     label = NOT_STATED if group.value is None else group.value
     n = f"{group.n_slides:,} {'slide' if group.n_slides == 1 else 'slides'}, {group.n_tiles:,} tiles"
     several = (
-        f"; over all tiles together {number(group.mean_activation)}, "
-        f"lowest {number(group.min_slide)}, highest {number(group.max_slide)}"
+        f"; over all tiles together {number_text(group.mean_activation)}, "
+        f"lowest {number_text(group.min_slide)}, highest {number_text(group.max_slide)}"
         if group.n_slides > 1
         else ""
     )
@@ -80,6 +80,6 @@ def _value_bar(group: ValueProfile, key: str) -> Bar:
         group.mean_of_slides,
         group.min_slide if group.n_slides > 1 else None,
         group.max_slide if group.n_slides > 1 else None,
-        f"{number(group.mean_of_slides)}, n {group.n_slides:,} / {group.n_tiles:,}",
-        f"{key} {label}: mean of the slides' means {number(group.mean_of_slides)}, {n}{several}",
+        f"{number_text(group.mean_of_slides)}, n {group.n_slides:,} / {group.n_tiles:,}",
+        f"{key} {label}: mean of the slides' means {number_text(group.mean_of_slides)}, {n}{several}",
     )

@@ -11,9 +11,9 @@ from PySide6.QtCore import QTimer
 from desktop_app.project import analysis_jobs as jobs
 from desktop_app.store import Store
 from desktop_app.tasks import LatestRead
-from desktop_app.widgets.controls.number_format import number
 from sae_backend.slides.slide import SLIDE_ENDINGS, Slide
 from sae_backend.slides.tissue import TissueMask, find_tissue
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -213,6 +213,10 @@ class ProjectActions:
         if slide is None:
             context.window.slides.show_summary("")
         else:
-            mpp = f"{number(slide.info.mpp, 4)} µm/px" if slide.info.mpp is not None else "pixel size unknown"
+            mpp = (
+                f"{number_text(slide.info.mpp, 4)} µm/px"
+                if slide.info.mpp is not None
+                else "pixel size unknown"
+            )
             where = "" if session.store is not None else " Not in a project: nothing is saved."
             context.window.slides.show_summary(f"{slide.info.path.name}, {mpp}.{where}")

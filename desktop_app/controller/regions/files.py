@@ -13,6 +13,7 @@ from desktop_app.store.records.records import REGION_KINDS, RegionRecord
 from sae_backend.cells.formats.qupath_regions import FileRegion, read_regions, write_regions
 from sae_backend.errors import UserInputError
 from sae_backend.slides.regions import box_l0, shape_of
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -50,7 +51,7 @@ class RegionFileActions:
         ]
         if self._context.succeeds(lambda: write_regions(path, shown, _origin(info))):
             window.say(
-                f"Written: {path}, {_count(len(shown))}. QuPath opens it with File > Import objects from file."
+                f"Written: {path}, {count_text(len(shown), 'region')}. QuPath opens it with File > Import objects from file."
             )
 
     def ask_import(self) -> None:
@@ -89,7 +90,7 @@ class RegionFileActions:
         added = self._regions.add_imported(fresh) if fresh else 0
         if added is not None:
             window.show_panel("Regions")
-            window.say(" ".join([f"{_count(added)} added.".capitalize(), *notes]))
+            window.say(" ".join([f"{count_text(added, 'region')} added.".capitalize(), *notes]))
 
 
 def _sorted(
@@ -132,7 +133,3 @@ def _alike(mine: RegionRecord, other: FileRegion) -> bool:
 
 def _origin(info: SlideInfo) -> tuple[float, float]:
     return float(info.bounds_l0[0]), float(info.bounds_l0[1])
-
-
-def _count(n: int) -> str:
-    return f"{n:,} region{'' if n == 1 else 's'}"

@@ -15,6 +15,7 @@ from desktop_app.widgets.regions.region_names import NamedOutline, RegionNames
 from sae_backend.errors import StoreError
 from sae_backend.feature_dashboard.region_activations import region_firing
 from sae_backend.slides.regions import area_l0, box_l0, polygons_of, within
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -226,7 +227,7 @@ class RegionActions:
         if added:
             uids = [region.uid for region in added]
             self._done(
-                f"{len(uids):,} imported region{'' if len(uids) == 1 else 's'}",
+                f"{count_text(len(uids), 'imported region')}",
                 partial(store.withdraw_regions, uids),
                 partial(store.withdraw_regions, uids, withdrawn=False),
             )
@@ -266,7 +267,7 @@ class RegionActions:
         listed = f", the strongest {MAX_LISTED} are listed" if n_firing > MAX_LISTED else ""
         window.fires_here.show_region(
             f"{words[0].upper()}{words[1:]}: {n_firing:,} features fire{listed}. Mean activation (SAE units) "
-            f"over the {firing.n_tiles:,} tile{'' if firing.n_tiles == 1 else 's'} whose middle lies inside; a silent "
+            f"over the {count_text(firing.n_tiles, 'tile')} whose middle lies inside; a silent "
             "tile counts as 0.",
             rows,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from desktop_app.canvas.coordinates import place_of, um_per_px_of
 from desktop_app.canvas.slide_layers import world_to_l0
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -118,7 +118,7 @@ class StatusActions:
             tiles, values = session.features.column(session.feature)
             self._values[tiles] = values
         value = float(self._values[tile])
-        return f"feature {session.feature}: {number(value) if value > 0 else 'does not fire'}"
+        return f"feature {session.feature}: {number_text(value) if value > 0 else 'does not fire'}"
 
     def _job_started(self, job: int, title: str) -> None:
         self._titles[job] = title

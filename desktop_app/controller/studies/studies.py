@@ -19,7 +19,7 @@ from desktop_app.project.studies.study_needs import StudyOffer, offer_of
 from desktop_app.project.studies.study_options import StudyOptions
 from desktop_app.store import Store, StudyRecord
 from desktop_app.tasks import LatestRead
-from desktop_app.widgets.controls.number_format import when
+from desktop_app.widgets.controls.time_format import when
 from desktop_app.widgets.correlation.header import RunEntry
 from desktop_app.widgets.studies.window import StudyWindow
 from sae_backend.studies.framework.registry import study

@@ -20,10 +20,10 @@ from desktop_app.project.features.inside_jobs import (
     token_request,
 )
 from desktop_app.tasks import Pause
-from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.slide.legend import MapLegend
 from sae_backend.atomic_write import disk_errors
 from sae_backend.errors import SparsescopeError
+from sae_backend.statistics.number_text import number_text
 from sae_backend.worker.requests import MAX_INSIDE_TILES
 
 if TYPE_CHECKING:
@@ -283,8 +283,8 @@ def _token_words(
     n = len(question.tiles)
     where = "the tile" if n == 1 else f"the {n} tiles"
     return (
-        f"Inside {where} in view: feature {answer['feature']} at squares of {number(size_um[0])} µm (tokens), "
-        f"colours from 0 to {number(peak)} (the bar below is that of whole tiles, the legend that of tokens)."
+        f"Inside {where} in view: feature {answer['feature']} at squares of {number_text(size_um[0])} µm (tokens), "
+        f"colours from 0 to {number_text(peak)} (the bar below is that of whole tiles, the legend that of tokens)."
     )
 
 
@@ -295,6 +295,6 @@ def _occlusion_words(
     if whole <= 0:
         return f"Occlusion map of tile {tile}: feature {feature} does not fire here."
     return (
-        f"Occlusion map of tile {tile}: feature {feature} is {number(whole)}; squares of {number(size_um[0])} µm, "
-        f"colours for a fall of 0 to {number(peak)}."
+        f"Occlusion map of tile {tile}: feature {feature} is {number_text(whole)}; squares of {number_text(size_um[0])} µm, "
+        f"colours for a fall of 0 to {number_text(peak)}."
     )

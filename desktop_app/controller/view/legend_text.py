@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.slide.legend import MapLegend
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.canvas.slide_layers import SlideLayers
@@ -58,7 +58,9 @@ def _note(layers: SlideLayers) -> str:
     """What of the map is not drawn as it was measured."""
     parts = []
     if layers.threshold > 0:
-        parts.append(f"not drawn: {'within ±' if layers.is_signed else 'up to '}{number(layers.threshold)}")
+        parts.append(
+            f"not drawn: {'within ±' if layers.is_signed else 'up to '}{number_text(layers.threshold)}"
+        )
     if layers.look.smooth:
         parts.append("mixed between tiles")
     return "; ".join(parts)

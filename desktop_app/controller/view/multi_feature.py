@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from desktop_app.controller.view.legend_text import feature_words, source_words
-from desktop_app.widgets.controls.number_format import number as number_text
 from sae_backend.activations.heatmap import heatmap
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from desktop_app.widgets.controls.number_format import percent
 from desktop_app.widgets.features.tile_features import FiringRow
 from sae_backend.activations.histogram import percentile_of
 from sae_backend.errors import CacheError, SparsescopeError
 from sae_backend.feature_dashboard.attribution import what_fires_here
+from sae_backend.statistics.number_text import percent_text
 
 if TYPE_CHECKING:
     from desktop_app.project.features.analysis_parts import AnalysisParts
@@ -42,7 +42,7 @@ def firing_rows(
             for i in order
         ]  # fmt: skip
         return f"{title}. How much each explains is not known: {error.sentence}", rows
-    title += f"; together they explain {percent(max(explained, 0.0))} of its embedding."
+    title += f"; together they explain {percent_text(max(explained, 0.0))} of its embedding."
     return title, [
         FiringRow(row.feature, name_of(row.feature), row.value, row.percentile, row.share)
         for row in found[:MAX_LISTED]

@@ -15,9 +15,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from desktop_app.export.atlas.fonts import families, fitted, printable, wrapped
 from desktop_app.export.atlas.pages import OPACITY, AtlasMap
 from desktop_app.export.atlas.text import NO_CORRELATION, NO_TILES
-from desktop_app.export.heatmap_picture import COLOUR_MAP, length_text, scale_bar_um
+from desktop_app.export.heatmap_picture import COLOUR_MAP, scale_bar_um
 from desktop_app.project.features.feature_facts import FeatureFacts
 from desktop_app.store import CorrelationRow
+from sae_backend.statistics.number_text import length_text
 
 N_TYPES: Final = 12
 """Cell types in a drawing, the strongest first; a table beside it may hold more."""

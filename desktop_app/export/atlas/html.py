@@ -16,6 +16,7 @@ from desktop_app.export.atlas.html_style import SCRIPT, STYLE, script_digest
 from desktop_app.export.atlas.pages import AtlasPage, AtlasTile, Rgb
 from desktop_app.export.atlas.source import AtlasSource
 from desktop_app.store import CorrelationRow
+from sae_backend.statistics.number_text import interval_text, r_text
 
 _JPEG_QUALITY: Final = 85
 _NUMBER: Final = ' class="n"'
@@ -61,7 +62,7 @@ def _index(source: AtlasSource) -> str:
     for number in source.numbers:
         note = source.note(number)
         best = next(iter(source.correlations.get(number, ())), None)
-        follows = "" if best is None or best.value is None else f"{best.cell_type} ({best.value:+.2f})"
+        follows = "" if best is None or best.value is None else f"{best.cell_type} ({r_text(best.value)})"
         known = " ".join(
             [
                 str(number),
@@ -180,10 +181,9 @@ def _charts(source: AtlasSource, page: AtlasPage) -> str:
 def _table(rows: Sequence[CorrelationRow]) -> str:
     lines = []
     for row in rows:
-        value = "–" if row.value is None else f"{row.value:+.2f}"
         lines.append(
-            f'<tr><th scope="row">{_text(row.cell_type)}</th><td class="n">{value}</td><td class="n">{words.ends_text(row)}</td>'
-            f'<td class="n">{_text(words.p_text(row))}</td></tr>'
+            f'<tr><th scope="row">{_text(row.cell_type)}</th><td class="n">{r_text(row.value)}</td><td class="n">{interval_text(row.ci_low, row.ci_high)}</td>'
+            f'<td class="n">{_text(words.row_p_text(row))}</td></tr>'
         )
     return (
         '<div class="wide"><table><thead><tr><th scope="col">cell type</th><th scope="col" class="n">Pearson r</th>'

@@ -16,6 +16,7 @@ from desktop_app.export.atlas.pages import N_TILES, AtlasPage, AtlasTile
 from desktop_app.export.atlas.pdf_jpeg import JpegPdf
 from desktop_app.export.atlas.source import AtlasSource
 from desktop_app.store import CorrelationRow
+from sae_backend.statistics.number_text import count_text, interval_text, r_text
 
 _WIDTH: Final = 595.276
 _HEIGHT: Final = 841.89
@@ -152,7 +153,7 @@ def _first_page(source: AtlasSource, title: str, total: int) -> Figure:
         sheet.line(x + 22, y, str(place + 2), size, color=_PALE, ha="right")
         sheet.line(x + 30, y, fitted(printable(source.title(feature)), width - 42, size), size)
     if len(shown) < len(source.numbers):
-        text = f"and {words.count_text(len(source.numbers) - len(shown), 'feature')} more, in the same order"
+        text = f"and {count_text(len(source.numbers) - len(shown), 'feature')} more, in the same order"
         sheet.line(_LEFT + 30, _BOTTOM + 16, text, size, color=_PALE)
     sheet.foot(words.footer_text(source), 1, total)
     return sheet.figure
@@ -289,5 +290,5 @@ def _correlation_numbers(sheet: _Sheet, axes: Any, rows: Sequence[CorrelationRow
     for place, row in enumerate(rows):
         share = (place - low) / (high - low)
         y = (frame.y0 + share * frame.height) * _HEIGHT
-        ends = words.ends_text(row)
-        sheet.line(x, y, f"{row.value:+.2f} ({ends}), p = {words.p_text(row)}", size, va="center")
+        ends = interval_text(row.ci_low, row.ci_high)
+        sheet.line(x, y, f"{r_text(row.value)} ({ends}), p = {words.row_p_text(row)}", size, va="center")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from desktop_app.export.heatmap_picture import length_text
 from desktop_app.project.notices import CONTROL_NOTICE, GENERATED_NOTICE
 from sae_backend.models.bundled_models import SHIPPED_ENCODER
+from sae_backend.statistics.number_text import count_text, length_text, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +42,6 @@ def notices_of(analysis: AnalysisRecord, *, is_drawn: bool) -> tuple[str, ...]:
     elif learned_from_drawn:
         found.append(DRAWN_ENCODER_NOTICE)
     return tuple(found)
-
-
-def count_text(number: int, one: str) -> str:
-    """A number with its noun, which takes an s where there are several."""
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def value_text(value: float | None) -> str:
@@ -151,18 +146,11 @@ def follows_title(rows: Sequence[CorrelationRow], n_drawn: int) -> str:
     return f"{CORRELATION_TITLE}: the {n_drawn} strongest of {defined} cell types"
 
 
-def ends_text(row: CorrelationRow) -> str:
-    """The ends of the 95 % interval."""
-    if row.ci_low is None or row.ci_high is None:
-        return "no interval"
-    return f"{row.ci_low:+.2f} to {row.ci_high:+.2f}"
-
-
-def p_text(row: CorrelationRow) -> str:
+def row_p_text(row: CorrelationRow) -> str:
     """Family-wise p, or why there is none."""
     if row.value is None:
         return row.reason or "not defined"
-    return "not defined" if row.p is None else f"{row.p:.3g}"
+    return p_text(row.p, missing="not defined")
 
 
 def footer_text(source: AtlasSource) -> str:

@@ -22,6 +22,7 @@ from desktop_app.project.studies.text import headline, made_with
 from desktop_app.store import AnalysisRecord, CorrelationRecord, Store, StudyRecord
 from sae_backend.correlation.representations import TITLES
 from sae_backend.errors import StoreError
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.registry import STUDIES, study
 
 _METRICS: Final = {
@@ -76,7 +77,7 @@ def slides_section(store: Store, analysis: AnalysisRecord, choice: ReportChoice)
     n_cells = sum(bool(store.cells_version(k)) for k in mine)
     tiles = sum(one.counts.get("ok", 0) for one in mine.values())
     words = (
-        f"{len(mine)} slide{'s' * (len(mine) != 1)}"
+        f"{count_text(len(mine), 'slide')}"
         + (f" of {len(patients)} patients" if patients else ", patients not on record")
         + f", {tiles:,} usable tiles; cells are known on {n_cells}."
     )

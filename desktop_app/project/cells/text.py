@@ -12,6 +12,7 @@ from sae_backend.cells.class_map import ClassMap
 from sae_backend.cells.import_options import ReadOptions
 from sae_backend.cells.preview import CellPreview
 from sae_backend.cells.table import CellTable
+from sae_backend.statistics.number_text import count_text
 
 _MOST_TYPES = 30
 
@@ -31,10 +32,10 @@ def recognised_text(preview: CellPreview) -> str:
     text = f"{preview.source_name}: {preview.format_words}{f', written by {preview.tool}' if named else ''}"
     if preview.n_cells is None:
         return f"{text}."
-    parts = [f"{preview.n_cells:,} cells of {_several(len(preview.type_counts), 'type')}"]
+    parts = [f"{preview.n_cells:,} cells of {count_text(len(preview.type_counts), 'type')}"]
     parts.append("with outlines" if preview.has_outlines else "without outlines")
     if preview.measures:
-        parts.append(f"{_several(len(preview.measures), 'measure')} ({', '.join(preview.measures[:6])}"
+        parts.append(f"{count_text(len(preview.measures), 'measure')} ({', '.join(preview.measures[:6])}"
                      f"{', …' if len(preview.measures) > 6 else ''})")  # fmt: skip
     return f"{text}; {', '.join(parts)}."
 
@@ -115,7 +116,3 @@ def summary_text(summary: Mapping[str, Any]) -> str:
         low, middle, high = summary["area_um2_quartiles"]
         text += f"; area: median {middle:.0f} um2, half of them {low:.0f} to {high:.0f} um2"
     return f"{text}."
-
-
-def _several(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

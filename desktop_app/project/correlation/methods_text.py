@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from desktop_app.project.correlation.provenance import provenance
-from desktop_app.project.correlation.text import count_text, is_judged, units_text
+from desktop_app.project.correlation.text import is_judged, units_text
 from desktop_app.store import CorrelationRecord, Store
+from sae_backend.statistics.number_text import count_text
 
 _STATISTICS = {
     "pearson": "Pearson's r",

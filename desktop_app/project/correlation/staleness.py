@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from desktop_app.project.correlation.options import CELLS, HIFS, TILE_VALUES, CorrelateOptions
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from desktop_app.store import CorrelationRecord, Store
@@ -55,16 +56,16 @@ def stale_words(store: Store, record: CorrelationRecord, sae_digest: str | None)
     reasons = []
     n_changed = n_cells_changed(store, record)
     if n_changed:
-        reasons.append(f"cells of {n_changed} slide{'s' * (n_changed != 1)} changed since")
+        reasons.append(f"cells of {count_text(n_changed, 'slide')} changed since")
     n_anew = _analysed_anew(store, record)
     if n_anew:
-        reasons.append(f"{n_anew} slide{'s' * (n_anew != 1)} analysed anew since")
+        reasons.append(f"{count_text(n_anew, 'slide')} analysed anew since")
     split = store.current_split()
     if record.split_id is not None and split is not None and split.id != record.split_id:
         reasons.append("another split is in force")
     n_new = _new_slides(store, record)
     if n_new:
-        reasons.append(f"{n_new} more slide{'s' * (n_new != 1)} with cells")
+        reasons.append(f"{count_text(n_new, 'more slide')} with cells")
     return f"stale: {'; '.join(reasons)}" if reasons else ""
 
 

@@ -21,54 +21,18 @@ from desktop_app.project.correlation.frame import (
 from desktop_app.store import CorrelationRecord
 from sae_backend.correlation.representations import SAE
 from sae_backend.correlation.result import PARTIAL
+from sae_backend.statistics.number_text import count_text, estimate_text, interval_text, p_text, r_text
 from sae_backend.statistics.resampling_units import MIN_CLUSTERS
 
 if TYPE_CHECKING:
     from desktop_app.project.correlation.frame import Baseline
 
-FEW: Final = 5
-"""With fewer units there is neither an interval nor a p; see `sae_backend.statistics.resampling_units.MIN_CLUSTERS`."""
-
 _HALF_WORDS: Final = {"patient": "patients", "slide": "slides", "half slide": "half slides"}
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A correlation with a real minus and without a plus; a dash where there is none."""
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:.{digits}f}"
-    # What rounds to nothing has no sign.
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def interval_words(low: float, high: float) -> str:
-    """Both ends of an interval; a dash where there is none."""
-    return f"{signed(low)} to {signed(high)}" if math.isfinite(low) and math.isfinite(high) else "–"
-
-
-def p_words(value: float) -> str:
-    """A p or q, no finer than it means anything."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
-
-
-def count_words(n: int, one: str, many: str = "") -> str:
-    """A number with its noun."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def unit_words(meta: Mapping[str, Any], n: int | None = None) -> str:
-    """How many patients, slides or blocks stand behind the intervals."""
-    count = int(meta["n_clusters"]) if n is None else n
-    unit = str(meta["unit"])
-    head, _, rest = unit.partition(" ")
-    return f"{count:,} {head}{'s' if count != 1 else ''}{' ' + rest if rest else ''}"
 
 
 def facts(meta: Mapping[str, Any]) -> str:
     """One line on a run: who reports, on how many tiles, and from what the intervals come."""
-    tiles = f"{count_words(int(meta['n_tiles']), 'tile')} of {count_words(int(meta['n_slides']), 'slide')}"
+    tiles = f"{count_text(int(meta['n_tiles']), 'tile')} of {count_text(int(meta['n_slides']), 'slide')}"
     split = meta.get("split")
     if meta.get("held_out") and split:
         whole = int(split["n_choose"]) + int(split["n_report"])
@@ -82,40 +46,40 @@ def facts(meta: Mapping[str, Any]) -> str:
     elif "held_out" in meta:
         tiles = f"nothing held out; {tiles}"
     if is_few(meta):
-        return f"{tiles}; only {unit_words(meta)}: no intervals and no p"
+        return f"{tiles}; only {units_text(meta)}: no intervals and no p"
     if not meta.get("judged", True):
         return f"{tiles}; no intervals and no p, see the notes"
-    return f"{tiles}; 95 % intervals and p from {unit_words(meta)}"
+    return f"{tiles}; 95 % intervals and p from {units_text(meta)}"
 
 
 def is_few(meta: Mapping[str, Any]) -> bool:
     """Whether there are too few units for intervals and p."""
-    return int(meta["n_clusters"]) < FEW
+    return int(meta["n_clusters"]) < MIN_CLUSTERS
 
 
 def few_words(meta: Mapping[str, Any]) -> str:
     """What cannot be concluded from too few units."""
     return (
-        f"From {unit_words(meta)} nothing can be concluded about others: with fewer than {FEW} there is no interval and "
+        f"From {units_text(meta)} nothing can be concluded about others: with fewer than {MIN_CLUSTERS} there is no interval and "
         "no p, and the largest r of many features is large by chance alone. Take r as a hint where to look."
     )
 
 
 def pair_sentence(frame: CorrelationFrame, pair: Pair) -> str:
     """Whether a feature follows a type, in one sentence that claims no more than the numbers allow."""
-    name, start, r = pair.type_name, pair.type_name[:1].upper() + pair.type_name[1:], signed(pair.value)
+    name, start, r = pair.type_name, pair.type_name[:1].upper() + pair.type_name[1:], r_text(pair.value)
     if pair.verdict == NO_VALUE:
         return f"{start}: no value ({pair.reason or 'not measured'})."
-    where = count_words(int(frame.meta["n_slides"]), "slide")
-    interval = f", 95 % interval {interval_words(pair.ci_low, pair.ci_high)}" if pair.has_interval else ""
+    where = count_text(int(frame.meta["n_slides"]), "slide")
+    interval = f", 95 % interval {interval_text(pair.ci_low, pair.ci_high)}" if pair.has_interval else ""
     numbers = f"r {r}{interval}, {where}"
     if pair.verdict == TOLD:
         return f"{'Follows' if pair.value > 0 else 'Avoids'} {name}: {numbers}."
     if pair.verdict == LIKELY:
         verb = "follows" if pair.value > 0 else "avoids"
-        return f"Probably {verb} {name}: {numbers}; about one in twenty of such findings is chance (q {p_words(pair.q)})."
+        return f"Probably {verb} {name}: {numbers}; about one in twenty of such findings is chance (q {p_text(pair.q)})."
     if pair.verdict == CHANCE:
-        return f"{start}: {numbers}; cannot be told from chance (p {p_words(pair.p)})."
+        return f"{start}: {numbers}; cannot be told from chance (p {p_text(pair.p)})."
     return f"{start}: {numbers}; without an interval and p it cannot be told from chance."
 
 
@@ -133,20 +97,20 @@ def pair_details(frame: CorrelationFrame, pair: Pair) -> str:
     meta = frame.meta
     if pair.verdict == NO_VALUE:
         return f"Feature {pair.feature} and {pair.type_name}: no value, {pair.reason or 'not measured'}."
-    parts = [f"{STATISTIC_WORDS.get(frame.statistic, frame.statistic)} r {signed(pair.value, 3)}"]
+    parts = [f"{STATISTIC_WORDS.get(frame.statistic, frame.statistic)} r {r_text(pair.value, 3)}"]
     parts.append(
-        f"95 % interval {interval_words(pair.ci_low, pair.ci_high)}" if pair.has_interval else "no interval"
+        f"95 % interval {interval_text(pair.ci_low, pair.ci_high)}" if pair.has_interval else "no interval"
     )
-    parts += [f"p (family) {p_words(pair.p)}", f"q {p_words(pair.q)}"]
+    parts += [f"p (family) {p_text(pair.p)}", f"q {p_text(pair.q)}"]
     if math.isfinite(pair.auroc):
         parts.append(f"AUROC {pair.auroc:.2f}")
     if math.isfinite(pair.same_sign):
         parts.append(f"same sign in {100 * pair.same_sign:.0f} % of slides")
     if math.isfinite(pair.choose):
-        parts.append(f"r where chosen {signed(pair.choose)}")
+        parts.append(f"r where chosen {r_text(pair.choose)}")
     if math.isfinite(pair.band):
-        parts.append(f"best by chance {signed(pair.band)}")
-    parts += [count_words(int(meta["n_tiles"]), "tile"), unit_words(meta)]
+        parts.append(f"best by chance {r_text(pair.band)}")
+    parts += [count_text(int(meta["n_tiles"]), "tile"), units_text(meta)]
     parts.append("held out" if frame.is_held_out else "not held out")
     return f"Feature {pair.feature} and {pair.type_name}: {', '.join(parts)}."
 
@@ -162,11 +126,11 @@ def best_sentence(frame: CorrelationFrame, column: int, name_of: Callable[[int],
     pair = frame.pair(feature, column)
     name = name_of(feature)
     called = f"feature {feature}" + (f" ({name})" if name else "")
-    interval = f" ({interval_words(pair.ci_low, pair.ci_high)})" if pair.has_interval else ""
+    interval = f" ({interval_text(pair.ci_low, pair.ci_high)})" if pair.has_interval else ""
     doubt = "" if pair.verdict in (TOLD, LIKELY) else "; this cannot be told from chance"
-    chosen = f", where chosen {signed(pair.choose)}" if frame.is_held_out else ""
+    chosen = f", where chosen {r_text(pair.choose)}" if frame.is_held_out else ""
     return (
-        f"{kind}: {called}, r {signed(pair.value)}{interval}{chosen}{doubt}.{_baseline_beside(frame, column)}"
+        f"{kind}: {called}, r {r_text(pair.value)}{interval}{chosen}{doubt}.{_baseline_beside(frame, column)}"
     )
 
 
@@ -176,7 +140,7 @@ def _baseline_beside(frame: CorrelationFrame, column: int) -> str:
     others = [found for name, found in frame.baselines.items() if name != "sae"]
     if own is None or not others:
         return ""
-    said = [f"{_short(base)} {signed(float(base.value[column]))}" for base in others]
+    said = [f"{_short(base)} {r_text(float(base.value[column]))}" for base in others]
     best = max(
         others, key=lambda base: abs(float(base.value[column])) if math.isfinite(base.value[column]) else -1
     )
@@ -291,26 +255,6 @@ def _statistic(meta: Mapping[str, Any]) -> str:
     return "pearson" if "pearson" in meta["statistics"] else str(meta["statistics"][0])
 
 
-def count_text(n: int, noun: str) -> str:
-    """Give a number with its noun in singular or plural."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def value_text(value: float, low: float, high: float) -> str:
-    """Value with its interval; what is not finite is not there."""
-    if not np.isfinite(value):
-        return "not defined"
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return f"{_signed(value)} (no interval)"
-    return f"{_signed(value)} (95 % interval {_signed(low)} to {_signed(high)})"
-
-
-def _signed(value: float) -> str:
-    """Two digits with a sign; what rounds to nothing has none."""
-    text = f"{value:+.2f}"
-    return text[1:] if float(text) == 0 else text
-
-
 def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]:
     statistic = _statistic(meta)
     partial = None if statistic == PARTIAL else arrays.get(f"{PARTIAL}/value")
@@ -322,19 +266,19 @@ def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]
         best = [int(f) for f in np.argsort(-strength, kind="stable")[:n_top] if strength[f] >= 0]
         yield f"{name}:" if best else f"{name}: no feature has a defined correlation"
         for f in best:
-            text = value_text(*(float(pairs[key][f, c]) for key in ("value", "ci_low", "ci_high")))
+            text = estimate_text(pairs["value"][f, c], pairs["ci_low"][f, c], pairs["ci_high"][f, c])
             p = float(pairs["p"][f, c])
             if np.isfinite(p):
-                text += f", family-wise p {p:.3g}"
+                text += f", family-wise p {p_text(p)}"
             elif not np.isfinite(pairs["value"][f, c]):
                 codes = arrays.get(f"{statistic}/reason", arrays.get("reason"))
                 text += "" if codes is None else f": {meta['reasons'][int(codes[f, c])]}"
             if meta.get("held_out"):
-                text += f"; where chosen {_signed(float(chosen[f, c]))}"
+                text += f"; where chosen {r_text(float(chosen[f, c]))}"
             if partial is not None and np.isfinite(partial[f, c]):
                 p = float(arrays[f"{PARTIAL}/p"][f, c])
-                text += f"; with {fixed} held fixed {_signed(float(partial[f, c]))}"
-                text += f" (p {p:.3g})" if np.isfinite(p) else ""
+                text += f"; with {fixed} held fixed {r_text(float(partial[f, c]))}"
+                text += f" (p {p_text(p)})" if np.isfinite(p) else ""
             yield f"  feature {f:>6}  {text}"
         if best:
             yield from _baselines_text(meta, arrays, statistic, c)
@@ -346,7 +290,7 @@ def _baselines_text(meta: Mapping[str, Any], arrays: Arrays, statistic: str, c: 
     for name in meta.get("baselines", []):
         value = float(arrays[f"baseline/{name}/value"][c])
         if name != SAE and np.isfinite(value):
-            words.append(f"best of {meta['baseline_titles'][name]} {value:+.2f}")
+            words.append(f"best of {meta['baseline_titles'][name]} {r_text(value)}")
     band = float(arrays[f"{statistic}/band"][c])
     if np.isfinite(band):
         words.append(f"by chance alone the best of all features exceeds {band:.2f} in 5 of 100 draws")

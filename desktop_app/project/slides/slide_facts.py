@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sae_backend.statistics.number_text import bytes_text
+
 if TYPE_CHECKING:
     from sae_backend.slides.scanner_metadata import ScanFacts
     from sae_backend.slides.slide import SlideInfo
@@ -49,7 +51,7 @@ def slide_facts(info: SlideInfo, scan: ScanFacts) -> tuple[SlideFact, ...]:
         ("Stored as", _tiles(scan)),
         ("Scanned area", _bounds(info)),
         ("Colour profile (ICC)", _profile(scan)),
-        ("File size", _bytes(scan.file_bytes)),
+        ("File size", bytes_text(scan.file_bytes)),
         ("Fingerprint", info.fingerprint),
         ("Other pictures", ", ".join(scan.pictures) or "none"),
     ]
@@ -98,10 +100,3 @@ def _bounds(info: SlideInfo) -> str:
 
 def _profile(scan: ScanFacts) -> str:
     return "yes; colours are shown as they are stored, without it" if scan.has_icc_profile else "no"
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count / 1e3:.3g} kB"

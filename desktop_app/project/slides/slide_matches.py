@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from desktop_app.project.slides.slide_table import SlideTable, TableRow, merged
 from sae_backend.errors import UserInputError
 from sae_backend.slides.slide import SLIDE_ENDINGS
+from sae_backend.statistics.number_text import count_text
 
 _N_NAMED: Final = 3
 _N_KEYS: Final = 6
@@ -54,7 +55,7 @@ class MatchedTable:
         """What was taken and what was not, as one sentence."""
         n_stated = sum(any(texts.values()) for texts in self.values.values())
         keys = [key for key in self.table.keys if any(texts[key] for texts in self.values.values())]
-        said = [f"{n_stated:,} of {_count(self.n_slides, 'slide')} got {_and(keys)}"]
+        said = [f"{n_stated:,} of {count_text(self.n_slides, 'slide')} got {_and(keys)}"]
         if self.unknown:
             said.append(
                 f"{_rows(self.unknown, 'names', 'name')} no slide of this project: {_first(self.unknown)}"
@@ -65,9 +66,9 @@ class MatchedTable:
                 f"{'it' if len(self.ambiguous) == 1 else 'them'}: {_first(self.ambiguous)}"
             )
         if self.table.n_nameless_rows:
-            said.append(f"{_count(self.table.n_nameless_rows, 'row')} without a slide's name left out")
+            said.append(f"{count_text(self.table.n_nameless_rows, 'row')} without a slide's name left out")
         if self.table.n_nameless_columns:
-            said.append(f"{_count(self.table.n_nameless_columns, 'column')} without a name left out")
+            said.append(f"{count_text(self.table.n_nameless_columns, 'column')} without a name left out")
         return "; ".join(said) + "."
 
 
@@ -142,12 +143,8 @@ def _stem(name: str) -> str:
     return path.stem if path.suffix.casefold() in SLIDE_ENDINGS else name
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _rows(names: Sequence[str], one: str, many: str) -> str:
-    return f"{_count(len(names), 'row')} {one if len(names) == 1 else many}"
+    return f"{count_text(len(names), 'row')} {one if len(names) == 1 else many}"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from desktop_app.tasks import Pause
 from desktop_app.widgets.annotations.comments import RemarksTabs
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import when
+from desktop_app.widgets.controls.time_format import when
 
 if TYPE_CHECKING:
     from desktop_app.store import AnnotationRecord, HistoryRecord

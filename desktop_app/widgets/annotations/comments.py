@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import field_value, when
 from desktop_app.widgets.controls.plain_tabs import PlainTabs
+from desktop_app.widgets.controls.time_format import field_value, when
 
 if TYPE_CHECKING:
     from desktop_app.store import CommentRecord, HistoryRecord

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_app.widgets.controls.number_format import field_value
+from desktop_app.widgets.controls.time_format import field_value
 
 if TYPE_CHECKING:
     from desktop_app.store import AnnotationConflict

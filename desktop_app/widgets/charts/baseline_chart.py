@@ -11,9 +11,8 @@ from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from desktop_app.project.correlation.frame import Baseline, CorrelationFrame
-from desktop_app.project.correlation.text import interval_words, signed
 from desktop_app.widgets.charts.chart_axes import BAND, CENTRE, LEFT, MIDDLE, RIGHT, SERIES, Axis, Chart
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import interval_text, number_text, r_text
 
 _SHORT: Final = {
     "sae": "SAE feature",
@@ -58,10 +57,10 @@ class BaselineChart(Chart):
 
     def _words(self, name: str, base: Baseline) -> str:
         c = self._column
-        interval = interval_words(float(base.ci_low[c]), float(base.ci_high[c]))
+        interval = interval_text(float(base.ci_low[c]), float(base.ci_high[c]))
         which = int(base.column[c])
         of = f" {which}" if which >= 0 else ""
-        return f"{_SHORT.get(name, name)}{of}: r {signed(float(base.value[c]))} ({interval})"
+        return f"{_SHORT.get(name, name)}{of}: r {r_text(float(base.value[c]))} ({interval})"
 
     def area(self) -> QRectF:
         """Where |r| lies: the left half, right of the labels."""
@@ -157,7 +156,9 @@ class BaselineChart(Chart):
         for value in axis.ticks(max(2, int(area.height() / 36))):
             y = y_of(value)
             painter.drawLine(int(area.left()) - 3, int(y), int(area.left()), int(y))
-            painter.drawText(QRectF(area.left() - 48, y - line / 2, 42, line), RIGHT | CENTRE, number(value))
+            painter.drawText(
+                QRectF(area.left() - 48, y - line / 2, 42, line), RIGHT | CENTRE, number_text(value)
+            )
         for k, x in zip(self._ks, places, strict=True):
             painter.drawText(QRectF(x - 20, area.bottom() + 3, 40, line), MIDDLE, str(k))
         below = QRectF(area.left() - 50, area.bottom() + line + 4, area.width() + 58, line + 2)
@@ -172,7 +173,7 @@ class BaselineChart(Chart):
         for value in (0.0, 0.5, 1.0):
             x = self.x_of(value)
             painter.drawLine(int(x), int(area.bottom()), int(x), int(area.bottom()) + 3)
-            painter.drawText(QRectF(x - 20, area.bottom() + 3, 40, line), MIDDLE, number(value))
+            painter.drawText(QRectF(x - 20, area.bottom() + 3, 40, line), MIDDLE, number_text(value))
         assert self.x_axis is not None
         below = QRectF(0, area.bottom() + line + 4, self.width() / 2 + 4, line + 2)
         painter.drawText(below, MIDDLE, self.elided(self.x_axis.label, below.width()))

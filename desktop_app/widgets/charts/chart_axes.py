@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 SERIES: Final = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#b8a800", "#8c8c8c")
 """Colours of slides and of series in turn (after Okabe and Ito, seen on dark and on light)."""
@@ -116,7 +116,7 @@ class Chart(QWidget):
         """Room for the numbers of the upright axis and for its label, written from below."""
         metrics = self.fontMetrics()
         shown = [] if self.y_axis is None else self.y_axis.ticks(4)
-        widest = max((metrics.horizontalAdvance(number(value)) for value in shown), default=0)
+        widest = max((metrics.horizontalAdvance(number_text(value)) for value in shown), default=0)
         return float(widest + metrics.height() + 14)
 
     def x_of(self, value: float) -> float:
@@ -216,7 +216,7 @@ class Chart(QWidget):
                 x = self.x_of(value)
                 painter.drawLine(int(x), int(area.bottom()), int(x), int(area.bottom()) + 3)
                 left = min(max(x - 40, 0), self.width() - 80)
-                painter.drawText(QRectF(left, area.bottom() + 3, 80, line), MIDDLE, number(value))
+                painter.drawText(QRectF(left, area.bottom() + 3, 80, line), MIDDLE, number_text(value))
             below = QRectF(0, area.bottom() + line + 4, self.width() - 4, line + 2)
             painter.drawText(below, MIDDLE, self.elided(self.x_axis.label, below.width()))
         if self.y_axis is not None and self.y_axis.label:
@@ -225,7 +225,9 @@ class Chart(QWidget):
                 y = self.y_of(value)
                 painter.drawLine(int(area.left()) - 3, int(y), int(area.left()), int(y))
                 painter.drawText(
-                    QRectF(line, y - line / 2, area.left() - line - 6, line), RIGHT | CENTRE, number(value)
+                    QRectF(line, y - line / 2, area.left() - line - 6, line),
+                    RIGHT | CENTRE,
+                    number_text(value),
                 )
             painter.save()
             painter.translate(1, area.center().y())

@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from sae_backend.activations.histogram import ActivationHistogram
@@ -42,7 +42,7 @@ class HistogramChart(QWidget):
         self.histogram = histogram
         if histogram is not None and histogram.n_firing:
             self.setAccessibleName(
-                f"Histogram of {histogram.n_firing} firing values up to {number(float(histogram.edges[-1]))}"
+                f"Histogram of {histogram.n_firing} firing values up to {number_text(float(histogram.edges[-1]))}"
             )
         self.update()
 
@@ -72,7 +72,7 @@ class HistogramChart(QWidget):
         low, high = found.edges[index : index + 2]
         QToolTip.showText(
             event.globalPosition().toPoint(),
-            f"{int(found.counts[index]):,} tiles from {number(float(low))} to {number(float(high))}",
+            f"{int(found.counts[index]):,} tiles from {number_text(float(low))} to {number_text(float(high))}",
             self,
         )
 
@@ -97,8 +97,8 @@ class HistogramChart(QWidget):
             painter.drawText(QRectF(0, y - 9, _LEFT - 6, 18), _HIGH | _MIDDLE, f"{count:,.0f}")
         low, high = float(found.edges[0]), float(found.edges[-1])
         below = QRectF(area.left(), area.bottom() + 1, area.width(), 16)
-        painter.drawText(below, _LOW, number(low))
-        painter.drawText(below, _HIGH, number(high))
+        painter.drawText(below, _LOW, number_text(low))
+        painter.drawText(below, _HIGH, number_text(high))
         painter.drawText(
             below.translated(0, 15), Qt.AlignmentFlag.AlignHCenter, "activation; tiles on a log scale"
         )

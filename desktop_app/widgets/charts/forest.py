@@ -13,9 +13,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QP
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop_app.project.correlation.pair import SlideR
-from desktop_app.project.correlation.text import interval_words, signed
 from desktop_app.widgets.charts.chart_axes import BAND, CENTRE, LEFT, MIDDLE, RIGHT, Axis, Chart
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import interval_text, number_text, r_text
 
 _SUMMARY: Final = QColor("#e08a00")
 _SLIDE: Final = QColor("#3d8bd4")
@@ -39,8 +38,8 @@ class ForestRow:
     @property
     def words(self) -> str:
         """The numbers of the line."""
-        interval = f" ({interval_words(self.low, self.high)})" if math.isfinite(self.low) else ""
-        return f"{signed(self.r)}{interval}"
+        interval = f" ({interval_text(self.low, self.high)})" if math.isfinite(self.low) else ""
+        return f"{r_text(self.r)}{interval}"
 
 
 class Forest(Chart):
@@ -173,7 +172,7 @@ class Forest(Chart):
         for value in self.x_axis.ticks(max(2, int(area.width() / 60))):
             x = self.x_of(value)
             painter.drawLine(int(x), int(area.top()) - 3, int(x), int(area.top()))
-            painter.drawText(QRectF(x - 30, area.top() - line - 4, 60, line), MIDDLE, number(value))
+            painter.drawText(QRectF(x - 30, area.top() - line - 4, 60, line), MIDDLE, number_text(value))
         above = QRectF(0, 0, self.width(), line)
         words = "r of the run; slide by slide Pearson's, hollow: the slide only chose"
         painter.drawText(above, MIDDLE, self.elided(words, above.width()))

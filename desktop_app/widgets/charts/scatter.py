@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from desktop_app.project.correlation.pair import PairPoints
 from desktop_app.widgets.charts.chart_axes import BAND, LEFT, PICKED, POINT, SERIES, Axis, Chart
 from desktop_app.widgets.charts.hexagons import Hexagons, hexagons
+from sae_backend.statistics.number_text import count_text
 
 MOST_POINTS: Final = 3000
 """More than these lie over each other and are drawn as hexagons."""
@@ -160,7 +161,7 @@ class Scatter(Chart):
         painter.setPen(self.ink)
         line = self.fontMetrics().height()
         n_slides = len(np.unique(self.points.slide))
-        words = f"{self.points.x.size:,} tiles of {n_slides} slide{'s' * (n_slides != 1)}"
+        words = f"{self.points.x.size:,} tiles of {count_text(n_slides, 'slide')}"
         if self.is_hexagons and self._hexagons is not None:
             words += f", 1 to {int(self._hexagons.counts.max()):,} a hexagon"
         elif n_slides > 1:

@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from desktop_app.project.correlation.frame import LEVEL, CorrelationFrame
-from desktop_app.project.correlation.text import p_words, signed
 from desktop_app.widgets.charts.chart_axes import BAND, LEFT, PICKED, Axis, Chart
+from sae_backend.statistics.number_text import p_text, r_text
 
 REACH_PX: Final = 8.0
 _ALL, _MINE = (130, 140, 155), (40, 140, 210)
@@ -104,9 +104,9 @@ class Volcano(Chart):
             return
         frame = self.frame
         words = (
-            f"Feature {found[0]} and {frame.type_names[found[1]]}: r {signed(float(frame.value[found]))}, "
+            f"Feature {found[0]} and {frame.type_names[found[1]]}: r {r_text(float(frame.value[found]))}, "
         )
-        words += f"p {p_words(float(frame.p[found]))}, q {p_words(float(frame.q[found]))}"
+        words += f"p {p_text(float(frame.p[found]))}, q {p_text(float(frame.q[found]))}"
         QToolTip.showText(event.globalPosition().toPoint(), words, self)
 
     def paint_over(self, painter: QPainter) -> None:

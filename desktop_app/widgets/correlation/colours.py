@@ -10,7 +10,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QWidget
 
-from desktop_app.project.correlation.text import signed
+from sae_backend.statistics.number_text import r_text
 
 _STEPS: Final = 101
 _BELOW, _ABOVE = (42, 110, 187), (224, 130, 20)
@@ -77,7 +77,7 @@ class ColourBar(QWidget):
         height = self.height()
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.drawText(
-            QRectF(0, 0, 42, height), Qt.AlignmentFlag.AlignRight | middle, signed(-self._limit, 1)
+            QRectF(0, 0, 42, height), Qt.AlignmentFlag.AlignRight | middle, r_text(-self._limit, 1)
         )
         painter.drawImage(QRectF(46, height / 2 - 5, 90, 10), image)
         painter.drawText(

@@ -27,9 +27,10 @@ from desktop_app.project.correlation.query import (
     find,
     matrix_order,
 )
-from desktop_app.project.correlation.text import pair_details, signed
+from desktop_app.project.correlation.text import pair_details
 from desktop_app.widgets.charts.chart_axes import PICKED
 from desktop_app.widgets.correlation.colours import colours, round_limit, shade_of
+from sae_backend.statistics.number_text import r_text
 
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 FEATURE, NAME, GAP, FIRST_TYPE = 0, 1, 2, 3
@@ -138,7 +139,7 @@ class MatrixModel(QAbstractTableModel):
             if section < FIRST_TYPE:
                 return _TIPS[section]
             column = self.column_of(section)
-            return f"{self.frame.type_names[column]}; by chance alone the best reaches {signed(self.frame.band[column])}"
+            return f"{self.frame.type_names[column]}; by chance alone the best reaches {r_text(self.frame.band[column])}"
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -161,12 +162,12 @@ class MatrixModel(QAbstractTableModel):
             return None if index.column() == NAME else int(_NUMBERS)
         if column < 0:
             if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-                texts = (str(feature), self.names.of(feature), signed(float(frame.gap[feature])))
+                texts = (str(feature), self.names.of(feature), r_text(float(frame.gap[feature])))
                 return texts[index.column()]
             return None
         value = float(frame.value[feature, column])
         if role == Qt.ItemDataRole.DisplayRole:
-            return signed(value)
+            return r_text(value)
         if role == Qt.ItemDataRole.ToolTipRole:
             return pair_details(frame, frame.pair(feature, column))
         shade = shade_of(value, self.limit)

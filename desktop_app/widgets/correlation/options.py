@@ -26,6 +26,7 @@ from desktop_app.project.correlation.options import CELLS, HIFS, TILE_VALUES, Co
 from desktop_app.widgets.controls.theme import mark_warning
 from desktop_app.widgets.controls.wrapped_label import WrappedLabel
 from sae_backend.statistics.covariates import CELLULARITY, OTHER_TYPES, STAIN, TISSUE
+from sae_backend.statistics.number_text import count_text
 
 _STATISTICS: Final = (
     ("pearson", "Pearson r", "Straight lines; what the baselines are compared by"),
@@ -123,7 +124,7 @@ class CorrelationDialog(QDialog):
 
     def _build(self, offer: CorrelationOffer) -> None:
         patients = f", {offer.n_patients} patients" if offer.n_patients else ", no patients named"
-        lead = _line(f"{offer.n_slides} slide{'s' * (offer.n_slides != 1)} can take part{patients}.")
+        lead = _line(f"{count_text(offer.n_slides, 'slide')} can take part{patients}.")
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 from desktop_app.project.correlation.compare import RunComparison
 from desktop_app.project.correlation.frame import CorrelationFrame
 from desktop_app.project.correlation.query import Names, PairQuery, find, ordered
-from desktop_app.project.correlation.text import interval_words, p_words, pair_details, signed
+from desktop_app.project.correlation.text import pair_details
+from sae_backend.statistics.number_text import interval_text, p_text, r_text
 
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 (
@@ -209,18 +210,18 @@ class TableModel(QAbstractTableModel):
             case 2:
                 return frame.type_names[at[1]]
             case 3:
-                return signed(float(frame.value[at]), 3)
+                return r_text(float(frame.value[at]), 3)
             case 4:
-                return interval_words(float(frame.ci_low[at]), float(frame.ci_high[at]))
+                return interval_text(float(frame.ci_low[at]), float(frame.ci_high[at]))
             case 5 | 6:
-                return p_words(float((frame.p if column == P else frame.q)[at]))
+                return p_text(float((frame.p if column == P else frame.q)[at]))
             case 7:
-                return signed(float(frame.auroc[at]))
+                return r_text(float(frame.auroc[at]))
             case 8:
                 share = float(frame.same_sign[at])
                 return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
             case 9:
-                return signed(float(frame.choose[at]))
+                return r_text(float(frame.choose[at]))
             case 10 | 11:
                 return f"{int(frame.meta['n_tiles' if column == TILES else 'n_clusters']):,}"
             case 12:
@@ -229,7 +230,7 @@ class TableModel(QAbstractTableModel):
             return ""
         if column == CHANGED:
             return "yes" if other.changed[at] else ""
-        return signed(float((other.value if column == OTHER else other.difference)[at]))
+        return r_text(float((other.value if column == OTHER else other.difference)[at]))
 
 
 class CorrelationTable(QTableView):

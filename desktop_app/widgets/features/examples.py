@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.project.features.example_pictures import Picture
@@ -174,10 +174,12 @@ class _Section(QWidget):
     def show_pictures(self, pictures: Sequence[Picture]) -> None:
         self.list.clear()
         for picture in pictures:
-            words = number(picture.value) if picture.similarity is None else f"like {picture.similarity:.2f}"
+            words = (
+                number_text(picture.value) if picture.similarity is None else f"like {picture.similarity:.2f}"
+            )
             item = QListWidgetItem(QIcon(_pixmap(picture.rgb)), words)
             item.setToolTip(
-                f"{picture.slide}, tile {picture.tile}, activation {number(picture.value)}"
+                f"{picture.slide}, tile {picture.tile}, activation {number_text(picture.value)}"
                 + ("" if picture.similarity is None else f", similarity {picture.similarity:.2f}")
                 + ". Click to go there."
             )

@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 
 from desktop_app.canvas.colour_scale import PLAIN, strip
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 REACH_PX: Final = 8.0
 _MARGIN_PX: Final = 14
@@ -288,7 +288,7 @@ class FeatureMapPanel(QWidget):
         """Colour the points by values (F,) between limits."""
         low, high = limits
         self.plane.colour_by((values - low) / (high - low or 1.0), labels)
-        self.ends.setText(f"dark {number(low)} to bright {number(high)}; grey: no value")
+        self.ends.setText(f"dark {number_text(low)} to bright {number_text(high)}; grey: no value")
 
     def say(self, sentence: str, *, can_make: bool = False) -> None:
         """Show a sentence in place of the map, with the button that makes it."""

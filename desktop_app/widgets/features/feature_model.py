@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
-from desktop_app.widgets.controls.number_format import number, percent
+from sae_backend.statistics.number_text import interval_text, number_text, p_text, percent_text, r_text
 
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 ID, MARK, NAME, RATE, BEST, MAX, MEAN, SHARE, STATUS, CONFIDENCE, CONCEPT, TAGS = range(12)
@@ -201,20 +201,20 @@ class FeatureModel(QAbstractTableModel):
             case _ if column == MARK:
                 return "★" if feature in table.bookmarks else ""
             case _ if column == RATE:
-                return percent(float(table.firing_rate[feature]))
+                return percent_text(float(table.firing_rate[feature]))
             case _ if column == MAX:
-                return number(float(table.max_value[feature]))
+                return number_text(float(table.max_value[feature]))
             case _ if column == MEAN:
-                return number(float(table.mean_when_firing[feature]))
+                return number_text(float(table.mean_when_firing[feature]))
             case _ if column == SHARE:
-                return percent(float(table.firing_rate[feature]) / (table.l0 or 1.0))
+                return percent_text(float(table.firing_rate[feature]) / (table.l0 or 1.0))
             case _ if column == BEST:
                 return self._correlate(feature)
             case _ if column in _WORDED:
                 return _worded(note, column)
             case _ if column == CONFIDENCE:
                 return str(note.confidence or "")
-        return number(float(table.scores[self._score(column)][feature]))
+        return number_text(float(table.scores[self._score(column)][feature]))
 
     def _correlate(self, feature: int) -> str:
         table = self.table
@@ -222,11 +222,11 @@ class FeatureModel(QAbstractTableModel):
         if not np.isfinite(r):
             return "–"
         # The number first: it is the name that a narrow column may cut.
-        interval = f" ({low:+.2f} to {high:+.2f})" if np.isfinite(low) else ""
+        interval = f" ({interval_text(low, high)})" if np.isfinite(low) else ""
         p = float(table.best_p[feature]) if table.best_p is not None else np.nan
         # An interval without zero does not make the best of thousands of pairs worth a claim.
-        doubt = f", p {p:.2g}" if p > _DOUBTFUL_P else ""
-        return f"{r:+.2f} {table.best_type[feature]}{doubt}{interval}"
+        doubt = f", p {p_text(p)}" if p > _DOUBTFUL_P else ""
+        return f"{r_text(r)} {table.best_type[feature]}{doubt}{interval}"
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; features without a value come last in either direction."""

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import number, percent
+from sae_backend.statistics.number_text import number_text, percent_text
 
 HEADERS: Final = ("Feature", "Value", "Percentile", "Explains", "Name")
 REGION_HEADERS: Final = ("Feature", "Mean", "Tiles", "On slide", "Name")
@@ -104,11 +104,17 @@ class FiresHerePanel(QWidget):
         self._begin(title, HEADERS, _TIPS, _WIDTHS_PX)
         for row in rows:
             rank = "–" if row.percentile is None else f"{row.percentile:.0f}"
-            share = "–" if row.share is None else percent(row.share) if row.share >= 0 else f"{row.share:.1%}"
+            share = (
+                "–"
+                if row.share is None
+                else percent_text(row.share)
+                if row.share >= 0
+                else f"{row.share:.1%}"
+            )
             self._items.appendRow(
                 [
                     _item(str(row.feature), row.feature, right=True),
-                    _item(number(row.value), row.value, right=True),
+                    _item(number_text(row.value), row.value, right=True),
                     _item(rank, -1.0 if row.percentile is None else row.percentile, right=True),
                     _item(share, -9.0 if row.share is None else row.share, right=True),
                     _item(row.name, row.name.casefold() or "\uffff"),
@@ -126,9 +132,9 @@ class FiresHerePanel(QWidget):
             self._items.appendRow(
                 [
                     _item(str(row.feature), row.feature, right=True),
-                    _item(number(row.mean), row.mean, right=True),
+                    _item(number_text(row.mean), row.mean, right=True),
                     _item(f"{row.n_firing:,}", row.n_firing, right=True),
-                    _item(number(row.slide_mean), row.slide_mean, right=True),
+                    _item(number_text(row.slide_mean), row.slide_mean, right=True),
                     _item(row.name, row.name.casefold() or "\uffff"),
                 ]
             )

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.project.features.example_pictures import Picture
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 _EDGE_PX = 84
 
@@ -106,8 +106,8 @@ class _Gallery(QWidget):
             image = QImage(
                 rgb.data, rgb.shape[1], rgb.shape[0], 3 * rgb.shape[1], QImage.Format.Format_RGB888
             )
-            item = QListWidgetItem(QIcon(QPixmap.fromImage(image.copy())), number(picture.value))
-            item.setToolTip(f"{picture.slide}, tile {picture.tile}: {number(picture.value)}")
+            item = QListWidgetItem(QIcon(QPixmap.fromImage(image.copy())), number_text(picture.value))
+            item.setToolTip(f"{picture.slide}, tile {picture.tile}: {number_text(picture.value)}")
             item.setData(Qt.ItemDataRole.UserRole, (picture.slide_id, picture.tile))
             self.list.addItem(item)
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QFont
 
-from desktop_app.widgets.controls.number_format import number, when
+from desktop_app.widgets.controls.time_format import when
+from sae_backend.statistics.number_text import number_text
 
 NAME, AREA, AUTHOR = range(3)
 _DISPLAY, _EDIT, _TIP, _FONT, _ALIGN = (
@@ -88,11 +89,11 @@ class RegionModel(QAbstractTableModel):
         """Return a cell."""
         row, column = self.rows[index.row()], index.column()
         if role == _DISPLAY:
-            return (row.words, number(row.area), row.author or "–")[column]
+            return (row.words, number_text(row.area), row.author or "–")[column]
         if role == _EDIT:
             return row.name
         if role == _TIP:
-            return f"{row.words}: {number(row.area)} {self.unit}, drawn by {row.author or 'somebody'}, {when(row.at)}"
+            return f"{row.words}: {number_text(row.area)} {self.unit}, drawn by {row.author or 'somebody'}, {when(row.at)}"
         if role == _ALIGN and column == AREA:
             return _RIGHT
         if role == _FONT and column == NAME and not row.name:

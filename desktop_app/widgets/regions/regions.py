@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 
 from desktop_app.canvas.drawing.tools import RADII_UM
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.regions.region_model import RegionModel, RegionRow
 from desktop_app.widgets.shell.key_guard import OWN_KEYS
+from sae_backend.statistics.number_text import number_text
 
 TOOLS: Final = (
     (
@@ -208,7 +208,7 @@ class RegionsPanel(QWidget):
     def show_radius(self, radius_um: float, unit: str) -> None:
         """Show the radius of the brush."""
         low, high = RADII_UM
-        self.radius_words.setText(f"Radius {number(radius_um)} {unit}")
+        self.radius_words.setText(f"Radius {number_text(radius_um)} {unit}")
         self.radius.blockSignals(True)
         self.radius.setValue(round(_STEPS * math.log(radius_um / low) / math.log(high / low)))
         self.radius.blockSignals(False)

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.widgets.controls.empty_state import EmptyState
-from desktop_app.widgets.controls.number_format import duration, number
+from desktop_app.widgets.controls.time_format import duration
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from sae_backend.worker.requests import Progress
@@ -57,7 +58,7 @@ class JobRow(QWidget):
         if progress.total:
             parts.append(f"{progress.done:,} of {progress.total:,}")
         if progress.rate_per_s > 0:
-            parts.append(f"{number(progress.rate_per_s)} per s")
+            parts.append(f"{number_text(progress.rate_per_s)} per s")
         left = duration(progress.eta_s)
         if left and progress.done < progress.total:
             parts.append(f"{left} left")

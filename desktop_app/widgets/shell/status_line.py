@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
 
 from desktop_app.canvas.coordinates import MAGNIFICATIONS, UM_AT_1X, magnification_text
 from desktop_app.widgets.controls.elided_label import ShortLabel
-from desktop_app.widgets.controls.number_format import duration
 from desktop_app.widgets.controls.theme import mark_warning
+from desktop_app.widgets.controls.time_format import duration
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from sae_backend.worker.requests import Progress
@@ -150,7 +151,7 @@ class StatusLine(QWidget):
 
     def show_reading(self, left: int) -> None:
         """Say that parts of the slide are waited for; nothing is said of 0."""
-        parts = f"{left:,} part{'s' if left != 1 else ''}"
+        parts = f"{count_text(left, 'part')}"
         self.reading.setText(f"Reading the slide, {parts} left" if left else "")
         self.reading.setVisible(left > 0)
 

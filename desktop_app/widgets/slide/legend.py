@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintE
 from PySide6.QtWidgets import QWidget
 
 from desktop_app.canvas.colour_scale import PLAIN, HeatLook, strip, value_at
-from desktop_app.widgets.controls.number_format import number
 from desktop_app.widgets.slide.corners import MARGIN_PX
+from sae_backend.statistics.number_text import number_text
 
 WIDTH_PX: Final = 268
 ROOM_PX: Final = (420, 480)
@@ -264,9 +264,9 @@ class Legend(QWidget):
         below = QRectF(_PAD, top, self._width - 2 * _PAD, self._line_px())
         painter.setPen(_INK)
         painter.setFont(self.font())
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(legend.limits[0]))
-        painter.drawText(below, _RIGHT, number(legend.limits[1]))
-        painter.drawText(below, _MIDDLE, number(value_at(0.5, legend.limits, legend.look)))
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number_text(legend.limits[0]))
+        painter.drawText(below, _RIGHT, number_text(legend.limits[1]))
+        painter.drawText(below, _MIDDLE, number_text(value_at(0.5, legend.limits, legend.look)))
         top += self._line_px()
         for words in (_unit(legend), legend.note, legend.source):
             if words:

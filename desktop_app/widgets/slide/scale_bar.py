@@ -11,7 +11,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from desktop_app.export.heatmap_picture import length_text, scale_bar_um
+from desktop_app.export.heatmap_picture import scale_bar_um
+from sae_backend.statistics.number_text import length_text
 
 _WIDTH_PX: Final = 190
 _VIEW_SHARE: Final = 4

@@ -13,9 +13,9 @@ from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QTextLayout, QTextOption
 
 from desktop_app.canvas.colour_scale import PLAIN, HeatLook, strip
-from desktop_app.widgets.controls.number_format import number
 from sae_backend.atomic_write import atomic_path
 from sae_backend.errors import CacheError
+from sae_backend.statistics.number_text import number_text
 
 FOOT_PX: Final = 64
 BAR_PX: Final = 220
@@ -129,7 +129,7 @@ def _draw_bar(painter: QPainter, place: QRect, caption: ViewCaption) -> None:
     count = len(colours)
     painter.drawImage(place, QImage(colours.tobytes(), count, 1, 3 * count, QImage.Format.Format_RGB888))
     below = QRect(place.left(), place.bottom() + 2, place.width(), 18)
-    painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number(limits[0]))
-    painter.drawText(below, Qt.AlignmentFlag.AlignRight, number(limits[1]))
+    painter.drawText(below, Qt.AlignmentFlag.AlignLeft, number_text(limits[0]))
+    painter.drawText(below, Qt.AlignmentFlag.AlignRight, number_text(limits[1]))
     unit = f"{caption.unit}, log" if caption.look.log and not caption.signed else caption.unit
     painter.drawText(below.translated(0, 16), Qt.AlignmentFlag.AlignHCenter, unit)

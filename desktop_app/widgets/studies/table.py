@@ -15,7 +15,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QTableView, QVBoxLayout, QWidget
 
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from sae_backend.studies.framework.report import Table, Target
@@ -88,7 +88,7 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return number(value) if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)
 
 
 class StudyTable(QWidget):

@@ -118,8 +118,8 @@ def test_the_web_page_holds_what_was_planted(source: AtlasSource, tmp_path: Path
     assert page.open == []
     for words in (
         EVIL, "line one\nline two", "t<1>", "4 of 5", "reviewed", "mitosis", "technical", "polysemantic", "Dr. Planted",
-        "a <i>comment</i>", "1.8% of the tiles (1 of 56)", "5.00 (SAE units)", "5.00 · rank 1", "plasma <b>", "-0.43",
-        "-0.61 to +0.12", "0.0123", "too few cells", "n = 1,234 tiles of 1 slide (field.tif)", "block of 0.9 mm, 17 of them",
+        "a <i>comment</i>", "1.8% of the tiles (1 of 56)", "5.00 (SAE units)", "5.00 · rank 1", "plasma <b>", "−0.43",
+        "−0.61 to 0.12", "0.012", "too few cells", "n = 1,234 tiles of 1 slide (field.tif)", "block of 0.9 mm, 17 of them",
         "Plain M", "Note: N1", "2 features of the 12", "control:random-vit", "block 3", "cls", SAE_DIGEST[:12], CONTROL_NOTICE,
         f"{source.made_at:%Y-%m-%d}",
     ):  # fmt: skip
@@ -149,7 +149,7 @@ def test_the_pdf_has_a_page_a_feature(source: AtlasSource, tmp_path: Path, qapp:
     texts = [" ".join(document.getAllText(number).text().split()) for number in range(3)]
     for words in ("2 features of the 12", CONTROL_NOTICE, "Plain M", "N1", "1 / 3"):
         assert words in texts[0], words
-    for words in (EVIL, "4 of 5", "line one line two", "(1 of 56)", "5.00 · rank 1", "-0.43 (-0.61 to +0.12), p = 0.0123",
+    for words in (EVIL, "4 of 5", "line one line two", "(1 of 56)", "5.00 · rank 1", "−0.43 (−0.61 to 0.12), p = 0.012",
                   "n = 1,234 tiles", CONTROL_NOTICE, SAE_DIGEST[:12], "2 / 3"):  # fmt: skip
         assert words in texts[1], words
     assert "a <i>comment</i>" in texts[2]

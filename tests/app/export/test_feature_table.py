@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from desktop_app.export.heatmap_picture import length_text, scale_bar_um
+from desktop_app.export.heatmap_picture import scale_bar_um
 from desktop_app.export.tables import columns_of, write_table
 from sae_backend.errors import CacheError, UserInputError
+from sae_backend.statistics.number_text import length_text
 
 ROWS = [
     {"feature": 0, "name": "=1+1", "value": None, "type": "Ω, größe"},

@@ -25,5 +25,5 @@ def test_the_partial_correlation_stands_beside_the_plain_one() -> None:
     run: Any = SimpleNamespace(meta=META)
     text = strongest_text(run, {name: np.array(values) for name, values in ARRAYS.items()})
     first, second = (line for line in text.splitlines() if line.startswith("  feature"))
-    assert first.endswith("p 0.001; with cellularity and site held fixed +0.02 (p 0.8)")
-    assert second.endswith("0.00 (95 % interval -0.10 to 0.00), family-wise p 1"), "nothing has no sign"
+    assert first.endswith("p 0.001; with cellularity and site held fixed 0.02 (p 0.8)")
+    assert second.endswith("0.00 (95 % interval −0.10 to 0.00), family-wise p 1"), "nothing has no sign"

@@ -51,7 +51,7 @@ def test_the_statistic_is_named_and_an_undefined_value_has_its_reason() -> None:
     run: Any = SimpleNamespace(meta=meta(statistics=["spearman"], **split("patient")))
     text = strongest_text(run, arrays)
     assert text.startswith("Spearman's rho over 1,200 tiles") and "Pearson" not in text
-    assert "not defined: constant feature; where chosen +0.90" in text
+    assert "not defined: constant feature; where chosen 0.90" in text
     assert "by chance alone the best of all features exceeds 0.25 in 5 of 100 draws" in text
 
 

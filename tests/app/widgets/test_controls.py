@@ -7,11 +7,12 @@ import pytest
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from desktop_app.widgets.controls.number_format import duration, number, percent
+from desktop_app.widgets.controls.time_format import duration
 from desktop_app.widgets.features.heatmap_controls import HeatmapControls
 from desktop_app.widgets.shell.dialogs import AnalyzeDialog, PixelSizeDialog, SaveDialog, TrainDialog
 from desktop_app.widgets.shell.jobs import JobRow
 from desktop_app.widgets.slide.view_picture import FOOT_PX, ViewCaption, save_view
+from sae_backend.statistics.number_text import number_text, percent_text
 from sae_backend.worker.requests import Progress
 
 
@@ -107,11 +108,11 @@ def test_an_unknown_pixel_size_has_no_default(qtbot: QtBot) -> None:
         (duration(40.2), "40 s"),
         (duration(200), "3 min"),
         (duration(4200), "1 h 10 min"),
-        (percent(0.0), "0 %"),
-        (percent(0.0012), "0.12 %"),
-        (percent(0.365), "36.5 %"),
-        (number(float("nan")), "–"),
-        (number(0.12345), "0.123"),
+        (percent_text(0.0), "0 %"),
+        (percent_text(0.0012), "0.12 %"),
+        (percent_text(0.365), "36.5 %"),
+        (number_text(float("nan")), "–"),
+        (number_text(0.12345), "0.123"),
     ],
 )
 def test_numbers_in_words(text: str, expected: str) -> None:

@@ -126,7 +126,7 @@ def test_words_are_searched_together_and_lists_are_filters(panel: FeaturesPanel)
 def test_a_row_says_interval_share_and_score(panel: FeaturesPanel) -> None:
     row = panel.model.row_of(1)
     texts = {column: panel.model.index(row, column).data() for column in range(panel.model.columnCount())}
-    assert texts[BEST] == "+0.10 immune, p 0.98 (-0.20 to +0.30)"
+    assert texts[BEST] == "0.10 immune, p 0.98 (−0.20 to 0.30)"
     assert texts[SHARE] == "70.4 %", "0.5 of an L0 of 0.71"
     assert texts[len(HEADERS)] == "–" and texts[MARK] == ""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sae_backend.compute import dispatch
 from sae_backend.errors import PixelSizeError, SlideError, UserInputError, WorkerError
 from sae_backend.worker import client as client_module
 from sae_backend.worker.client import CANCEL_GRACE_SECONDS, Backend, WorkerClient, wait_for

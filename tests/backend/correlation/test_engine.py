@@ -100,7 +100,7 @@ def test_a_planted_feature_is_found_and_only_it():
 def test_the_same_seed_gives_the_same_numbers_and_spans_do_not_matter(monkeypatch):
     parts = world(np.random.default_rng(7))
     whole = correlate(parts, TYPES, QUICK)
-    monkeypatch.setattr("sae_backend.statistics.feature_columns._SPAN_VALUES", 50)
+    monkeypatch.setattr("sae_backend.statistics.slide_parts._SPAN_VALUES", 50)
     monkeypatch.setattr("sae_backend.statistics.bootstrap._WORK_VALUES", 100)
     split = correlate(parts, TYPES, QUICK)
     for name, pairs in whole.statistics.items():

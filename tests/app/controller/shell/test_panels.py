@@ -265,7 +265,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
     assert TILE in again.layers
     text = again.window.features.model.index(again.window.features.model.row_of(4), 4).data()
-    assert text == "+0.60 a (+0.50 to +0.70)"
+    assert text == "0.60 a (0.50 to 0.70)"
     again.window.qt_window.close()
 
 

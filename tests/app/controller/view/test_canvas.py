@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.slide_layers import HEATMAP, TOGETHER
-from desktop_app.widgets.controls.number_format import number
+from sae_backend.statistics.number_text import number_text
 from tests.app.conftest import Parts
 
 pytestmark = pytest.mark.gl
@@ -86,7 +86,7 @@ def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> N
     source = "control:random-vit (random weights), SAE 5ae5ae5a"
     features = opened.controller._context.session.features
     peaks = {
-        n: f"Feature {n}, 0 to {number(float(features.column(n)[1].max(initial=0)))} SAE units"
+        n: f"Feature {n}, 0 to {number_text(float(features.column(n)[1].max(initial=0)))} SAE units"
         for n in (4, 5, 6)
     }
     assert window.legend.text.splitlines() == [peaks[4], peaks[5], peaks[6], source]

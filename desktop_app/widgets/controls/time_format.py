@@ -1,25 +1,9 @@
-"""Numbers as the panels write them."""
+"""Times, and values of annotations, as the panels write them."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a value with some significant digits, large ones in full; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if 10**digits <= abs(value) < 1e9:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share (0 to 1) in per cent; small ones keep two significant digits."""
-    if share is None or not math.isfinite(share):
-        return "–"
-    return "0 %" if share == 0 else f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
 
 
 def duration(seconds: float | None) -> str:
