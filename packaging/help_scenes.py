@@ -162,7 +162,7 @@ def fires_here(stage: Stage, folder: Path) -> Image.Image:
     place = stage.strongest(feature)
     stage.look(place, 0.9)
     stage.window.slide_clicked.emit(*place)
-    with _switched(off=[stage.window.menus.overview]):
+    with _switched(off=[stage.window.menus.action("overview")]):
         stage.quiet()
         return stage.grab(stage.window.views, stage.window.docks["Feature"])
 
@@ -173,7 +173,7 @@ def inside_tiles(stage: Stage, folder: Path) -> Image.Image:
     stage.arrange(860, 540, "Heat map")
     stage.look(stage.strongest(feature), 0.6)
     menus, layers = stage.window.menus, stage.window.viewer.layers
-    with _switched(on=[menus.inside], off=[menus.overview]):
+    with _switched(on=[menus.action("inside")], off=[menus.action("overview")]):
         stage.until(lambda: any(layer.name == INSIDE for layer in layers), "the inside of tiles")
         stage.quiet()
         return stage.grab(stage.window.views, stage.window.docks["Heat map"])
@@ -197,7 +197,7 @@ def cells(stage: Stage, folder: Path) -> Image.Image:
     feature = _demo(stage, folder)
     stage.arrange(640, 400)
     menus, shown = stage.window.menus, []
-    with _switched(on=[menus.cells], off=[menus.heatmap, menus.overview]):
+    with _switched(on=[menus.action("cells")], off=[menus.action("heatmap"), menus.action("overview")]):
         for near in (False, True):
             if near:
                 stage.look(stage.strongest(feature, 1), 0.8)
@@ -216,7 +216,7 @@ def regions(stage: Stage, folder: Path) -> Image.Image:
     stage.look((y - 30, x + 60), 1.0)
     press, move, release = QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonRelease
     drawing, kept, menus = stage.controller.drawing, stage.controller.regions, stage.window.menus
-    with _switched(off=[menus.heatmap, menus.overview]):
+    with _switched(off=[menus.action("heatmap"), menus.action("overview")]):
         drawing.take_tool("brush")
         drawing.tools.set_radius(70.0)
         way = [(y + dy, x + dx) for dy, dx in ((0, 40), (40, 50), (80, 10), (110, -10))]

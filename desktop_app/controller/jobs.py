@@ -59,14 +59,14 @@ class JobActions:
         self._preparing.failed.connect(self._refused)
         self.is_preparing = False
         window, tasks = context.window, context.tasks
-        window.menus.analyze_requested.connect(self.ask_analyze)
-        window.menus.train_requested.connect(self.ask_train)
-        window.menus.correlate_requested.connect(self.correlate)
+        window.menus.requested("analyze").connect(self.ask_analyze)
+        window.menus.requested("train").connect(self.ask_train)
+        window.menus.requested("correlate").connect(self.correlate)
         header = window.correlations.header
         header.run_requested.connect(self.correlate)
         header.options_requested.connect(self.ask_correlate)
         header.again_requested.connect(self.correlate_again)
-        window.menus.correlate_options_requested.connect(self.ask_correlate)
+        window.menus.requested("correlate_options").connect(self.ask_correlate)
         window.jobs.cancel_requested.connect(tasks.cancel)
         tasks.job_started.connect(window.jobs.add_job)
         tasks.job_progress.connect(window.jobs.show_progress)

@@ -10,11 +10,10 @@ from sae_backend.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from PySide6.QtGui import QAction
-
     from desktop_app.controller.annotations.annotations import AnnotationActions
     from desktop_app.controller.context import Context
     from desktop_app.store import AnnotationRecord
+    from desktop_app.widgets.shell.commands import State
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class UndoActions:
         self._done: list[Step] = []
         self._undone: list[Step] = []
         menus = context.window.menus
-        menus.undo_requested.connect(self.undo)
-        menus.redo_requested.connect(self.redo)
+        menus.requested("undo").connect(self.undo)
+        menus.requested("redo").connect(self.redo)
         context.session.annotation_written.connect(self._written)
         context.session.project_changed.connect(lambda _store: self._forget())
         self._label()
@@ -128,11 +127,11 @@ class UndoActions:
         self._label()
 
     def _label(self) -> None:
-        actions = self._context.window.menus.actions_by_text
-        for text, changes in (("Undo", self._done), ("Redo", self._undone)):
-            _name(actions[text], text, changes)
-
-
-def _name(action: QAction, text: str, changes: list[Step]) -> None:
-    action.setEnabled(bool(changes))
-    action.setText(f"{text}: {changes[-1].words}" if changes else text)
+        menus = self._context.window.menus
+        states: tuple[tuple[State, str, list[Step]], ...] = (
+            ("undo", "Undo", self._done),
+            ("redo", "Redo", self._undone),
+        )
+        for state, text, changes in states:
+            menus.set_state(state, bool(changes))
+            menus.action(state).setText(f"{text}: {changes[-1].words}" if changes else text)

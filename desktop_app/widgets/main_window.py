@@ -104,10 +104,10 @@ class MainWindow(QObject):
         self._build_docks()
         self.menus = Menus(self.qt_window.menuBar(), self)
         self.menus.add_panels(list(self.docks.values()))
-        self.menus.napari_layers_toggled.connect(self.show_napari_layers)
-        self.menus.quit_requested.connect(self.qt_window.close)
-        self.menus.fit_requested.connect(self.fit)
-        self.menus.palette_requested.connect(self.show_palette)
+        self.menus.requested("napari_layers").connect(self.show_napari_layers)
+        self.menus.requested("quit").connect(self.qt_window.close)
+        self.menus.requested("fit").connect(self.fit)
+        self.menus.requested("palette").connect(self.show_palette)
         self.palette: Palette | None = None
         canvas = self.viewer.window._qt_viewer
         keys = {text: action.trigger for text, action in self.menus.keys().items()}

@@ -28,7 +28,7 @@ class MergeActions:
     ) -> None:
         self._context = context
         self._features, self._annotations, self._remarks = features, annotations, remarks
-        context.window.menus.import_annotations_requested.connect(self.ask)
+        context.window.menus.requested("import_annotations").connect(self.ask)
 
     def ask(self) -> None:
         """Ask for a file and import it."""

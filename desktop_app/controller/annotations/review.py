@@ -19,11 +19,11 @@ class ReviewActions:
         self._pointer: tuple[float, float] | None = None
         window, menus = context.window, context.window.menus
         window.cursor_moved.connect(self._pointer_moved)
-        menus.name_requested.connect(self.name)
-        menus.confidence_requested.connect(self.grade)
-        menus.accept_requested.connect(self.accept)
-        menus.fires_here_requested.connect(self.fires_here)
-        menus.opacity_requested.connect(self.change_opacity)
+        menus.requested("name").connect(self.name)
+        menus.requested("confidence").connect(self.grade)
+        menus.requested("accept").connect(self.accept)
+        menus.requested("fires_here").connect(self.fires_here)
+        menus.requested("opacity").connect(self.change_opacity)
         # With the name typed, the keys are for stepping and grading again.
         window.annotation.name.returnPressed.connect(window.features.view.setFocus)
         context.session.slide_changed.connect(lambda _slide: self._forget_pointer())

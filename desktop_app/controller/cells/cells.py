@@ -51,10 +51,10 @@ class CellActions:
         self._read.failed.connect(context.show_error)
         self._rest.over.connect(self.follow)
         window.field_changed.connect(lambda *_: self._rest.restart())
-        menus.cells_toggled.connect(lambda on: layers.set_visible(CELLS, on))
-        menus.cells_toggled.connect(self._toggled)
+        menus.requested("cells").connect(lambda on: layers.set_visible(CELLS, on))
+        menus.requested("cells").connect(self._toggled)
         menus.cell_types.hidden_changed.connect(self._hide)
-        window.legend.set_shown(cells=menus.cells.isChecked())
+        window.legend.set_shown(cells=menus.action("cells").isChecked())
 
     def close(self) -> None:
         """End the read that may be under way."""
@@ -146,14 +146,14 @@ class CellActions:
         assert self.shown is not None
         self._drawn = self._context.layers.show_cells(self.shown.table)
         self._has_stale_points = False
-        self._context.layers.set_visible(CELLS, self._context.window.menus.cells.isChecked())
+        self._context.layers.set_visible(CELLS, self._context.window.menus.action("cells").isChecked())
 
     def _read_details(self) -> None:
         """Read outlines and measures beside the window, once they may be seen."""
         store, record, shown = self._context.session.store, self.record, self.shown
         if store is None or record is None or shown is None or shown.details is not None:
             return
-        if not self._context.window.menus.cells.isChecked():
+        if not self._context.window.menus.action("cells").isChecked():
             return
         if record.n_outline_points is not None or record.measure_names:
             self._read.ask(partial(_details_of, store.folder, record.id))

@@ -34,9 +34,9 @@ class DetectionActions:
         self, context: Context, projects: ProjectActions, jobs: JobActions, cells: CellActions
     ) -> None:
         self._context, self._projects, self._jobs, self._cells = context, projects, jobs, cells
-        menu = context.window.menus.cell_work
-        menu.detect_requested.connect(self.ask_detect)
-        menu.train_requested.connect(self.train)
+        menus = context.window.menus
+        menus.requested("detect").connect(self.ask_detect)
+        menus.requested("train_types").connect(self.train)
         self._prepare, self._keep = LatestRead(), LatestRead()
         self._prepare.answered.connect(self._submit_typing)
         self._keep.answered.connect(self._kept)
@@ -106,7 +106,7 @@ class DetectionActions:
         if store is None or store.folder != folder:
             self._context.window.say("The project was closed meanwhile; the cells are in it.")
             return
-        self._context.window.menus.cells.setChecked(True)
+        self._context.window.menus.action("cells").setChecked(True)
         self._cells.tell_changed(record.slide_id)
         self._context.window.say(words)
 
@@ -118,7 +118,7 @@ def _keep_detection(
         record = record_detection(store, slide_id, result)
         summary = summary_text(summary_of(store.imported_cells(record.id), tissue_mm2(record)))
     # The first note says the number again.
-    words = " ".join([summary, *record.notes[1:], "Cells > Type nuclei gives them types."])
+    words = " ".join([summary, *record.notes[1:], "Cells > Label nuclei gives them types."])
     return folder, record, words.replace("mm2", "mm²").replace("um2", "µm²")
 
 

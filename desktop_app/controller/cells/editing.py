@@ -46,19 +46,19 @@ class CellEditingActions:
         self._added: list[str] = []
         self._edits: list[CellEditRecord] = []
         self._labels: dict[int, str] = {}
-        window, menu = context.window, context.window.menus.cell_work
+        window, menus = context.window, context.window.menus
         self.clicks = CanvasClicks(window.viewer, window.turned)
         self.clicks.clicked.connect(self.click)
         self.bar = window.cell_bar
         self.bar.type_chosen.connect(self.choose_type)
         self.bar.new_type_requested.connect(self.ask_type)
         self.bar.delete_requested.connect(self.delete_selected)
-        self.bar.train_requested.connect(menu.train_requested)
+        self.bar.train_requested.connect(menus.requested("train_types"))
         self.bar.ended.connect(self.stop)
-        menu.mode_requested.connect(self.start)
-        menu.delete_requested.connect(self.delete_selected)
+        menus.requested("cell_mode").connect(self.start)
+        menus.requested("delete_cells").connect(self.delete_selected)
         # Before the tools that draw take the mouse.
-        window.menus.tool_requested.connect(lambda _tool: self.stop())
+        window.menus.requested("tool").connect(lambda _tool: self.stop())
         window.regions.tool_requested.connect(lambda _tool: self.stop())
         context.session.slide_changed.connect(lambda _slide: self.stop())
         cells.redrawn.connect(self._refresh)
@@ -70,25 +70,25 @@ class CellEditingActions:
 
     def start(self, mode: str) -> None:
         """Begin a mode, where there are cells to work on; empty ends the one that is on."""
-        window, menu = self._context.window, self._context.window.menus.cell_work
+        window, menus = self._context.window, self._context.window.menus
         if mode == "edit" and self._cells.shown is None:
             self._begin_by_hand()
         if not mode or self._cells.shown is None:
             self.stop()
             if mode:
-                menu.show_mode("")
+                menus.show_cell_mode("")
                 window.say(
                     "There are no cells yet: Cells > Detect nuclei finds some, Cells > Import cells reads them."
                 )
             return
         window.regions.tool_requested.emit("")
-        window.menus.cells.setChecked(True)
+        window.menus.action("cells").setChecked(True)
         self.mode, self.selected = mode, frozenset()
         # The strip takes its room: what was said before is over.
         window.say("")
         self.clicks.start()
         self._lend_keys()
-        menu.show_mode(mode)
+        menus.show_cell_mode(mode)
         self.bar.show_mode(mode)
         self._refresh()
         if window.um_per_px > self._near_um_per_px():
@@ -112,7 +112,7 @@ class CellEditingActions:
         self.mode, self.selected = "", frozenset()
         self.clicks.stop()
         self._context.window.key_guard.lend({})
-        self._context.window.menus.cell_work.show_mode("")
+        self._context.window.menus.show_cell_mode("")
         self.bar.show_mode("")
         self._mark()
 
@@ -223,7 +223,7 @@ class CellEditingActions:
             if done and (shown is None or shown.id != slide_id):
                 # A change that cannot be seen would be taken for none.
                 self._projects.open_record(slide_id)
-            self._context.window.menus.cells.setChecked(True)
+            self._context.window.menus.action("cells").setChecked(True)
             self._changed()
             return done
 

@@ -38,7 +38,7 @@ class CellImportActions:
 
     def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
         self._context, self._projects, self._features = context, projects, features
-        context.window.menus.import_cells_requested.connect(self.ask_cells)
+        context.window.menus.requested("import_cells").connect(self.ask_cells)
         self._store: Store | None = None
         self._record: SlideRecord | None = None
         self._path = Path()
@@ -139,7 +139,7 @@ class CellImportActions:
         if self._store is not context.session.store:
             self._lost_project()
             return
-        context.window.menus.cells.setChecked(True)
+        context.window.menus.action("cells").setChecked(True)
         # Types of other slides may have other names now too.
         self._features.cells.tell_all_changed()
         counts = counts_text(done.type_counts)

@@ -33,11 +33,11 @@ class CellListActions:
         self, context: Context, cells: CellActions, regions: RegionActions, editing: CellEditingActions
     ) -> None:
         self._context, self._cells, self._regions, self._editing = context, cells, regions, editing
-        menu = context.window.menus.cell_work
-        menu.imports_requested.connect(self.show_imports)
-        menu.history_requested.connect(self.show_history)
-        menu.names_requested.connect(self.ask_names)
-        menu.select_in_region_requested.connect(self.select_in_region)
+        menus = context.window.menus
+        menus.requested("imports").connect(self.show_imports)
+        menus.requested("cell_history").connect(self.show_history)
+        menus.requested("type_names").connect(self.ask_names)
+        menus.requested("select_in_region").connect(self.select_in_region)
         self.imports: RecordList | None = None
         self.history: RecordList | None = None
         cells.redrawn.connect(self._refresh)
@@ -65,13 +65,13 @@ class CellListActions:
         if store is None or slide is None:
             return
         if self._context.succeeds(lambda: store.choose_cells(import_id)):
-            self._context.window.menus.cells.setChecked(True)
+            self._context.window.menus.action("cells").setChecked(True)
             self._cells.tell_changed(slide.id)
 
     def show_history(self) -> None:
         """List the changes by hand of the cells that are shown."""
         if self.history is None:
-            empty = "Nothing was changed by hand: Cells > Edit cells, or Cells > Type nuclei."
+            empty = "Nothing was changed by hand: Cells > Edit cells, or Cells > Label nuclei."
             self.history = RecordList("History of cells", _HISTORY, empty, self._context.window.qt_window)
             self.history.acted.connect(self.turn_back)
             self.history.opened.connect(self.go_to)

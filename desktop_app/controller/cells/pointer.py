@@ -29,7 +29,7 @@ class CellPointerActions:
         label = self._context.window.status.value
         label.setToolTip("")
         slide, shown = self._context.session.slide, self._cells.shown
-        if slide is None or shown is None or not self._context.window.menus.cells.isChecked():
+        if slide is None or shown is None or not self._context.window.menus.action("cells").isChecked():
             return
         if self._context.window.um_per_px > max(shown.width_um, REACH_UM) * 2 / NEAR_PX:
             return

@@ -46,16 +46,16 @@ class PairMapActions:
         window.correlations.header.map_requested.connect(self.show)
         for taken in (
             window.features.together_requested,
-            window.menus.together_requested,
-            window.menus.alone_requested,
+            window.menus.requested("together"),
+            window.menus.requested("alone"),
             window.heatmap.alone_requested,
         ):
             taken.connect(lambda *_: self._give_up(TWO_HUES))
         for taken in (
             window.views.close_requested,
-            window.menus.sight.second_slide_requested,
-            window.menus.sight.second_feature_requested,
-            window.menus.sight.second_close_requested,
+            window.menus.requested("second_slide"),
+            window.menus.requested("second_feature"),
+            window.menus.requested("second_close"),
         ):
             taken.connect(lambda *_: self._give_up(SIDE_BY_SIDE))
         session.project_changed.connect(lambda _: self._read.forget())

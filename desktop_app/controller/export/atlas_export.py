@@ -39,7 +39,7 @@ class AtlasActions(QObject):
         self._read.answered.connect(self._written)
         self._read.failed.connect(self._failed)
         self._moved.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
-        context.window.menus.export_atlas_requested.connect(self.export)
+        context.window.menus.requested("export_atlas").connect(self.export)
         context.window.closing.connect(self.close)
 
     @property

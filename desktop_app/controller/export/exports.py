@@ -45,15 +45,15 @@ class ExportActions:
         self.atlas = AtlasActions(context)
         self.runs = RunExports(context)
         menus = context.window.menus
-        menus.export_features_requested.connect(
+        menus.requested("export_features").connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
         )
-        menus.export_annotations_requested.connect(
+        menus.requested("export_annotations").connect(
             lambda: self._write("Export annotations", ANNOTATIONS, "annotations.json", _annotations)
         )
-        menus.export_view_requested.connect(self.export_view)
-        menus.guide_requested.connect(self.show_guide)
-        menus.about_requested.connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
+        menus.requested("export_view").connect(self.export_view)
+        menus.requested("guide").connect(self.show_guide)
+        menus.requested("about").connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
 
     def _write(self, title: str, kinds: str, suggested: str, write: Callable[[Store, Path], object]) -> None:
         store = self._context.session.store

@@ -34,10 +34,10 @@ class RunExports:
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
         menus = context.window.menus
-        menus.export_correlations_requested.connect(self.export_table)
-        menus.export_anndata_requested.connect(self.export_anndata)
-        menus.export_tiles_requested.connect(self.export_tiles)
-        menus.export_methods_requested.connect(self.export_methods)
+        menus.requested("export_correlations").connect(self.export_table)
+        menus.requested("export_anndata").connect(self.export_anndata)
+        menus.requested("export_tiles").connect(self.export_tiles)
+        menus.requested("export_methods").connect(self.export_methods)
 
     def close(self) -> None:
         """Wait for the file that is being written."""

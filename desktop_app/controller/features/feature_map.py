@@ -33,7 +33,7 @@ class FeatureMapActions:
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         # A job may bring new scores, those of a correlation above all.
         context.tasks.job_done.connect(lambda *_: self._colour(panel.score.currentText()))
-        context.window.menus.feature_map_requested.connect(self._open)
+        context.window.menus.requested("feature_map").connect(self._open)
 
     def refresh(self) -> None:
         """Show the map of the current autoencoder, or say how to come to it."""

@@ -49,15 +49,15 @@ class FeatureActions:
         controls.look_requested.connect(self._set_look)
         controls.threshold_requested.connect(self._set_threshold)
         controls.opacity_requested.connect(layers.set_opacity)
-        controls.visible_requested.connect(menus.heatmap.setChecked)
+        controls.visible_requested.connect(menus.action("heatmap").setChecked)
         controls.reset_requested.connect(self._draw)
-        menus.heatmap_toggled.connect(lambda on: layers.set_visible(HEATMAP, on))
-        menus.heatmap_toggled.connect(controls.shown.setChecked)
-        menus.heatmap_toggled.connect(lambda on: window.legend.set_shown(heat=on))
-        menus.legend_toggled.connect(window.legend.set_wanted)
-        menus.next_feature_requested.connect(lambda: window.features.step(1))
-        menus.previous_feature_requested.connect(lambda: window.features.step(-1))
-        menus.search_requested.connect(self._search)
+        menus.requested("heatmap").connect(lambda on: layers.set_visible(HEATMAP, on))
+        menus.requested("heatmap").connect(controls.shown.setChecked)
+        menus.requested("heatmap").connect(lambda on: window.legend.set_shown(heat=on))
+        menus.requested("legend").connect(window.legend.set_wanted)
+        menus.requested("next_feature").connect(lambda: window.features.step(1))
+        menus.requested("previous_feature").connect(lambda: window.features.step(-1))
+        menus.requested("search").connect(self._search)
         session.slide_changed.connect(self._slide_changed)
         session.analysis_changed.connect(self._analysis_changed)
         session.feature_changed.connect(self._feature_changed)
@@ -231,7 +231,7 @@ class FeatureActions:
         if heat is None:
             return
         layers.show_heatmap(heat)
-        layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
+        layers.set_visible(HEATMAP, self._context.window.menus.action("heatmap").isChecked())
         stats = features.stats
         title = f"Feature {feature}: fires in {percent_text(float(stats.firing_rate[feature]))} of the tiles"
         self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)

@@ -42,11 +42,11 @@ class ProjectActions:
         window.slides.add_requested.connect(self.ask_slide)
         window.slides.slide_requested.connect(self.open_record)
         menus = window.menus
-        menus.open_slide_requested.connect(self.ask_slide)
-        menus.open_project_requested.connect(self.ask_project)
-        menus.new_project_requested.connect(self.ask_new_project)
-        menus.pixel_size_requested.connect(self.ask_pixel_size)
-        menus.tissue_toggled.connect(self.toggle_tissue)
+        menus.requested("open_slide").connect(self.ask_slide)
+        menus.requested("open_project").connect(self.ask_project)
+        menus.requested("new_project").connect(self.ask_new_project)
+        menus.requested("pixel_size").connect(self.ask_pixel_size)
+        menus.requested("tissue").connect(self.toggle_tissue)
         session.project_changed.connect(self._project_changed)
         session.slide_changed.connect(self._slide_changed)
 
@@ -195,7 +195,7 @@ class ProjectActions:
             context.layers.show_slide(slide, slide.info.mpp)
             context.window.show_canvas()
             context.window.fit()
-            if context.window.menus.tissue.isChecked():
+            if context.window.menus.action("tissue").isChecked():
                 self.toggle_tissue(True)
         self._refresh_list()
 

@@ -30,7 +30,7 @@ class SlideInfoActions:
         self._facts.failed.connect(context.show_error)
         self._looks.answered.connect(self._show_pictures)
         self._looks.failed.connect(self._show_failure)
-        context.window.menus.slide_information_requested.connect(self.ask)
+        context.window.menus.requested("slide_information").connect(self.ask)
         context.session.slide_changed.connect(lambda _slide: self._leave())
 
     def ask(self) -> None:

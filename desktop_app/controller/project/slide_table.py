@@ -20,7 +20,7 @@ class SlideTableActions:
 
     def __init__(self, context: Context, page: FeaturePageActions) -> None:
         self._context, self._page = context, page
-        context.window.menus.import_slide_table_requested.connect(self.ask)
+        context.window.menus.requested("import_slide_table").connect(self.ask)
 
     def ask(self) -> None:
         """Ask for a table and take in what it says of the slides of the project."""

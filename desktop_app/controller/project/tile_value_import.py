@@ -28,7 +28,7 @@ class TileValueActions:
         self._read = LatestRead()
         self._read.answered.connect(self._keep)
         self._read.failed.connect(context.show_error)
-        context.window.menus.import_values_requested.connect(self.ask)
+        context.window.menus.requested("import_values").connect(self.ask)
 
     def close(self) -> None:
         """End the read that may be under way."""

@@ -32,8 +32,8 @@ class DrawingActions:
         self.tools.radius_changed.connect(lambda _radius: self._show_radius())
         window.regions.tool_requested.connect(self.take_tool)
         window.regions.radius_requested.connect(self.tools.set_radius)
-        window.menus.tool_requested.connect(self.take_tool)
-        window.menus.stop_drawing_requested.connect(self.tools.cancel)
+        window.menus.requested("tool").connect(self.take_tool)
+        window.menus.requested("stop_drawing").connect(self.tools.cancel)
         context.session.slide_changed.connect(lambda _slide: self._slide_changed())
         self._show_radius()
 
@@ -50,9 +50,9 @@ class DrawingActions:
         if not self._projects.ensure_project("Regions"):
             window.regions.show_tool("")
             return
-        window.menus.regions.setChecked(True)
+        window.menus.action("regions").setChecked(True)
         if window.fires_here.isVisible():
-            window.say("What fires in the region that you draw is listed when it is finished.")
+            window.say("Features in the region that you draw is listed when it is finished.")
         else:
             window.show_panel("Regions")
         self._regions.layer.follow_view(window.um_per_px)

@@ -33,8 +33,8 @@ class RegionFileActions:
 
     def __init__(self, context: Context, regions: RegionActions) -> None:
         self._context, self._regions = context, regions
-        context.window.menus.export_regions_requested.connect(self.export)
-        context.window.menus.import_regions_requested.connect(self.ask_import)
+        context.window.menus.requested("export_regions").connect(self.export)
+        context.window.menus.requested("import_regions").connect(self.ask_import)
 
     def export(self) -> None:
         """Ask for a file and write the regions of the open slide."""

@@ -51,10 +51,10 @@ class RegionActions:
         panel.delete_requested.connect(self.delete)
         panel.fires_requested.connect(self.show_firing)
         panel.example_requested.connect(self.stand_as_example)
-        menus.regions_toggled.connect(self._set_visible)
-        menus.regions_toggled.connect(self.names.set_shown)
-        menus.region_fires_requested.connect(lambda: self._with_chosen(self.show_firing))
-        menus.region_example_requested.connect(lambda: self._with_chosen(self.stand_as_example))
+        menus.requested("regions").connect(self._set_visible)
+        menus.requested("regions").connect(self.names.set_shown)
+        menus.requested("region_fires").connect(lambda: self._with_chosen(self.show_firing))
+        menus.requested("region_example").connect(lambda: self._with_chosen(self.stand_as_example))
         window.view_changed.connect(self._follow_view)
         context.session.slide_changed.connect(lambda _slide: self.refresh(""))
 
@@ -64,7 +64,7 @@ class RegionActions:
             self._others.remove(layer)
         if on:
             self._others.append(layer)
-            layer.set_visible(self._context.window.menus.regions.isChecked())
+            layer.set_visible(self._context.window.menus.action("regions").isChecked())
             layer.follow_view(self._context.window.um_per_px)
             slide = self._context.session.slide
             mpp = slide.info.mpp if slide is not None else None

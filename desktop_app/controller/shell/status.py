@@ -32,7 +32,7 @@ class StatusActions:
         line.cancel_requested.connect(tasks.cancel)
         window.view_changed.connect(line.show_view)
         window.cursor_moved.connect(self._cursor_moved)
-        window.menus.go_to_requested.connect(line.place.setFocus)
+        window.menus.requested("go_to").connect(line.place.setFocus)
         tasks.worker_ready.connect(line.show_device)
         tasks.worker_crashed.connect(lambda *_: line.show_device("The worker stopped"))
         tasks.job_started.connect(self._job_started)

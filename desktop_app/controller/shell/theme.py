@@ -16,15 +16,15 @@ class LookActions:
     def __init__(self, context: Context) -> None:
         self._context = context
         menus = context.window.menus
-        menus.light_toggled.connect(self.set_light)
-        menus.text_size_requested.connect(self.resize_text)
+        menus.requested("light").connect(self.set_light)
+        menus.requested("text_size").connect(self.resize_text)
 
     def apply(self) -> None:
         """Paint the window as the preferences say."""
         known, window = self._context.preferences.current, self._context.window
         looks.set_text_points(known.text_points or looks.system_points())
         looks.apply_theme(window.themed_parts(), known.theme)
-        window.menus.light.setChecked(known.theme == "light")
+        window.menus.action("light").setChecked(known.theme == "light")
 
     def set_light(self, on: bool) -> None:
         """Take the light theme, or the dark one."""

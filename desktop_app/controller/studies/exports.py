@@ -40,7 +40,7 @@ class StudyExports:
         panel = context.window.studies
         panel.export_requested.connect(self.export)
         panel.report_requested.connect(self.report)
-        context.window.menus.report_requested.connect(self.report)
+        context.window.menus.requested("report").connect(self.report)
 
     def close(self) -> None:
         """Wait for the files that are being written."""

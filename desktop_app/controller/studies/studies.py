@@ -73,7 +73,7 @@ class StudyActions:
         panel.enlarge_requested.connect(self.results_window.turn)
         self.results_window.changed.connect(panel.show_enlarged)
         panel.result.knobs_changed.connect(self._turn)
-        context.window.menus.studies_requested.connect(lambda: context.window.show_panel("Studies"))
+        context.window.menus.requested("studies").connect(lambda: context.window.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         for ended in (context.tasks.job_done, context.tasks.job_failed):

@@ -73,7 +73,7 @@ class InsideActions:
         self._count = 0
         self._closed = False
         window, session = context.window, context.session
-        window.menus.inside_toggled.connect(self._toggled)
+        window.menus.requested("inside").connect(self._toggled)
         window.field_changed.connect(lambda *_: self._restart())
         session.feature_changed.connect(lambda _: self._leave())
         session.analysis_changed.connect(lambda _: self._leave())
@@ -83,7 +83,7 @@ class InsideActions:
     @property
     def is_on(self) -> bool:
         """Whether the inside of tiles is wanted."""
-        return not self._closed and self._context.window.menus.inside.isChecked()
+        return not self._closed and self._context.window.menus.action("inside").isChecked()
 
     def ask(self) -> None:
         """Ask for what is in view now, unless it is shown or under way."""
@@ -199,7 +199,7 @@ class InsideActions:
 
     def _fail(self, sentence: str, hint: str) -> None:
         # Off, or the same error would come back at every move of the view.
-        self._context.window.menus.inside.setChecked(False)
+        self._context.window.menus.action("inside").setChecked(False)
         self._context.window.say(f"{sentence} {hint}".strip(), error=True)
 
     def _show(self, question: _Question, maps: npt.NDArray[np.float32], answer: dict[str, Any]) -> None:

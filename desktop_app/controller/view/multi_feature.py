@@ -26,8 +26,8 @@ class TogetherActions:
         self._sae = ""
         window = context.window
         window.features.together_requested.connect(self.toggle)
-        window.menus.together_requested.connect(self._toggle_current)
-        window.menus.alone_requested.connect(self.clear)
+        window.menus.requested("together").connect(self._toggle_current)
+        window.menus.requested("alone").connect(self.clear)
         window.heatmap.alone_requested.connect(self.clear)
         context.session.analysis_changed.connect(lambda _analysis: self._analysis_changed())
         context.session.annotation_changed.connect(lambda _note: self._show())

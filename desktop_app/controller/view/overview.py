@@ -25,7 +25,7 @@ class OverviewActions:
         window = context.window
         window.field_changed.connect(lambda *_: self._field_changed())
         window.overview.place_requested.connect(window.look_at)
-        window.menus.overview_toggled.connect(lambda _on: self._place())
+        window.menus.requested("overview").connect(lambda _on: self._place())
         context.session.slide_changed.connect(lambda _slide: self.refresh())
 
     def refresh(self) -> None:
@@ -62,5 +62,5 @@ class OverviewActions:
     def _place(self) -> None:
         # Where the whole slide is seen anyway, a second one would only cover a part of it.
         window = self._context.window
-        wanted = window.menus.overview.isChecked() and not window.overview.sees_all
+        wanted = window.menus.action("overview").isChecked() and not window.overview.sees_all
         window.overview.setVisible(window.overview.has_slide and wanted)

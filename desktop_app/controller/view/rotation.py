@@ -16,10 +16,10 @@ class TurnActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        window, entries = context.window, context.window.menus.sight
-        entries.turn_requested.connect(self.turn_by)
-        entries.angle_requested.connect(self.ask)
-        entries.upright_requested.connect(lambda: self.turn_to(0.0))
+        window, menus = context.window, context.window.menus
+        menus.requested("turn").connect(self.turn_by)
+        menus.requested("angle").connect(self.ask)
+        menus.requested("upright").connect(lambda: self.turn_to(0.0))
         window.turn_mark.clicked.connect(lambda: self.turn_to(0.0))
         context.session.slide_changed.connect(self._slide_changed)
 

@@ -35,20 +35,19 @@ class SecondViewActions:
         self._sae = ""
         self._density: tuple[str, Heatmap, str] | None = None
         window, session, menus = context.window, context.session, context.window.menus
-        entries = menus.sight
-        entries.second_toggled.connect(self.toggle)
-        entries.second_slide_requested.connect(self.show_slide)
-        entries.second_feature_requested.connect(self.show_feature)
-        entries.second_close_requested.connect(self.close_view)
+        menus.requested("second").connect(self.toggle)
+        menus.requested("second_slide").connect(self.show_slide)
+        menus.requested("second_feature").connect(self.show_feature)
+        menus.requested("second_close").connect(self.close_view)
         window.views.close_requested.connect(self.close_view)
         window.legend.changed.connect(lambda: window.views.header.say(window.legend.heading))
         window.heatmap.look_requested.connect(self._set_look)
         window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
-        menus.heatmap_toggled.connect(lambda _on: self._show_what_is_wanted())
-        menus.cells_toggled.connect(lambda _on: self._show_cells())
+        menus.requested("heatmap").connect(lambda _on: self._show_what_is_wanted())
+        menus.requested("cells").connect(lambda _on: self._show_cells())
         menus.cell_types.hidden_changed.connect(self._hide_types)
-        menus.legend_toggled.connect(lambda _on: self._say())
-        entries.tile_grid_toggled.connect(lambda _on: self._show_grid())
+        menus.requested("legend").connect(lambda _on: self._say())
+        menus.requested("tile_grid").connect(lambda _on: self._show_grid())
         window.field_changed.connect(lambda *_: self._follow_grid())
         window.view_changed.connect(self._follow_view)
         session.slide_changed.connect(lambda _slide: self.refresh())
@@ -106,7 +105,7 @@ class SecondViewActions:
         """Close the second view."""
         self._let_go()
         self._context.window.views.close_second()
-        self._context.window.menus.sight.second.setChecked(False)
+        self._context.window.menus.action("second").setChecked(False)
 
     def close(self) -> None:
         """Let go of the slide before the window goes."""
@@ -143,7 +142,7 @@ class SecondViewActions:
         window = self._context.window
         if self._context.session.slide is None:
             window.say("Open a slide first.")
-            window.menus.sight.second.setChecked(False)
+            window.menus.action("second").setChecked(False)
             return
         second = window.views.open_second()
         if self._layers is None:
@@ -154,7 +153,7 @@ class SecondViewActions:
             self._layers.on_read_error = self._context.layers.on_read_error
             second.slide_clicked.connect(window.slide_clicked)
             second.cursor_moved.connect(window.cursor_moved)
-        window.menus.sight.second.setChecked(True)
+        window.menus.action("second").setChecked(True)
         window.views.header.say(window.legend.heading)
         self.refresh()
 
@@ -182,7 +181,7 @@ class SecondViewActions:
 
     def _show_what_is_wanted(self) -> None:
         if self._layers is not None:
-            self._layers.set_visible(HEATMAP, self._context.window.menus.heatmap.isChecked())
+            self._layers.set_visible(HEATMAP, self._context.window.menus.action("heatmap").isChecked())
             self._say()
 
     def _show_cells(self) -> None:
@@ -190,7 +189,7 @@ class SecondViewActions:
         if layers is None or self._slide is None:
             return
         has_map = self.feature is not None or self._shown_density is not None
-        wanted = has_map and self._context.window.menus.cells.isChecked()
+        wanted = has_map and self._context.window.menus.action("cells").isChecked()
         if wanted and layers.layer(CELLS) is None and session.store is not None:
             record = session.slide_record
             table = session.store.cells(record.id, details=False) if record is not None else None
@@ -227,7 +226,7 @@ class SecondViewActions:
         features = self._context.session.features
         if self._grid is None or self._slide is None:
             return
-        wanted = self._context.window.menus.sight.tile_grid.isChecked() and features is not None
+        wanted = self._context.window.menus.action("tile_grid").isChecked() and features is not None
         self._grid.show_grid(features.grid if wanted and features is not None else None)
         self._follow_grid()
 
@@ -257,8 +256,8 @@ class SecondViewActions:
         if second is None or self._layers is None:
             return
         menus = self._context.window.menus
-        second.legend.set_shown(heat=menus.heatmap.isChecked())
-        second.legend.set_wanted(menus.legend.isChecked())
+        second.legend.set_shown(heat=menus.action("heatmap").isChecked())
+        second.legend.set_wanted(menus.action("legend").isChecked())
         density = self._shown_density
         if density is not None:
             second.legend.show_map(density_legend(density[0], self._layers))

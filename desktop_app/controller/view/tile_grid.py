@@ -17,7 +17,7 @@ class TileGridActions:
         self._context = context
         self._layer = TileGridLayer(context.window.viewer)
         self._told = False
-        context.window.menus.sight.tile_grid_toggled.connect(self._toggled)
+        context.window.menus.requested("tile_grid").connect(self._toggled)
         context.window.field_changed.connect(lambda *_: self._follow())
         context.session.analysis_changed.connect(lambda _analysis: self._draw())
         context.session.slide_changed.connect(lambda _slide: self._draw())
@@ -25,7 +25,7 @@ class TileGridActions:
     @property
     def is_on(self) -> bool:
         """Whether the grid is wanted."""
-        return self._context.window.menus.sight.tile_grid.isChecked()
+        return self._context.window.menus.action("tile_grid").isChecked()
 
     def _toggled(self, on: bool) -> None:
         self._told = False

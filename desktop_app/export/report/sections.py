@@ -140,7 +140,7 @@ def scores_section(store: Store, run: CorrelationRecord | None) -> str:
     """The newest correlations with their baselines."""
     if run is None:
         words = "Nothing was correlated with cells."
-        return section("Features and cells", paragraph(words), "scores")
+        return section("Correlating features with cells", paragraph(words), "scores")
     arrays = store.correlation_arrays(run.id)
     meta = run.meta
     lines = strongest_text(run, arrays).split("\n")
@@ -183,7 +183,7 @@ def scores_section(store: Store, run: CorrelationRecord | None) -> str:
             paragraph(f"{n:,} features follow some type beyond chance (family-wise p at most 0.05).")
         )
     parts += [paragraph(str(note), "small") for note in meta.get("notes") or ()]
-    return section("Features and cells", "".join(parts), "scores")
+    return section("Correlating features with cells", "".join(parts), "scores")
 
 
 def studies_section(store: Store, choice: ReportChoice) -> str:

@@ -32,7 +32,7 @@ _PARTS: Final = (
     ("short", "In short"),
     ("slides", "Slides"),
     ("model", "Encoder and autoencoder"),
-    ("scores", "Features and cells"),
+    ("scores", "Correlating features with cells"),
     ("studies", "Studies"),
     ("features", "Named features"),
     ("methods", "Methods and versions"),

@@ -66,7 +66,7 @@ def type_request(store: Store, record: CellImportRecord) -> TypeNucleiRequest:
         )
     missing = missing_words(labels)
     if missing:
-        raise UserInputError(missing, "Cells > Type nuclei, then click on nuclei of each type.")
+        raise UserInputError(missing, "Cells > Label nuclei, then click on nuclei of each type.")
     folder = store.cache_dir / "typing"
     table_file, out_file = folder / f"nuclei-{record.id}.npz", folder / f"types-{record.id}.npz"
     write_nuclei(table_file, store.imported_cells(record.id))

@@ -52,9 +52,7 @@ class RemarksTabs(PlainTabs):
         self.examples = _list("Examples")
         self.examples.itemClicked.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
         self.examples.itemActivated.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
-        self.add_example = _button(
-            "Add picked tile", "Let the picked tile stand as an example (E)", self.example_requested.emit
-        )
+        self.add_example = _button("Add picked tile", "Mark tile as example (E)", self.example_requested.emit)
         self.drop_example = _button(
             "Take out", "Take the marked example out (Undo puts it in again)", self._drop
         )

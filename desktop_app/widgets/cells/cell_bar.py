@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVB
 from desktop_app.widgets.controls.elided_label import ShortLabel
 from desktop_app.widgets.controls.flow_layout import FlowLayout
 
-TITLES: Final = {"type": "Type nuclei", "edit": "Edit cells"}
+TITLES: Final = {"type": "Label nuclei", "edit": "Edit cells"}
 MOST_KEYS: Final = 9
 _MOST_TYPES: Final = 12
 _STYLE: Final = (

@@ -277,7 +277,7 @@ class FeaturesPanel(QWidget):
         menu.addAction("Take the bookmark away" if marked else "Bookmark").triggered.connect(
             lambda: self.bookmark_requested.emit(feature)
         )
-        menu.addAction("Show in a colour of its own").triggered.connect(
+        menu.addAction("Overlay in own colour").triggered.connect(
             lambda: self.together_requested.emit(feature)
         )
         menu.addAction("Add to a list…").triggered.connect(lambda: self.list_requested.emit([feature]))

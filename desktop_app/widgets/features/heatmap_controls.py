@@ -66,7 +66,7 @@ class HeatmapControls(QWidget):
         self.together = QLabel("")
         self.together.setWordWrap(True)
         self.together.setTextFormat(Qt.TextFormat.RichText)
-        self.alone = QPushButton("Show one feature again")
+        self.alone = QPushButton("Show one feature only")
         for widget in (self.together, self.alone):
             widget.hide()
         self.low, self.high = _value_box("Value at the left end"), _value_box("Value at the right end")

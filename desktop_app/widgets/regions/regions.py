@@ -113,7 +113,7 @@ class RegionsPanel(QWidget):
         buttons = QHBoxLayout()
         self.fires = self._button("What fires here", "Features by their mean over the tiles in the region")
         self.fires.clicked.connect(lambda: self._ask(self.fires_requested))
-        self.example = self._button("Stand as example", "Let the region stand as an example of the feature")
+        self.example = self._button("Stand as example", "Mark region as example of the feature")
         self.example.clicked.connect(lambda: self._ask(self.example_requested))
         self.delete = self._button("Delete", "Take the region out of the project (Delete); it can be undone")
         self.delete.clicked.connect(lambda: self._ask(self.delete_requested))

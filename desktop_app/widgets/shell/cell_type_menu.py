@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QColor, QIcon, QPixmap
-
-if TYPE_CHECKING:
-    from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMenu
 
 _SWATCH_PX = 12
 
@@ -22,10 +19,11 @@ class CellEntries(QObject):
 
     hidden_changed = Signal(frozenset)
 
-    def __init__(self, menu: QMenu, parent: QObject | None = None) -> None:
+    def __init__(self, menu: QMenu, before: QAction, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.hidden: frozenset[str] = frozenset()
-        self.menu = menu.addMenu("Types shown")
+        self.menu = QMenu("Types shown", menu)
+        menu.insertMenu(before, self.menu)
         self.menu.setEnabled(False)
         self._types: list[QAction] = []
 

@@ -105,7 +105,7 @@ def test_the_dialog_reads_label_and_macro_on_demand_only(
 
     monkeypatch.setattr(openslide._AssociatedImageMap, "__getitem__", noting)
     parts.controller.projects.open_slide(write_svs(tmp_path / "a.svs"))
-    parts.window.menus.slide_information_requested.emit()
+    parts.window.menus.requested("slide_information").emit()
     qtbot.waitUntil(lambda: parts.controller.slide_info.dialog is not None, timeout=5000)
     dialog = parts.controller.slide_info.dialog
     assert isinstance(dialog, SlideInfoDialog) and dialog.isVisible()

@@ -82,7 +82,7 @@ def main() -> None:
         controller.start()
         timed("window with the slide", lambda: open_start(desktop, WindowStart(project=folder / "project")))
         began = time.perf_counter()
-        window.menus.cells.setChecked(True)
+        window.menus.action("cells").setChecked(True)
         drawn = controller.features.cells
         while drawn.shown is None or drawn.shown.details is None:
             QTest.qWait(10)
@@ -96,9 +96,9 @@ def main() -> None:
             timed(f"{words} painting of outlines", drawn.follow)
         for um_per_px in (0.15, 0.3, 0.6, 1.5):
             pan(desktop, um_per_px, "pan")
-        window.menus.cells.setChecked(False)
+        window.menus.action("cells").setChecked(False)
         pan(desktop, 0.3, "pan without cells")
-        window.menus.cells.setChecked(True)
+        window.menus.action("cells").setChecked(True)
         window.zoom_to(0.2)
         timed(
             "100 moves of the pointer", lambda: [window.cursor_moved.emit(1000 + i, 1000) for i in range(100)]

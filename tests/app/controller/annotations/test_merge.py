@@ -34,7 +34,7 @@ def test_texts_are_taken_and_undone(parts: Parts, project: Path, theirs: Path) -
         store.annotate(SAE_DIGEST, 4, name="gland", confidence=2)
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = theirs
-    parts.window.menus.import_annotations_requested.emit()
+    parts.window.menus.requested("import_annotations").emit()
     assert "1 differ" in parts.window.notice.text and "left alone" in parts.window.notice.text
     assert "1 comments" in parts.window.notice.text
     assert parts.window.annotation.name.text() == "gland"
@@ -42,7 +42,7 @@ def test_texts_are_taken_and_undone(parts: Parts, project: Path, theirs: Path) -
     assert parts.window.annotation.remarks.comments.count() == 1
 
     parts.dialogs.take = ("name", "tags")
-    parts.window.menus.import_annotations_requested.emit()
+    parts.window.menus.requested("import_annotations").emit()
     assert "texts of the file were taken" in parts.window.notice.text
     assert parts.window.annotation.name.text() == "vessel"
     with Store.open(project) as store:

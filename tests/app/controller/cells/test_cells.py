@@ -24,7 +24,7 @@ KEY = Qt.Key
 def opened(parts: Parts, project: Path, tmp_path: Path, qtbot: QtBot) -> Parts:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = tmp_path / "cells.csv"
-    parts.window.menus.import_cells_requested.emit()
+    parts.window.menus.requested("import_cells").emit()
     qtbot.waitUntil(lambda: "imported" in parts.window.notice.text, timeout=5000)
     return parts
 
@@ -37,7 +37,7 @@ def test_a_type_can_be_hidden_in_both_views_and_stays_so(opened: Parts, project:
     window = opened.window
     entries = [action.text() for action in window.menus.cell_types.menu.actions() if action.text()]
     assert entries == ["All types", "a (20)", "b (20)"]
-    window.menus.sight.second_feature_requested.emit()
+    window.menus.requested("second_feature").emit()
     second = window.views.second.viewer
     entry(opened, "a (20)").setChecked(False)
     for viewer in (window.viewer, second):
@@ -59,14 +59,14 @@ def test_a_type_can_be_hidden_in_both_views_and_stays_so(opened: Parts, project:
 def test_a_slide_without_cells_says_how_they_come(parts: Parts, project: Path) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     assert not parts.window.menus.cell_types.menu.isEnabled()
-    parts.window.menus.cells.setChecked(True)
+    parts.window.menus.action("cells").setChecked(True)
     assert "Cells > Import cells" in parts.window.notice.text
 
 
 def test_regions_are_seen_in_the_second_view_too(opened: Parts) -> None:
     window, store = opened.window, opened.controller._context.session.store
     ring = [(100.0, 100.0), (100.0, 300.0), (300.0, 300.0), (300.0, 100.0)]
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     second = window.views.second.viewer
     assert REGIONS not in second.layers
     from shapely import MultiPolygon, Polygon
@@ -76,11 +76,11 @@ def test_regions_are_seen_in_the_second_view_too(opened: Parts) -> None:
     drawn, beside = (viewer.layers[REGIONS].data for viewer in (window.viewer, second))
     assert len(drawn) == len(beside) > 0
     np.testing.assert_array_equal(drawn[0], beside[0])
-    window.menus.regions.setChecked(False)
+    window.menus.action("regions").setChecked(False)
     assert not second.layers[REGIONS].visible
     opened.controller.undo.undo()
     assert REGIONS not in second.layers
-    window.menus.sight.second.setChecked(False)
+    window.menus.action("second").setChecked(False)
     opened.controller.undo.redo()
     assert REGIONS in window.viewer.layers and REGIONS not in second.layers
 
@@ -89,18 +89,18 @@ def test_the_picture_of_the_view_names_regions_and_colours(opened: Parts, tmp_pa
     from shapely import MultiPolygon, Polygon
 
     window = opened.window
-    window.menus.heatmap.setChecked(False)
-    window.menus.cells.setChecked(False)
+    window.menus.action("heatmap").setChecked(False)
+    window.menus.action("cells").setChecked(False)
     ring = [(200.0, 200.0), (200.0, 500.0), (500.0, 500.0), (500.0, 200.0)]
     opened.controller.regions.add("polygon", MultiPolygon([Polygon(ring)]))
     window.fit()
     QTest.qWait(100)
     opened.dialogs.target = tmp_path / "bare.png"
-    window.menus.export_view_requested.emit()
+    window.menus.requested("export_view").emit()
     region = opened.controller.regions.regions()[0]
     opened.controller.regions.rename(region.uid, "Follicle")
     opened.dialogs.target = tmp_path / "named.png"
-    window.menus.export_view_requested.emit()
+    window.menus.requested("export_view").emit()
     bare, named = (pixels(tmp_path / name) for name in ("bare.png", "named.png"))
     rows, cols = np.nonzero((np.abs(bare - named) > 40).any(axis=2))
     box = opened.controller.regions.names.boxes()[region.uid]
@@ -109,9 +109,9 @@ def test_the_picture_of_the_view_names_regions_and_colours(opened: Parts, tmp_pa
     for feature in (4, 5):
         opened.controller.select_feature(feature)
         QTest.keyClick(window.features.view, KEY.Key_C)
-    window.menus.heatmap.setChecked(True)
+    window.menus.action("heatmap").setChecked(True)
     opened.dialogs.target = tmp_path / "together.png"
-    window.menus.export_view_requested.emit()
+    window.menus.requested("export_view").emit()
     foot = pixels(tmp_path / "together.png")[bare.shape[0] - 64 :]
     for _, colour in window.legend.together:
         want = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])

@@ -129,9 +129,9 @@ def test_nuclei_are_detected_outlined_and_told_under_the_pointer(desk: Desk) -> 
     desk.window.cursor_moved.emit(*desk.place_um(0))
     assert desk.window.status.value.text().startswith("Nucleus, area ")
     assert "eccentricity" in desk.window.status.value.toolTip()
-    desk.window.menus.cells.setChecked(False)
+    desk.window.menus.action("cells").setChecked(False)
     assert not viewer.layers[OUTLINES].visible
-    desk.window.menus.cells.setChecked(True)
+    desk.window.menus.action("cells").setChecked(True)
     desk.window.zoom_to(3.0)
     desk.cells.follow()
     assert not viewer.layers[OUTLINES].visible
@@ -160,7 +160,7 @@ def test_cells_can_be_added_to_a_slide_that_has_none(desk: Desk) -> None:
 def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) -> None:
     desk.detect()
     desk.look_at(0)
-    desk.window.menus.actions_by_text["Type nuclei"].trigger()
+    desk.window.menus.actions_by_text["Label nuclei"].trigger()
     bar = desk.editing.bar
     assert bar.isVisible() and not bar.types and not bar.train.isEnabled()
     order = np.argsort(desk.cells.shown.table.x_l0).tolist()
@@ -168,7 +168,7 @@ def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) ->
     assert "two types" in bar.hint.toolTip()
     desk.type_some("Right", order[-7:])
     assert "1 more Right" in bar.train.toolTip() and not bar.train.isEnabled()
-    desk.window.menus.actions_by_text["Train on the typed nuclei"].trigger()
+    desk.window.menus.actions_by_text["Train classifier on labelled nuclei"].trigger()
     desk.wait_for("1 more Right")
     desk.type_some("Right", order[-8:-7])
     assert [button.text() for button in bar.types] == ["1 Left (10)", "2 Right (8)"] and bar.train.isEnabled()
@@ -230,7 +230,7 @@ def test_cells_are_selected_deleted_retyped_and_added_and_all_of_it_undone(desk:
     assert desk.store.cells(1).n_cells == n and desk.cells.shown.place_of(3) == 3
     desk.controller.undo.redo()
     assert desk.store.cells(1).n_cells == n - 1
-    desk.window.menus.actions_by_text["History of cells…"].trigger()
+    desk.window.menus.actions_by_text["Cell edit history…"].trigger()
     shown = desk.controller.cell_lists.history
     assert [row.is_past for row in shown.model.rows] == [True, True, False]
     shown.choose(history[0].id)
@@ -259,7 +259,7 @@ def test_shift_selects_more_and_a_tool_of_the_regions_ends_the_mode(desk: Desk) 
     assert desk.editing.selected == {1} and not desk.store.cell_edits(desk.record.id)
     desk.window.menus.cell_types.hide(frozenset())
     callbacks = desk.window.viewer.mouse_drag_callbacks
-    desk.window.menus.tool_requested.emit("polygon")
+    desk.window.menus.requested("tool").emit("polygon")
     assert desk.editing.mode == "" and desk.controller.drawing.tools.kind == "polygon"
     desk.editing.start("type")
     assert desk.controller.drawing.tools.kind is None and desk.editing.mode == "type"
@@ -289,6 +289,6 @@ def test_cells_of_a_region_are_selected_and_names_are_the_projects(desk: Desk) -
     desk.controller.undo.undo()
     assert desk.store.cells(1).n_cells == n
     desk.dialogs.names = ClassMap({"Nucleus": "Cell"})
-    desk.window.menus.actions_by_text["Names of types…"].trigger()
+    desk.window.menus.actions_by_text["Rename cell types…"].trigger()
     assert desk.dialogs.named == {"Nucleus": n} and f"Cell {n}" in desk.window.legend.text
     assert "Nucleus counts as Cell" in desk.window.notice.text

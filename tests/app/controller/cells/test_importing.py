@@ -36,7 +36,7 @@ class Desk:
 
     def begin(self, path: Path) -> CellImportDialog:
         self.parts.dialogs.file = path
-        self.parts.window.menus.import_cells_requested.emit()
+        self.parts.window.menus.requested("import_cells").emit()
         dialog = self.parts.controller.cell_import.dialog
         assert dialog is not None and dialog.isVisible() and not dialog.accept_button.isEnabled()
         self.wait_for_look(dialog)
@@ -122,7 +122,7 @@ def test_an_import_can_be_called_off(desk: Desk) -> None:
     assert desk.ended == [None] and desk.store.current_cells(1) is None and desk.changed == []
     assert "was not imported" in desk.parts.window.notice.text
     # Also while it is being read.
-    desk.parts.window.menus.import_cells_requested.emit()
+    desk.parts.window.menus.requested("import_cells").emit()
     desk.parts.controller.cell_import.dialog.close()
     assert len(desk.ended) == 2 and desk.parts.controller.cell_import.dialog is None
     desk.qtbot.wait(100)
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_refused_above_the_slide(desk: Desk) -> None:
     path = desk.folder / "bad.csv"
     path.write_text("x,y\n1,2\nthree,4\n")
     desk.parts.dialogs.file = path
-    desk.parts.window.menus.import_cells_requested.emit()
+    desk.parts.window.menus.requested("import_cells").emit()
     desk.wait_for_end()
     assert "no number" in desk.parts.window.notice.text and desk.parts.controller.cell_import.dialog is None
 

@@ -29,11 +29,11 @@ def said(parts: Parts, qtbot: QtBot, words: str) -> None:
 def test_a_run_is_written_in_every_form(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     menus = opened.window.menus
     for signal, name, words in (
-        (menus.export_correlations_requested, "c.parquet", f"{N_FEATURES * 2 * 4:,} rows of Run 1"),
-        (menus.export_correlations_requested, "c.xlsx", "rows of Run 1"),
-        (menus.export_methods_requested, "m.txt", "Methods of Run 1"),
-        (menus.export_anndata_requested, "t.h5ad", f"{N_TILES} tiles x {N_FEATURES} features"),
-        (menus.export_tiles_requested, "t.geojson", f"{N_TILES} tiles with"),
+        (menus.requested("export_correlations"), "c.parquet", f"{N_FEATURES * 2 * 4:,} rows of Run 1"),
+        (menus.requested("export_correlations"), "c.xlsx", "rows of Run 1"),
+        (menus.requested("export_methods"), "m.txt", "Methods of Run 1"),
+        (menus.requested("export_anndata"), "t.h5ad", f"{N_TILES} tiles x {N_FEATURES} features"),
+        (menus.requested("export_tiles"), "t.geojson", f"{N_TILES} tiles with"),
     ):
         opened.dialogs.target = tmp_path / name
         signal.emit()
@@ -46,11 +46,11 @@ def test_a_run_is_written_in_every_form(opened: Parts, tmp_path: Path, qtbot: Qt
 
 def test_what_cannot_be_written_is_said(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     opened.dialogs.target = tmp_path / "c.doc"
-    opened.window.menus.export_correlations_requested.emit()
+    opened.window.menus.requested("export_correlations").emit()
     qtbot.waitUntil(lambda: ".doc" in opened.window.notice.text, timeout=20_000)
     assert not (tmp_path / "c.doc").exists()
 
 
 def test_without_a_project_there_is_nothing_to_write(parts: Parts) -> None:
-    parts.window.menus.export_anndata_requested.emit()
+    parts.window.menus.requested("export_anndata").emit()
     assert "nothing to export" in parts.window.notice.text

@@ -15,18 +15,18 @@ def test_numbers_by_place_come_into_the_project_and_bad_tables_are_refused(
     parts: Parts, project: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     menus, notice = parts.window.menus, parts.window.notice
-    menus.import_values_requested.emit()
+    menus.requested("import_values").emit()
     assert "Open the slide" in notice.text
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     table = tmp_path / "genes.csv"
     table.write_text("x,y,EPCAM,kind\n10,20,1.5,a\n30,40,,b\n", encoding="utf-8")
     parts.dialogs.file = table
-    menus.import_values_requested.emit()
+    menus.requested("import_values").emit()
     qtbot.waitUntil(lambda: "2 places of" in notice.text, timeout=20_000)
     session = parts.controller._context.session
     values = session.store.tile_values(session.slide_record.id)
     assert values.names == ("EPCAM",)
     np.testing.assert_array_equal(values.values[:, 0], np.array([1.5, np.nan], np.float32))
     table.write_text("x,y,kind\n10,20,a\n", encoding="utf-8")
-    menus.import_values_requested.emit()
+    menus.requested("import_values").emit()
     qtbot.waitUntil(lambda: "no column of numbers" in notice.text and "kind" in notice.text, timeout=20_000)

@@ -237,7 +237,7 @@ def test_what_fires_in_a_region_is_averaged_over_its_tiles(opened: Parts, projec
     trigger(opened, "Draw a rectangle")
     # Tiles of 100 px: two by three have their middle inside.
     drag(opened, (20.0, 30.0), (210.0, 310.0))
-    trigger(opened, "What fires in the region")
+    trigger(opened, "Features in the region")
     grid = features.grid
     inside = [i for i in range(grid.n_tiles) if grid.rows[i] < 2 and grid.cols[i] < 3]
     mean = features.csc().toarray()[inside].mean(axis=0)
@@ -246,14 +246,14 @@ def test_what_fires_in_a_region_is_averaged_over_its_tiles(opened: Parts, projec
     top = int(np.argmax(mean))
     assert float(panel.sorted.index(0, 1).data(Qt.ItemDataRole.UserRole)) == pytest.approx(mean[top])
     panel.feature_requested.emit(top)
-    trigger(opened, "Let the region stand as an example")
+    trigger(opened, "Mark region as example")
     (region,) = kept(project)
     with Store.open(project) as store:
         (example,) = store.examples(SAE_DIGEST, top)
     assert example.region_uid == region.uid
     assert (example.y_l0, example.x_l0, example.height_l0, example.width_l0) == box_l0(region.polygons_l0)
     drag(opened, (601.0, 820.0), (640.0, 880.0))
-    trigger(opened, "What fires in the region")
+    trigger(opened, "Features in the region")
     assert "No tile has its middle" in panel.pages.sentence
 
 
@@ -296,7 +296,7 @@ def test_lines_stay_thin_and_names_stay_above_them(opened: Parts) -> None:
     trigger(opened, "Draw a rectangle")
     drag(opened, (300.0, 300.0), (500.0, 500.0))
     trigger(opened, "Stop drawing")
-    window.menus.heatmap.setChecked(False)
+    window.menus.action("heatmap").setChecked(False)
     uid = window.regions.chosen
     regions.rename(uid, "nest")
     window.regions.choose("")
@@ -312,7 +312,7 @@ def test_lines_stay_thin_and_names_stay_above_them(opened: Parts) -> None:
         if um_per_px > 0.5:
             box, edge = regions.names.boxes()[uid], 200 * MPP / um_per_px
             assert box.bottom() == pytest.approx(middle - edge / 2 - 5, abs=3), degrees
-    window.menus.regions.setChecked(False)
+    window.menus.action("regions").setChecked(False)
     assert not regions.names.isVisible() and not window.viewer.layers[REGIONS].visible
 
 

@@ -71,8 +71,8 @@ def full(bench: Bench, start: WindowStart, qtbot: QtBot) -> Bench:
     """Slide, map, cells, regions, tile grid and a picked tile, looked at from near."""
     window = bench.desktop.window
     open_start(bench.desktop, start)
-    window.menus.cells.setChecked(True)
-    window.menus.sight.tile_grid.setChecked(True)
+    window.menus.action("cells").setChecked(True)
+    window.menus.action("tile_grid").setChecked(True)
     bench.look()
     window.slide_clicked.emit(60.0, 60.0)
     qtbot.wait(50)
@@ -100,7 +100,7 @@ def test_on_the_canvas_whichever_layer_is_active(full: Bench) -> None:
 
 
 def test_on_the_second_canvas(full: Bench, qtbot: QtBot) -> None:
-    full.desktop.window.menus.sight.second_feature_requested.emit()
+    full.desktop.window.menus.requested("second_feature").emit()
     qtbot.wait(50)
     full.press_all(full.canvas("second"), "the second view", leave_out=SLOW)
     assert not full.failures, NL.join(full.failures)

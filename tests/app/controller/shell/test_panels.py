@@ -150,9 +150,9 @@ def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) 
         store.add_analysis(other)
     open_start(parts.desktop, WindowStart(project=project))
     parts.dialogs.train = TrainOptions()
-    parts.window.menus.train_requested.emit()
+    parts.window.menus.requested("train").emit()
     parts.window.features.analysis_requested.emit(first.id)
-    parts.window.menus.train_requested.emit()
+    parts.window.menus.requested("train").emit()
     asked = [Path(request.embedding_dirs[0]).name for request in parts.backend.requests.values()]
     assert asked == ["others", "embeddings"]
 
@@ -169,7 +169,7 @@ def test_the_feature_table_is_that_of_the_slide_that_is_shown(
     parts.dialogs.target = tmp_path / "features.csv"
     for slide_id, name in ((2, "second.tif"), (1, "field.tif")):
         parts.window.slides.slide_requested.emit(slide_id)
-        parts.window.menus.export_features_requested.emit()
+        parts.window.menus.requested("export_features").emit()
         assert name in (tmp_path / "features.csv").read_text()
 
 
@@ -213,7 +213,7 @@ def test_stepping_through_features_swaps_one_layer(parts: Parts, project: Path) 
         assert layer is None or found is layer
         layer = found
     assert len(set(seen)) == 5
-    parts.window.menus.heatmap.setChecked(False)
+    parts.window.menus.action("heatmap").setChecked(False)
     assert not layer.visible
     parts.window.menus.actions_by_text["Next feature"].trigger()
     assert not layer.visible
@@ -222,7 +222,7 @@ def test_stepping_through_features_swaps_one_layer(parts: Parts, project: Path) 
 def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project: Path, qtbot: QtBot) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = project.parent / "cells.csv"
-    parts.window.menus.import_cells_requested.emit()
+    parts.window.menus.requested("import_cells").emit()
     qtbot.waitUntil(lambda: "40 cells" in parts.window.notice.text)
     assert CELLS in parts.layers
     parts.controller.close()
@@ -297,7 +297,7 @@ def test_a_job_shows_its_progress_and_its_failure(parts: Parts, project: Path) -
 def test_training_asks_for_the_projects_embeddings(parts: Parts, project: Path) -> None:
     open_start(parts.desktop, WindowStart(project=project))
     parts.dialogs.train = TrainOptions(expansion=4)
-    parts.window.menus.train_requested.emit()
+    parts.window.menus.requested("train").emit()
     request = parts.backend.requests[1]
     assert request.expansion == 4
     assert request.embedding_dirs == (str(project / "cache" / "embeddings"),)
@@ -310,7 +310,7 @@ def test_a_slide_without_pixel_size_asks_and_remembers(parts: Parts, tmp_path: P
     parts.controller.projects.open_slide(path)
     assert "pixel size" in parts.window.notice.text
     parts.dialogs.mpp = 0.25
-    parts.window.menus.pixel_size_requested.emit()
+    parts.window.menus.requested("pixel_size").emit()
     np.testing.assert_allclose(parts.window.viewer.layers[SLIDE].scale, [0.25, 0.25])
     parts.dialogs.mpp = None
     parts.controller.projects.open_slide(path)
@@ -329,7 +329,7 @@ def test_bad_input_is_one_sentence_and_loses_nothing(
     assert parts.window.notice.text
     assert parts.layers == [SLIDE, HEATMAP]
     parts.dialogs.file = tmp_path / "no.svs"
-    parts.window.menus.import_cells_requested.emit()
+    parts.window.menus.requested("import_cells").emit()
     qtbot.waitUntil(lambda: "Reading" not in parts.window.notice.text)
     assert "no.svs" in parts.window.notice.text
     assert CELLS not in parts.layers
@@ -339,10 +339,10 @@ def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) 
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.window.annotation.name.setText("Glands")
     for signal, name in (
-        (parts.window.menus.export_features_requested, "features.csv"),
-        (parts.window.menus.export_annotations_requested, "notes.json"),
-        (parts.window.menus.export_annotations_requested, "notes.csv"),
-        (parts.window.menus.export_view_requested, "view.png"),
+        (parts.window.menus.requested("export_features"), "features.csv"),
+        (parts.window.menus.requested("export_annotations"), "notes.json"),
+        (parts.window.menus.requested("export_annotations"), "notes.csv"),
+        (parts.window.menus.requested("export_view"), "view.png"),
     ):
         parts.dialogs.target = tmp_path / name
         signal.emit()
@@ -351,9 +351,9 @@ def test_exports_write_their_files(parts: Parts, project: Path, tmp_path: Path) 
     picture = QImage(str(tmp_path / "view.png"))
     assert picture.width() > 300
     parts.dialogs.target = tmp_path / "features.doc"
-    parts.window.menus.export_features_requested.emit()
+    parts.window.menus.requested("export_features").emit()
     assert not (tmp_path / "features.doc").exists()
-    parts.window.menus.guide_requested.emit("keys")
+    parts.window.menus.requested("guide").emit("keys")
     assert any(text.startswith("page Help") for text in parts.dialogs.asked)
 
 

@@ -59,7 +59,7 @@ def contrast(widget: QWidget, picture: np.ndarray) -> float:
 @pytest.mark.parametrize("light", [False, True])
 def test_what_is_written_has_contrast(parts: Parts, project: Path, light: bool) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
-    parts.window.menus.light.setChecked(light)
+    parts.window.menus.action("light").setChecked(light)
     looked_at, weak = 0, []
     for title in ("Annotation", "Examples", "About", "Fires here"):
         parts.window.show_panel(title)

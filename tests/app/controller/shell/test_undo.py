@@ -72,7 +72,7 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
 def test_what_is_being_typed_is_undone_first(opened: Parts, project: Path) -> None:
     write(opened, 4, "glands")
     opened.window.annotation.name.setText("glands, cut across")
-    opened.window.menus.undo_requested.emit()
+    opened.window.menus.requested("undo").emit()
     assert opened.window.annotation.name.text() == "glands"
     with Store.open(project) as store:
         assert store.annotation(SAE_DIGEST, 4).name == "glands"
@@ -80,7 +80,7 @@ def test_what_is_being_typed_is_undone_first(opened: Parts, project: Path) -> No
 
 def test_a_new_change_ends_the_redo(opened: Parts) -> None:
     write(opened, 4, "glands")
-    opened.window.menus.undo_requested.emit()
+    opened.window.menus.requested("undo").emit()
     write(opened, 4, "ducts")
     assert not opened.window.menus.actions_by_text["Redo"].isEnabled()
 
@@ -90,6 +90,6 @@ def test_anothers_change_is_not_overwritten(opened: Parts, project: Path) -> Non
     with Store.open(project) as store:
         store.author = "colleague"
         store.annotate(SAE_DIGEST, 4, name="ducts")
-        opened.window.menus.undo_requested.emit()
+        opened.window.menus.requested("undo").emit()
         assert store.annotation(SAE_DIGEST, 4).name == "ducts"
     assert "changed again by colleague" in opened.window.notice.text

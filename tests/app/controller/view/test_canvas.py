@@ -40,7 +40,7 @@ def test_the_legend_names_feature_autoencoder_encoder_and_unit(opened: Parts) ->
     assert not legend.isVisible()
     QTest.keyClick(opened.window.features.view, KEY.Key_H)
     assert legend.isVisible()
-    opened.window.menus.legend.setChecked(False)
+    opened.window.menus.action("legend").setChecked(False)
     assert not legend.isVisible()
 
 
@@ -118,7 +118,7 @@ def test_the_overview_follows_the_field_and_moves_it(opened: Parts, qtbot: QtBot
     QTest.mouseClick(overview, Qt.MouseButton.LeftButton, pos=at)
     y, x = window.viewer.scene.camera.center[-2:]
     assert (y, x) == pytest.approx((175, 337), abs=4)
-    window.menus.overview.setChecked(False)
+    window.menus.action("overview").setChecked(False)
     assert not overview.isVisible()
 
 
@@ -138,10 +138,10 @@ def test_the_whole_slide_stays_in_sight_until_the_user_moves(opened: Parts, qtbo
 
 def test_cells_have_their_legend_while_they_are_shown(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     opened.dialogs.file = tmp_path / "cells.csv"
-    opened.window.menus.import_cells_requested.emit()
+    opened.window.menus.requested("import_cells").emit()
     qtbot.waitUntil(lambda: "imported" in opened.window.notice.text, timeout=5000)
     assert "a 20" in opened.window.legend.text and "b 20" in opened.window.legend.text
-    opened.window.menus.cells.setChecked(False)
+    opened.window.menus.action("cells").setChecked(False)
     assert "a 20" not in opened.window.legend.text
 
 

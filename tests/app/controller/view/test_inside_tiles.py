@@ -106,7 +106,7 @@ def test_what_is_in_view_is_asked_when_the_view_rests(live: Live, qtbot: QtBot) 
     live.look_at(17)
     qtbot.wait(inside.REST_MS + 100)
     assert live.made == 0, "nobody asked for the inside yet"
-    live.window.menus.actions_by_text["Inside the tiles in view"].trigger()
+    live.window.menus.actions_by_text["Token map of visible tiles"].trigger()
     assert live.made == 1 and live.backend.started
     (request,) = live.backend.requests.values()
     assert isinstance(request, TokenMapRequest) and request.tiles == (17,) and request.feature == 4
@@ -123,7 +123,7 @@ def test_what_is_in_view_is_asked_when_the_view_rests(live: Live, qtbot: QtBot) 
     assert legend.text.splitlines()[:2] == ["Feature 4, inside tiles", "activation at tokens (SAE units)"]
     assert legend.shown_map.limits == (0.0, 2.5)
     assert not Path(request.out_file).exists()
-    live.window.menus.inside.setChecked(False)
+    live.window.menus.action("inside").setChecked(False)
     assert live.layer is None and live.note == ""
     assert live.window.viewer.layers[HEATMAP].visible
     assert legend.text.startswith("Feature 4\n") and legend.shown_map is legend.map
@@ -131,7 +131,7 @@ def test_what_is_in_view_is_asked_when_the_view_rests(live: Live, qtbot: QtBot) 
 
 def test_a_stale_answer_is_dropped_and_the_newest_question_asked(live: Live, qtbot: QtBot) -> None:
     live.look_at(17)
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     live.backend.events.append(Progress(1, "look inside tiles", 0, 1, 0.0, None))
     live.desktop.controller.inside._tasks().poll()
     live.look_at(18)
@@ -150,7 +150,7 @@ def test_a_stale_answer_is_dropped_and_the_newest_question_asked(live: Live, qtb
 
 def test_a_worker_that_loads_is_left_to_load(live: Live, qtbot: QtBot) -> None:
     live.look_at(17)
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     live.look_at(18)
     qtbot.wait(inside.REST_MS + 100)
     assert live.backend.cancelled == []
@@ -163,7 +163,7 @@ def test_a_worker_that_loads_is_left_to_load(live: Live, qtbot: QtBot) -> None:
 
 def test_another_feature_takes_the_old_map_away(live: Live, qtbot: QtBot) -> None:
     live.look_at(17)
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     live.answer(1, 2.0)
     qtbot.waitUntil(lambda: live.layer is not None)
     live.session.set_feature(5)
@@ -181,13 +181,13 @@ def test_another_feature_takes_the_old_map_away(live: Live, qtbot: QtBot) -> Non
 def test_too_many_tiles_are_not_asked_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inside, "MAX_INSIDE_TILES", 20)
     live.window.fit()
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     assert live.made == 0
     assert "Zoom in until single tiles can be seen" in live.note
 
 
 def test_of_a_cls_token_the_picked_tile_is_shown_as_an_occlusion_map(cls: Live, qtbot: QtBot) -> None:
-    cls.window.menus.inside.setChecked(True)
+    cls.window.menus.action("inside").setChecked(True)
     assert cls.made == 0 and "Click on a tile" in cls.note
     y, x = tile_corners_um(cls.grid, 9).mean(axis=0)
     cls.window.slide_clicked.emit(y, x)
@@ -204,9 +204,9 @@ def test_of_a_cls_token_the_picked_tile_is_shown_as_an_occlusion_map(cls: Live, 
 
 def test_an_error_is_said_once_and_switches_it_off(live: Live, qtbot: QtBot) -> None:
     live.look_at(17)
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     live.backend.events.append(Failed(1, "MismatchError", "The weights are others.", "Analyse again."))
-    qtbot.waitUntil(lambda: not live.window.menus.inside.isChecked())
+    qtbot.waitUntil(lambda: not live.window.menus.action("inside").isChecked())
     assert "The weights are others. Analyse again." in live.window.notice.text
     live.look_at(18)
     qtbot.wait(inside.REST_MS + 100)
@@ -215,7 +215,7 @@ def test_an_error_is_said_once_and_switches_it_off(live: Live, qtbot: QtBot) -> 
 
 def test_the_live_worker_ends_with_the_window(live: Live) -> None:
     live.look_at(17)
-    live.window.menus.inside.setChecked(True)
+    live.window.menus.action("inside").setChecked(True)
     folder = Path(live.backend.requests[1].out_file).parent
     assert folder.is_dir()
     live.window.closing.emit()

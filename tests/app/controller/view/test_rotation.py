@@ -54,7 +54,7 @@ def shown_colour(parts: Parts, at: QPoint) -> np.ndarray:
 @pytest.mark.parametrize("angle", [0.0, 30.0, 90.0, 180.0])
 def test_a_click_picks_the_tile_that_is_drawn_there(opened: Parts, qtbot: QtBot, angle: float) -> None:
     window, session = opened.window, opened.controller._context.session
-    window.menus.heatmap.setChecked(False)
+    window.menus.action("heatmap").setChecked(False)
     opened.controller.turn.turn_to(angle)
     window.zoom_to(0.4)
     window.look_at(120.0, 160.0)
@@ -122,12 +122,12 @@ def test_another_slide_lies_upright_and_a_typed_angle_turns_it(opened: Parts, tm
     y0, x0, y1, x1 = window.field_um()
     assert y0 <= 0 and x0 <= 0 and y1 >= 200 and x1 >= 500
     opened.dialogs.words = "-30°"
-    window.menus.sight.angle_requested.emit()
+    window.menus.requested("angle").emit()
     assert window.turned.turn.angle_deg == 330.0
     # About the middle of this slide, not of the one before.
     assert window.turned.turn.centre_um == pytest.approx((399 / 2 * MPP, 999 / 2 * MPP))
     opened.dialogs.words = "north"
-    window.menus.sight.angle_requested.emit()
+    window.menus.requested("angle").emit()
     assert window.turned.turn.angle_deg == 330.0 and "no angle" in window.notice.text
 
 
@@ -138,7 +138,7 @@ def test_the_tile_grid_is_drawn_where_single_tiles_can_be_seen(
     window = opened.window
     window.fit()
     QTest.keyClick(native(opened), Qt.Key.Key_G, Qt.KeyboardModifier.ShiftModifier)
-    assert window.menus.sight.tile_grid.isChecked()
+    assert window.menus.action("tile_grid").isChecked()
     assert not window.viewer.layers[TILE_GRID].visible and "Zoom in to see single tiles" in window.notice.text
     window.say("")
     window.zoom_to(0.1)
@@ -147,7 +147,7 @@ def test_the_tile_grid_is_drawn_where_single_tiles_can_be_seen(
     assert layer.visible and layer.edge_width == pytest.approx(0.2, rel=0.15)
     window.fit()
     assert not layer.visible and window.notice.text == "", "it is said once"
-    window.menus.sight.tile_grid.setChecked(False)
+    window.menus.action("tile_grid").setChecked(False)
     assert TILE_GRID not in opened.layers
 
 
@@ -177,11 +177,11 @@ def canvas_rgb(parts: Parts) -> np.ndarray:
 @pytest.mark.parametrize("what", [TILE, TILE_GRID])
 def test_lines_are_as_wide_on_the_screen_after_a_zoom_as_when_drawn_there(opened: Parts, what: str) -> None:
     window, session = opened.window, opened.controller._context.session
-    window.menus.heatmap.setChecked(False)
+    window.menus.action("heatmap").setChecked(False)
 
     def draw(on: bool) -> np.ndarray:
         session.set_tile(0 if on and what == TILE else -1)
-        window.menus.sight.tile_grid.setChecked(on and what == TILE_GRID)
+        window.menus.action("tile_grid").setChecked(on and what == TILE_GRID)
         return canvas_rgb(opened)
 
     for first, then in ((2.0, 0.1), (0.1, 2.0)):

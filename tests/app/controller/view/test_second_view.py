@@ -61,13 +61,13 @@ def test_d_opens_the_slide_alone_beside_the_map_and_closes_it(opened: Parts) -> 
     assert window.views.header.text == "Slide", "the map is hidden"
     QTest.keyClick(second_of(opened).qt_viewer.canvas.native, KEY.Key_D)
     assert not window.views.is_open and not window.views.header.isVisible()
-    assert not window.menus.sight.second.isChecked()
+    assert not window.menus.action("second").isChecked()
     assert names(opened) == []
 
 
 def test_a_feature_stays_in_the_second_view_while_the_first_steps_on(opened: Parts) -> None:
     window = opened.window
-    window.menus.sight.second_feature_requested.emit()
+    window.menus.requested("second_feature").emit()
     opened.controller.select_feature(5)
     second = second_of(opened)
     assert window.legend.text.startswith("Feature 5") and second.legend.text.startswith("Feature 4")
@@ -93,7 +93,7 @@ def test_a_feature_stays_in_the_second_view_while_the_first_steps_on(opened: Par
 
 def test_both_move_together_drawn_or_not(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     QApplication.processEvents()
     views = [window.viewer, second_of(opened).viewer]
     rng = np.random.default_rng(1)
@@ -115,18 +115,18 @@ def test_opening_and_filling_it_leaves_the_first_view_where_it_is(opened: Parts)
     window.zoom_to(0.3)
     window.look_at(120.0, 310.0)
     before = place(window.viewer)
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     assert place(window.viewer) == before == place(second_of(opened).viewer)
     opened.controller.second_view.show_feature()
-    window.menus.sight.second.setChecked(False)
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(False)
+    window.menus.action("second").setChecked(True)
     QApplication.processEvents()
     assert place(window.viewer) == before == place(second_of(opened).viewer)
 
 
 def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     # At 50 mm napari itself takes over a drag from half a um on: two px here.
     window.zoom_to(0.25)
     window.look_at(50000.0, 50000.0)
@@ -142,7 +142,7 @@ def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot
 
 def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     window.zoom_to(0.25)
     window.look_at(150.0, 200.0)
     qtbot.wait(100)
@@ -159,7 +159,7 @@ def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) 
 
 def test_a_click_in_the_second_view_picks_the_tile_in_both(opened: Parts, qtbot: QtBot) -> None:
     window, session = opened.window, opened.controller._context.session
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     grid = session.features.grid
     for angle in (0.0, 30.0):
         opened.controller.turn.turn_to(angle)
@@ -179,7 +179,7 @@ def test_a_click_in_the_second_view_picks_the_tile_in_both(opened: Parts, qtbot:
 
 def test_no_key_of_naparis_harms_the_second_view(opened: Parts) -> None:
     window = opened.window
-    window.menus.sight.second_feature_requested.emit()
+    window.menus.requested("second_feature").emit()
     opened.window.slide_clicked.emit(30.0, 30.0)
     second = second_of(opened)
     before = names(opened)
@@ -200,7 +200,7 @@ def test_no_key_of_naparis_harms_the_second_view(opened: Parts) -> None:
 
 
 def test_one_capped_cache_serves_both_views(opened: Parts) -> None:
-    opened.window.menus.sight.second.setChecked(True)
+    opened.window.menus.action("second").setChecked(True)
     first, second = opened.controller._context.layers, opened.controller.second_view._layers
     assert first.cache is not None and second.cache is first.cache
     window = opened.window
@@ -211,7 +211,7 @@ def test_another_slide_and_another_autoencoder_are_followed(
     opened: Parts, project: Path, tmp_path: Path
 ) -> None:
     session, window = opened.controller._context.session, opened.window
-    window.menus.sight.second_feature_requested.emit()
+    window.menus.requested("second_feature").emit()
     assert names(opened) == [SLIDE, HEATMAP]
     store = session.store
     assert isinstance(store, Store)
@@ -235,14 +235,14 @@ def test_another_slide_and_another_autoencoder_are_followed(
     assert sorted(shown.values()) == [[SLIDE], [SLIDE, HEATMAP]]
     session.set_slide(None, None)
     assert names(opened) == []
-    window.menus.sight.second.setChecked(False)
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(False)
+    window.menus.action("second").setChecked(True)
     assert not window.views.is_open and "Open a slide" in window.notice.text
 
 
 def test_a_ring_marks_in_one_view_where_the_pointer_is_in_the_other(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
-    window.menus.sight.second.setChecked(True)
+    window.menus.action("second").setChecked(True)
     opened.controller.turn.turn_to(30.0)
     window.zoom_to(0.5)
     window.look_at(150.0, 200.0)
