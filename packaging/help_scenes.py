@@ -52,8 +52,8 @@ def _demo(stage: Stage, folder: Path) -> int:
     if stage.session.features is None:
         stage.open_demo(folder)
         store, sae = stage.session.store, stage.session.features.sae_digest
-        store.annotate(sae, feature, **LYMPHOCYTES)
-        store.comment(sae, feature, "Silent where plasma cells lie alone.")
+        store.annotations.set(sae, feature, **LYMPHOCYTES)
+        store.comments.add(sae, feature, "Silent where plasma cells lie alone.")
         controller.features.fill_table()
         controller.annotations.refresh()
         controller.remarks.refresh()
@@ -97,7 +97,7 @@ def window(stage: Stage, folder: Path) -> Image.Image:
     stage.choose(feature)
     stage.quiet()
     picture = stage.grab()
-    for example in stage.session.store.examples(stage.session.features.sae_digest, feature):
+    for example in stage.session.store.examples.all(stage.session.features.sae_digest, feature):
         stage.controller.remarks.withdraw_example(example.uid)
     return picture
 
@@ -247,12 +247,12 @@ def merge(stage: Stage, folder: Path) -> Image.Image:
     store, sae = stage.session.store, stage.session.features.sae_digest
     path = folder / "grace.json"
     with Store.create(folder / "colleague", author=COLLEAGUE) as theirs:
-        theirs.annotate(
+        theirs.annotations.set(
             sae, feature, name="Lymphoid aggregate", concept="inflammation: lymphoid aggregate", confidence=3,
             nature="biological", status="reviewed", tags=["immune"],
             description="Aggregates, not single cells.",
         )  # fmt: skip
-        theirs.annotate(sae, _follower("cancer cell"), name="Nests", confidence=4, tags=["epithelium"])
+        theirs.annotations.set(sae, _follower("cancer cell"), name="Nests", confidence=4, tags=["epithelium"])
         annotation_exchange.export_json(theirs, path)
     dialog = MergeDialog(annotation_exchange.import_json(store, path).conflicts, stage.window.qt_window)
     dialog.resize(820, 380)

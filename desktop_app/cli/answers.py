@@ -70,10 +70,10 @@ def slide_of(store: Store, path: Path) -> SlideRecord:
     UserInputError
         When it is none of the project's.
     """
-    record = store.slide_by_path(path.absolute())
+    record = store.slides.by_path(path.absolute())
     if record is None and path.exists():
         with Slide.open(path) as slide:
-            record = store.slide_by_fingerprint(slide.info.fingerprint)
+            record = store.slides.by_fingerprint(slide.info.fingerprint)
     if record is None:
         raise UserInputError(
             f"{path.name} is not a slide of this project.", "Analyse it first: sparsescope analyze SLIDE."
@@ -205,7 +205,7 @@ def features(options: Namespace) -> Answer:
     """Show or write the feature table."""
     with project_at(options.project) as store:
         analysis = require_current(store)
-        head = analysis_text(analysis, store.slide(analysis.slide_id))
+        head = analysis_text(analysis, store.slides.get(analysis.slide_id))
         rows = export.feature_rows(store)
         data = {"analysis": asdict(analysis), "n_features": len(rows), "out": options.out}
         if options.out is not None:
@@ -244,14 +244,14 @@ def annotate_set(options: Namespace) -> Answer:
             raise UserInputError("Nothing to set was given.", "Add --name, --tags, --confidence or another.")
         if options.author:
             store.author = options.author
-        record = store.annotate(str(analysis.sae_digest), options.feature, **given)
+        record = store.annotations.set(str(analysis.sae_digest), options.feature, **given)
     return Answer(f"Feature {record.feature} is saved (revision {record.revision}).", asdict(record))
 
 
 def annotate_list(options: Namespace) -> Answer:
     """List annotations."""
     with project_at(options.project) as store:
-        records = store.annotations()
+        records = store.annotations.all()
     lines = [
         f"{r.feature:>6}  {r.status:<9} {r.confidence or '-'}  {r.name}"
         + (f"  [{', '.join(r.tags)}]" if r.tags else "")
@@ -272,7 +272,7 @@ def annotate_export(options: Namespace) -> Answer:
     if writer is None:
         raise UserInputError("Annotations are written as .jsonl, .json or .csv.", "Change the file's name.")
     with project_at(options.project) as store:
-        count = writer(store, options.file) or len(store.annotations())
+        count = writer(store, options.file) or len(store.annotations.all())
     return Answer(f"{count} annotated features are in {options.file}.", {"n": count, "out": options.file})
 
 
@@ -310,7 +310,7 @@ def heatmap_png(options: Namespace) -> Answer:
         analysis = _analysis_for(store, record)
         found = features_of(store, analysis)
         heat = heatmap(found, options.feature)
-        note = store.annotation(found.sae_digest, options.feature)
+        note = store.annotations.get(found.sae_digest, options.feature)
         name = f" - {note.name}" if note.name else ""
         tiles, _ = found.column(options.feature)
         caption = Caption(

@@ -129,13 +129,13 @@ def _place(text: str) -> tuple[float, float]:
 def classes(options: Namespace) -> Answer:
     """Show and set the class map."""
     with project_at(options.project) as store:
-        before = ClassMap() if options.reset else store.class_map()
+        before = ClassMap() if options.reset else store.class_map.get()
         counts = project_counts(store)
-        known = store.class_map()
+        known = store.class_map.get()
         shown = mapped_counts(type_rows(counts, known))
         after = changed_map(before, options.map, options.ignore)
         if after != known:
-            store.set_class_map(after)
+            store.class_map.set(after)
         now = mapped_counts(type_rows(counts, after))
     rows = type_rows(counts, after)
     lines = [f"{'cells':>10}  {'in the files':<28} counts as"]
@@ -164,8 +164,8 @@ def list_imports(options: Namespace) -> Answer:
     """List the imports of cells, or choose one."""
     with project_at(options.project) as store:
         if options.use is not None:
-            store.choose_cells(options.use)
-        imports = {slide.name: store.cell_imports(slide.id) for slide in store.slides()}
+            store.cells.choose(options.use)
+        imports = {slide.name: store.cells.imports(slide.id) for slide in store.slides.all()}
         lines = []
         for name, records in imports.items():
             lines.append(f"{name}:" if records else f"{name}: no cells")
@@ -176,16 +176,16 @@ def list_imports(options: Namespace) -> Answer:
                 for name, records in imports.items()
                 for record in records
             ],
-            "class_map": store.class_map().to_json(),
+            "class_map": store.class_map.get().to_json(),
         }
-        said = class_map_text(store.class_map())
+        said = class_map_text(store.class_map.get())
     if said:
         lines.append(f"Class map: {said}.")
     return Answer("\n".join(lines) or "The project has no slides.", data)
 
 
 def _n_edits(store: Store, record: CellImportRecord) -> int:
-    return sum(not edit.edit.withdrawn for edit in store.cell_edits(record.id))
+    return sum(not edit.edit.withdrawn for edit in store.cell_edits.all(record.id))
 
 
 def _line(store: Store, record: CellImportRecord) -> str:
@@ -214,6 +214,6 @@ def detect(options: Namespace) -> Answer:
         with worker_of(options) as worker:
             result = wait_for(worker, worker.submit(request), ProgressPrinter())
         record = record_detection(store, slide_record.id, result)
-        summary = summary_of(store.imported_cells(record.id), tissue_mm2(record))
+        summary = summary_of(store.cells.imported(record.id), tissue_mm2(record))
     text = "\n".join([f"{slide_record.name}: {summary_text(summary)}", *record.notes])
     return Answer(text, {"import": asdict(record), "summary": summary, "spec": spec.to_json()})

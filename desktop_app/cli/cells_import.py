@@ -50,8 +50,8 @@ def import_cells(options: Namespace) -> Answer:
     with project_at(options.project, create=True) as store:
         slide_record = add_slide(store, options.slide, options.mpp)
         if class_map != known:
-            store.set_class_map(class_map)
-        record = store.add_cells(slide_record.id, preview.cells)
+            store.class_map.set(class_map)
+        record = store.cells.add(slide_record.id, preview.cells)
     notes = "".join(f"\n{note}" for note in record.notes if note not in text)
     return Answer(f"{text}\n{record.n_cells:,} cells were imported.{notes}", {**asdict(record), **data})
 
@@ -64,7 +64,7 @@ def import_values(options: Namespace) -> Answer:
     values = read_tile_values(options.file, info, given, options.name, _progress(options.file))
     with project_at(options.project, create=True) as store:
         slide_record = add_slide(store, options.slide, options.mpp)
-        record = store.add_tile_values(slide_record.id, values)
+        record = store.tile_values.add(slide_record.id, values)
     names = ", ".join(record.names[:8]) + (", …" if len(record.names) > 8 else "")
     columns = f"{count_text(len(record.names), 'column')}"
     text = f"{columns} of numbers at {record.n_rows:,} places of {slide_record.name}: {names}."
@@ -115,7 +115,7 @@ def _known_info(options: Namespace, info: SlideInfo) -> SlideInfo:
     if options.mpp is not None or info.mpp is not None or not (options.project / "project.sqlite").exists():
         return info
     with project_at(options.project) as store:
-        record = store.slide_by_fingerprint(info.fingerprint)
+        record = store.slides.by_fingerprint(info.fingerprint)
     if record is None or record.mpp is None:
         return info
     with Slide.open(options.slide, record.mpp) as slide:
@@ -126,7 +126,7 @@ def _class_map(project: Path) -> ClassMap:
     if not (project / "project.sqlite").exists():
         return ClassMap()
     with project_at(project) as store:
-        return store.class_map()
+        return store.class_map.get()
 
 
 def _type_lines(rows: tuple[TypeRow, ...]) -> list[str]:

@@ -118,11 +118,11 @@ def correlate(options: Namespace) -> Answer:
     with Store.open(options.project) as store, worker_of(options) as worker:
         analysis = require_current(store)
         record = correlate_project(store, worker, chosen, ProgressPrinter())
-        rows = store.correlation_rows(record.id)
+        rows = store.correlations.rows(record.id)
         parts = [
-            analysis_text(analysis, store.slide(analysis.slide_id)),
+            analysis_text(analysis, store.slides.get(analysis.slide_id)),
             f"{record.name}. {counted_cells_text(record)}",
-            strongest_text(record, store.correlation_arrays(record.id)),
+            strongest_text(record, store.correlations.arrays(record.id)),
         ]
         if options.out is not None:
             n_rows = write_correlations(store, record, options.out)

@@ -111,11 +111,11 @@ def features(options: Namespace) -> Answer:
 
 
 def _slide(store: Store, path: Path) -> SlideRecord:
-    record = store.slide_by_path(path.absolute())
+    record = store.slides.by_path(path.absolute())
     if record is None:
-        named = [slide for slide in store.slides() if slide.name == path.name]
+        named = [slide for slide in store.slides.all() if slide.name == path.name]
         record = named[0] if len(named) == 1 else None
     if record is None:
-        known = ", ".join(slide.name for slide in store.slides()[:5]) or "none"
+        known = ", ".join(slide.name for slide in store.slides.all()[:5]) or "none"
         raise UserInputError(f"{path.name} is not a slide of this project.", f"There are: {known}.")
     return record

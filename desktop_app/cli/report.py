@@ -37,5 +37,5 @@ def report(options: Namespace) -> Answer:
 
     with Store.open(options.project) as store:
         write_report(store, options.out, ReportChoice(options.with_slides, options.all_runs))
-        n_studies = len(store.studies())
+        n_studies = len(store.studies.all())
     return Answer(f"The report is in {options.out}.", {"out": str(options.out), "n_studies": n_studies})

@@ -41,23 +41,23 @@ def import_table(options: Namespace) -> Answer:
     """Take in what a table says of the slides of the project; other columns keep their values."""
     table = read_slide_table(options.table)
     with Store.open(options.project) as store:
-        slides = store.slides()
+        slides = store.slides.all()
         if not slides:
             raise UserInputError(
                 "This project has no slides yet.", "Analyse some first: sparsescope analyze SLIDE."
             )
         found = match_slides(table, slides)
-        store.set_slide_values(found.values)
-        keys = list(store.slide_keys())
+        store.slide_values.set(found.values)
+        keys = list(store.slide_values.keys())
     return Answer(found.words, {"n_slides": len(found.values), "columns": keys})
 
 
 def list_slides(options: Namespace) -> Answer:
     """List the slides; values only when they are asked for."""
     with Store.open(options.project) as store:
-        values = store.slide_values()
+        values = store.slide_values.all()
         rows = []
-        for slide in store.slides():
+        for slide in store.slides.all():
             known = values.get(slide.id, {})
             row: dict[str, Any] = {
                 "slide": slide.name, "mpp": slide.mpp, "mpp_source": slide.mpp_source,

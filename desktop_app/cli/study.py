@@ -134,7 +134,7 @@ def _check_folder(out: Path) -> None:
 def list_studies(options: Namespace) -> Answer:
     """Name the studies of a project."""
     with Store.open(options.project) as store:
-        found = store.studies()
+        found = store.studies.all()
         lines = [f"{one.id:>4}  {one.created_at[:16].replace('T', ' ')}  {headline(one)}" for one in found]
         data = [{"id": one.id, "kind": one.kind, "name": one.name, "date": one.created_at} for one in found]
     return Answer("\n".join(lines) or "No study has been done yet.", {"studies": data})

@@ -109,7 +109,7 @@ class JobActions:
     def ask_train(self) -> None:
         """Ask how to train, and begin."""
         store = self._context.session.store
-        if store is None or not store.analyses():
+        if store is None or not store.analyses.all():
             self._context.window.say("Training needs an analysed slide: Analysis > Analyse.")
             return
         options = self._context.dialogs.train_options()
@@ -206,7 +206,7 @@ class JobActions:
         def keep(result: dict[str, Any]) -> None:
             self.show_new(store, jobs.record_encoding(store, analysis, result))
 
-        self.submit(store, f"Features of {store.slide(analysis.slide_id).name}", request, keep)
+        self.submit(store, f"Features of {store.slides.get(analysis.slide_id).name}", request, keep)
         return True
 
     def _make_pictures(self, analysis: AnalysisRecord | None) -> None:
@@ -224,13 +224,13 @@ class JobActions:
             if self.on_pictures is not None:
                 self.on_pictures()
 
-        title = f"Small pictures of {store.slide(analysis.slide_id).name}"
+        title = f"Small pictures of {store.slides.get(analysis.slide_id).name}"
         self.submit(store, title, request, keep, quiet=True)
 
     def show_new(self, store: Store, analysis: AnalysisRecord) -> None:
         """Make an analysis the current one, and show it where its slide is open."""
         session = self._context.session
-        store.set_current_analysis(analysis.id)
+        store.analyses.choose(analysis.id)
         if session.slide_record is not None and session.slide_record.id == analysis.slide_id:
             self._context.window.say("")
             self._features.load_analysis()

@@ -89,13 +89,13 @@ class UndoActions:
             return False
 
         def write() -> AnnotationRecord:
-            known = store.annotation(change.sae_digest, change.feature)
+            known = store.annotations.get(change.sae_digest, change.feature)
             if any(known.content()[field] != value for field, value in change.before.items()):
                 raise StoreError(
                     f"The {change.words} was changed again by {known.author or 'somebody'}, so it stays as it is.",
                     "The history below the form shows who wrote what.",
                 )
-            return store.annotate(
+            return store.annotations.set(
                 change.sae_digest, change.feature, **change.after, expected_revision=known.revision
             )
 

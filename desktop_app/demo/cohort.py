@@ -130,18 +130,18 @@ def make_cohort(out: Path, backend: Backend, report: Report, choice: CohortChoic
         for one in slides:
             slide = add_slide(store, folder / f"{one.spec.name}.tiff")
             numbers.append(slide.id)
-            if not store.cells_version(slide.id):
+            if not store.cells.version(slide.id):
                 import_cells(store, slide.id, truth_files(folder, one.spec.name).cells_table)
-        store.set_slide_values({number: one.facts for number, one in zip(numbers, slides, strict=True)})
+        store.slide_values.set({number: one.facts for number, one in zip(numbers, slides, strict=True)})
         for encoder in (SHIPPED_CONTROL, SHIPPED_ENCODER):
             for place, number in enumerate(numbers):
                 report(Progress(0, f"analyse slides with {encoder}", place, len(numbers), 0.0, None))
                 options = AnalyzeOptions(encoder=encoder, sae_dir=sae_folder(encoder))
                 analyze_slide(store, backend, number, options)
             report(Progress(0, f"analyse slides with {encoder}", len(numbers), len(numbers), 0.0, None))
-        current = store.current_analysis()
+        current = store.analyses.current()
         if current is not None and not any(
-            run.sae_digest == current.sae_digest for run in store.correlations()
+            run.sae_digest == current.sae_digest for run in store.correlations.all()
         ):
             correlate_project(store, backend, CorrelateOptions(n_bootstrap=1000), report)
     return project

@@ -62,12 +62,12 @@ def make_demo(out: Path, backend: Backend, report: Callable[[Progress], None]) -
     with demo_steps.open_project(out) as store:
         slide = add_slide(store, slide_path)
         demo_steps.give_cells(store, slide.id, out)
-        analysis = store.current_analysis(slide.id)
+        analysis = store.analyses.current(slide.id)
         if analysis is None or analysis.feature_folder is None:
             analysis = analyze_slide(store, backend, slide.id, demo_steps.demo_options(), report)
         features = features_of(store, analysis)
         demo_steps.name_followers(store, features.sae_digest)
-        if store.latest_correlation(features.sae_digest) is None:
+        if store.correlations.latest(features.sae_digest) is None:
             # The features shown were chosen on other slides, so nothing of this one need be held out.
             correlate_project(store, backend, CorrelateOptions(hold_out=False), report)
         return _write_report(store, out)
@@ -97,12 +97,12 @@ def _shown_features(rows: list[CorrelationRow]) -> dict[str, CorrelationRow]:
 
 def _write_report(store: Store, out: Path) -> DemoMade:
     analysis = require_current(store)
-    record = store.slide(analysis.slide_id)
+    record = store.slides.get(analysis.slide_id)
     features = features_of(store, analysis)
-    correlation = store.latest_correlation(features.sae_digest)
+    correlation = store.correlations.latest(features.sae_digest)
     if correlation is None:
         raise RuntimeError("the demo ends with a correlation")
-    rows = store.correlation_rows(correlation.id)
+    rows = store.correlations.rows(correlation.id)
     shown = _shown_features(rows)
     source = analysis_text(analysis, record)
     sections = []
@@ -122,7 +122,7 @@ def _write_report(store: Store, out: Path) -> DemoMade:
         write_correlations(store, run_of(store), out / f"correlations.{suffix}")
     page = _page(store, source, correlation, rows, sections)
     write_text_atomic(out / "report.html", page)
-    summary = strongest_text(correlation, store.correlation_arrays(correlation.id))
+    summary = strongest_text(correlation, store.correlations.arrays(correlation.id))
     text = f"{source}\n{GENERATED_NOTICE}\n{summary}\nReport, pictures and tables are in {out.absolute()}."
     data = {
         "out": str(out.absolute()),
@@ -162,7 +162,7 @@ def _tested_text(rows: list[CorrelationRow]) -> str:
 def _truth_table(store: Store, rows: list[CorrelationRow]) -> str:
     """The types with the cells drawn, the feature chosen elsewhere, its r here and there, and the best here."""
     analysis = require_current(store)
-    table = store.cells(analysis.slide_id)
+    table = store.cells.get(analysis.slide_id)
     drawn = (
         {}
         if table is None
@@ -215,7 +215,7 @@ def _page(
     body += [
         "<h2>All features against all cell types</h2>",
         f"<p class='notice'>{escape(CHOSEN_NOTICE)}</p>",
-        f"<pre>{escape(strongest_text(correlation, store.correlation_arrays(correlation.id)))}</pre>",
+        f"<pre>{escape(strongest_text(correlation, store.correlations.arrays(correlation.id)))}</pre>",
         "<h2>Scoreboard: does the tool find what is there, and only that?</h2>",
         _picture(board),
         f"<pre>{escape(words)}</pre>",

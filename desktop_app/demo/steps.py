@@ -45,14 +45,14 @@ def demo_options() -> AnalyzeOptions:
 
 def name_followers(store: Store, sae_digest: str) -> None:
     """Name the features that the shipped scoreboard found, where nobody has said anything of them yet."""
-    known = {note.feature for note in store.annotations(sae_digest)}
+    known = {note.feature for note in store.annotations.all(sae_digest)}
     user, store.author = store.author, AUTHOR
     try:
         for cell_type, found in scoreboard_followers().items():
             if found.feature in known:
                 continue
             known.add(found.feature)
-            store.annotate(
+            store.annotations.set(
                 sae_digest,
                 found.feature,
                 name=f"follows {cell_type}s",
@@ -66,7 +66,7 @@ def name_followers(store: Store, sae_digest: str) -> None:
 
 def give_cells(store: Store, slide_id: int, out: Path) -> None:
     """Give the slide its own cells, unless it has some."""
-    if store.cells(slide_id) is None:
+    if store.cells.get(slide_id) is None:
         import_cells(store, slide_id, demo_paths(out)[1].cells_table)
 
 

@@ -56,7 +56,7 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
         places.append(
             pd.DataFrame(
                 {
-                    "slide": store.slide(analysis.slide_id).name,
+                    "slide": store.slides.get(analysis.slide_id).name,
                     "half": tile_halves(store, run, analysis.slide_id, features)[kept],
                     "row": grid.rows[kept],
                     "col": grid.cols[kept],
@@ -102,13 +102,13 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
 
 def _cell_types(store: Store, slide_ids: list[int]) -> list[str]:
     """Types of cell of all these slides, as they are called now."""
-    tables = [store.cells(slide_id, details=False) for slide_id in slide_ids]
+    tables = [store.cells.get(slide_id, details=False) for slide_id in slide_ids]
     return sorted({name for table in tables if table is not None for name in table.type_names})
 
 
 def _counts(store: Store, slide_id: int, grid: Any, names: list[str]) -> npt.NDArray[np.float64]:
     """Cells of each tile and type (N, C); 0 for a type that a slide lacks, NaN where it has no cells at all."""
-    table = store.cells(slide_id, details=False)
+    table = store.cells.get(slide_id, details=False)
     if table is None:
         return np.full((grid.n_tiles, len(names)), np.nan)
     found = np.zeros((grid.n_tiles, len(names)))
@@ -121,8 +121,8 @@ def _counts(store: Store, slide_id: int, grid: Any, names: list[str]) -> npt.NDA
 def _features(store: Store, run: CorrelationRecord, n_features: int) -> tuple[Any, dict[str, Any]]:
     import pandas as pd
 
-    arrays = store.correlation_arrays(run.id)
-    notes = {note.feature: note for note in store.annotations(run.sae_digest)}
+    arrays = store.correlations.arrays(run.id)
+    notes = {note.feature: note for note in store.annotations.all(run.sae_digest)}
     var = pd.DataFrame(
         {
             "name": [notes[f].name if f in notes else "" for f in range(n_features)],

@@ -52,13 +52,13 @@ def export_json(store: Store, path: Path) -> None:
     StoreError
         When the file cannot be written; an older file of that name is then still whole.
     """
-    notes = store.annotations()
+    notes = store.annotations.all()
     document = {
         "format": ANNOTATIONS_FORMAT,
         "version": VERSION,
         "annotations": [{name: getattr(record, name) for name in COLUMNS} for record in notes],
-        "comments": [asdict(comment) for comment in store.comments(withdrawn=True)],
-        "examples": [asdict(example) for example in store.examples(withdrawn=True)],
+        "comments": [asdict(comment) for comment in store.comments.all(withdrawn=True)],
+        "examples": [asdict(example) for example in store.examples.all(withdrawn=True)],
         "lists": [
             {
                 "name": known.name,
@@ -66,12 +66,12 @@ def export_json(store: Store, path: Path) -> None:
                 "at": known.at,
                 "features": [[ref.sae_digest, ref.index] for ref in known.features],
             }
-            for known in store.every_list()
+            for known in store.lists.all()
         ],
         "history": [
             {"sae_digest": note.sae_digest, "feature": note.feature, **asdict(line)}
             for note in notes
-            for line in store.history(note.sae_digest, note.feature)
+            for line in store.annotations.history(note.sae_digest, note.feature)
         ],
     }
     _replace_file(path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -90,7 +90,7 @@ def export_csv(store: Store, path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for record in store.annotations():
+    for record in store.annotations.all():
         values = {**vars(record), "tags": "; ".join(record.tags)}
         writer.writerow([_cell(values[name]) for name in COLUMNS])
     _replace_file(path, text.getvalue().encode())
@@ -120,9 +120,9 @@ def import_json(store: Store, path: Path) -> ImportReport:
     comments = _remarks(document, "comments", CommentRecord, path.name)
     examples = _remarks(document, "examples", ExampleRecord, path.name)
     lists = _lists(document, path.name)
-    report = store.import_annotations(notes, _histories(document, path.name))
-    n_comments, n_examples = store.import_remarks(comments, examples)
-    n_listed = store.import_lists(lists)
+    report = store.annotations.merge(notes, _histories(document, path.name))
+    n_comments, n_examples = store.comments.merge(comments, examples)
+    n_listed = store.lists.merge(lists)
     return replace(report, comments_added=n_comments, examples_added=n_examples, listed=n_listed)
 
 

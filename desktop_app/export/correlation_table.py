@@ -41,7 +41,7 @@ def write_correlations(store: Store, run: CorrelationRecord, path: Path) -> int:
         When the file cannot be written.
     """
     suffix = check_table_name(path, what="Correlations")
-    arrays = store.correlation_arrays(run.id)
+    arrays = store.correlations.arrays(run.id)
     facts = provenance(store, run)
     if suffix == ".json":
         write_text_atomic(path, json.dumps(_document(run, arrays, facts)))
@@ -66,7 +66,7 @@ def long_table(
     meta = run.meta
     names, reasons = meta["type_names"], np.array(meta["reasons"], object)
     n_features = len(arrays[f"{meta['statistics'][0]}/value"])
-    notes = {note.feature: note.name for note in store.annotations(run.sae_digest)}
+    notes = {note.feature: note.name for note in store.annotations.all(run.sae_digest)}
     feature = np.repeat(np.arange(n_features, dtype=np.int32), len(names))
     titles = pa.array([notes.get(f, "") for f in range(n_features)])
     tables = []

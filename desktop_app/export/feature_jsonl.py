@@ -67,9 +67,9 @@ def export_jsonl(store: Store, path: Path, features: Iterable[int] | None = None
         When the file cannot be written.
     """
     comments: dict[FeatureRef, list[CommentRecord]] = {}
-    for comment in store.comments():
+    for comment in store.comments.all():
         comments.setdefault(FeatureRef(comment.sae_digest, comment.feature), []).append(comment)
-    notes = {note.ref: note for note in store.annotations()}
+    notes = {note.ref: note for note in store.annotations.all()}
     measured: dict[str, _Measured | str] = {}
     if features is None:
         refs = sorted({*notes, *comments}, key=lambda ref: (ref.sae_digest, ref.index))
@@ -97,18 +97,18 @@ def _checked(numbers: Iterable[int], known: _Measured) -> list[int]:
 
 def _measured(store: Store, analysis: AnalysisRecord) -> _Measured:
     rows: dict[int, list[CorrelationRow]] = {}
-    newest = store.latest_correlation(str(analysis.sae_digest))
-    for row in [] if newest is None else store.correlation_rows(newest.id):
+    newest = store.correlations.latest(str(analysis.sae_digest))
+    for row in [] if newest is None else store.correlations.rows(newest.id):
         rows.setdefault(row.feature, []).append(row)
-    slide = store.slide(analysis.slide_id)
+    slide = store.slides.get(analysis.slide_id)
     return _Measured(analysis, slide.name, features_of(store, analysis), rows)
 
 
 def _measured_or_reason(store: Store, sae_digest: str) -> _Measured | str:
-    own = [a for a in store.analyses() if a.sae_digest == sae_digest and a.feature_folder is not None]
+    own = [a for a in store.analyses.all() if a.sae_digest == sae_digest and a.feature_folder is not None]
     if not own:
         return "No slide of this project is analysed with this autoencoder."
-    current = store.current_analysis()
+    current = store.analyses.current()
     try:
         return _measured(store, current if current in own else max(own, key=lambda known: known.id))
     except CacheError as error:
@@ -209,7 +209,7 @@ def import_jsonl(store: Store, path: Path) -> ImportReport:
             notes = list(_notes(file, path.name))
     except OSError as error:
         raise UserInputError(f"{path.name} cannot be read: {error.strerror}.", "Check the path.") from error
-    return store.import_annotations(notes)
+    return store.annotations.merge(notes)
 
 
 def _notes(lines: Iterable[bytes], name: str) -> Iterator[AnnotationRecord]:

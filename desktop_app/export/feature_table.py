@@ -17,9 +17,9 @@ SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 
 def best_correlates(store: Store, sae_digest: str) -> dict[int, CorrelationRow]:
     """For each feature the row (Pearson) with the largest absolute value in the newest correlation."""
-    newest = store.latest_correlation(sae_digest)
+    newest = store.correlations.latest(sae_digest)
     best: dict[int, CorrelationRow] = {}
-    for row in [] if newest is None else store.correlation_rows(newest.id):
+    for row in [] if newest is None else store.correlations.rows(newest.id):
         if row.statistic != "pearson" or row.value is None:
             continue
         known = best.get(row.feature)
@@ -39,9 +39,9 @@ def feature_rows(store: Store) -> list[dict[str, Any]]:
     analysis = require_current(store)
     features = features_of(store, analysis)
     stats = features.stats
-    notes = {note.feature: note for note in store.annotations(features.sae_digest)}
+    notes = {note.feature: note for note in store.annotations.all(features.sae_digest)}
     best = best_correlates(store, features.sae_digest)
-    slide = store.slide(analysis.slide_id)
+    slide = store.slides.get(analysis.slide_id)
     n_valid = int(features.valid.sum())
     scores = study_scores(store, features.sae_digest, features.n_features)
     rows = []

@@ -52,7 +52,7 @@ def write_tiles(store: Store, slide: SlideRecord, features: Sequence[int], path:
         raise UserInputError(f"There is no feature {wrong[0]}.", f"They are 0 to {found.n_features - 1}.")
     with open_slide(slide) as opened:
         start_y, start_x = opened.info.bounds_l0[:2]
-    names = {note.feature: note.name for note in store.annotations(found.sae_digest)}
+    names = {note.feature: note.name for note in store.annotations.all(found.sae_digest)}
     columns: dict[str, npt.NDArray[Any]] = {}
     for feature in features:
         values = np.zeros(found.n_tiles, np.float32)
@@ -60,7 +60,7 @@ def write_tiles(store: Store, slide: SlideRecord, features: Sequence[int], path:
         values[tiles] = activations
         title = f"SAE {feature}" + (f" {names[feature]}" if names.get(feature) else "")
         columns[title] = values
-    table = store.cells(slide.id, details=False)
+    table = store.cells.get(slide.id, details=False)
     if table is not None:
         counted = count_cells(table, found.grid)
         for index, name in enumerate(counted.type_names):
@@ -103,7 +103,7 @@ def tile_halves(
 ) -> npt.NDArray[np.object_]:
     """Give `choose`, `report` or, where nothing was held out, an empty text for every tile (N,)."""
     found = np.full(features.n_tiles, "", object)
-    split = next((split for split in store.splits() if split.id == run.split_id), None)
+    split = next((split for split in store.splits.all() if split.id == run.split_id), None)
     if split is None:
         return found
     label = slide_labels(store)[slide_id]
@@ -114,6 +114,6 @@ def tile_halves(
             other = REPORT if side == CHOOSE else CHOOSE
             found[:] = np.where(low, side, other)
         return found
-    owner = patient_of(store.slide_values().get(slide_id, {})) if split.unit == "patient" else ""
+    owner = patient_of(store.slide_values.all().get(slide_id, {})) if split.unit == "patient" else ""
     found[:] = split.assignments.get(owner or label, "")
     return found

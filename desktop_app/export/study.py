@@ -22,8 +22,8 @@ PICTURES: Final = ("svg", "png", "pdf")
 
 def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
     """What a stored study says, with thresholds that the user moved."""
-    shown = told(record, store.study_arrays(record.id), knobs)
-    return with_names(shown, store.cluster_names(record.id))
+    shown = told(record, store.studies.arrays(record.id), knobs)
+    return with_names(shown, store.studies.cluster_names(record.id))
 
 
 def study_of(store: Store, wanted: str = "", kind: str | None = None) -> StudyRecord:
@@ -34,7 +34,7 @@ def study_of(store: Store, wanted: str = "", kind: str | None = None) -> StudyRe
     UserInputError
         When there is no such study, or several have that name.
     """
-    known = store.studies(kind)
+    known = store.studies.all(kind)
     if not known:
         raise UserInputError(
             "No study has been done yet.",

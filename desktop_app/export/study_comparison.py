@@ -33,7 +33,7 @@ def compared(store: Store, first: StudyRecord, second: StudyRecord) -> StudyComp
     """
     check_comparable(first, second)
     one, other = (
-        ComparedRun(run, store.study_arrays(run.id), shown_of(store, run)) for run in (first, second)
+        ComparedRun(run, store.studies.arrays(run.id), shown_of(store, run)) for run in (first, second)
     )
     return compare_studies(one, other)
 

@@ -63,7 +63,7 @@ def add_slide(store: Store, path: Path, mpp: float | None = None) -> SlideRecord
     SlideError, PixelSizeError
     """
     with Slide.open(path.absolute(), mpp) as slide:
-        return store.add_slide(slide.info)
+        return store.slides.add(slide.info)
 
 
 def open_slide(record: SlideRecord) -> Slide:
@@ -93,7 +93,7 @@ def open_slide(record: SlideRecord) -> Slide:
 
 def analyze_request(store: Store, slide_id: int, options: AnalyzeOptions) -> AnalyzeRequest:
     """What to ask of the worker to embed a slide (and encode it, where an SAE is named)."""
-    record = store.slide(slide_id)
+    record = store.slides.get(slide_id)
     return AnalyzeRequest(
         slide=str(record.path),
         cache_dir=str(store.cache_dir),
@@ -114,11 +114,11 @@ def record_analysis(
     """Keep what the worker did for an `AnalyzeRequest`."""
     card = result["encoder"]
     if result.get("sae_digest"):
-        store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+        store.saes.add(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
     if request.weights is not None:
         # Only a place to look: whoever loads them checks the digest.
-        store.set_setting(weights_key(result["encoder_digest"]), request.weights)
-    return store.add_analysis(
+        store.settings.set(weights_key(result["encoder_digest"]), request.weights)
+    return store.analyses.add(
         NewAnalysis(
             slide_id=slide_id,
             encoder=card["id"],
@@ -153,7 +153,7 @@ def thumbnails_request(store: Store, analysis: AnalysisRecord) -> ThumbnailsRequ
     features = features_of(store, analysis)
     if (thumbnail_folder(store.cache_dir, features.grid) / MANIFEST).is_file():
         return None
-    slide = store.slide(analysis.slide_id)
+    slide = store.slides.get(analysis.slide_id)
     return ThumbnailsRequest(str(slide.path), str(store.cache_dir), str(features.folder), slide.mpp)
 
 
@@ -168,7 +168,7 @@ def encode_request(
     spec = analysis.tile_spec
     fitting = [
         known
-        for known in ([sae] if sae is not None else store.saes())
+        for known in ([sae] if sae is not None else store.saes.all())
         if known.card["encoder_digest"] == analysis.encoder_digest
         and known.card["mpp"] in (None, spec["tile_mpp"])
         and known.card["tile_px"] in (None, spec["tile_px"])
@@ -192,8 +192,8 @@ def encode_request(
 
 def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, Any]) -> AnalysisRecord:
     """Keep what the worker did for an `EncodeRequest`: a new analysis, now with features."""
-    store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
-    return store.add_analysis(
+    store.saes.add(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+    return store.analyses.add(
         NewAnalysis(
             slide_id=analysis.slide_id,
             encoder=analysis.encoder,
@@ -215,10 +215,10 @@ def record_encoding(store: Store, analysis: AnalysisRecord, result: dict[str, An
 def newest_embeddings(store: Store) -> list[AnalysisRecord]:
     """The newest analysis of every slide that shares encoder and tiles with the project's current one."""
     newest: dict[int, AnalysisRecord] = {}
-    current = store.current_analysis()
+    current = store.analyses.current()
     if current is None:
         return []
-    for record in store.analyses():
+    for record in store.analyses.all():
         if (record.encoder_digest, record.tile_spec) == (current.encoder_digest, current.tile_spec):
             newest[record.slide_id] = record
     return list(newest.values())
@@ -235,7 +235,7 @@ def train_request(store: Store, options: TrainOptions) -> TrainRequest:
     analyses = newest_embeddings(store)
     if not analyses:
         raise UserInputError("No slide of this project has embeddings.", "Analyse a slide first.")
-    out_dir = options.out_dir or store.folder / "saes" / f"sae-{len(store.saes()) + 1}"
+    out_dir = options.out_dir or store.folder / "saes" / f"sae-{len(store.saes.all()) + 1}"
     return TrainRequest(
         embedding_dirs=tuple(str(store.cache_dir / record.embedding_folder) for record in analyses),
         out_dir=str(out_dir.absolute()),
@@ -276,7 +276,7 @@ def _training_of(folder: Path) -> Path:
 
 def record_training(store: Store, result: dict[str, Any]) -> SaeRecord:
     """Keep what the worker did for a `TrainRequest`."""
-    return store.add_sae(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
+    return store.saes.add(result["sae_digest"], Path(result["sae_dir"]), result["sae"])
 
 
 def import_cells(store: Store, slide_id: int, path: Path) -> CellImportRecord:
@@ -286,7 +286,7 @@ def import_cells(store: Store, slide_id: int, path: Path) -> CellImportRecord:
     ------
     CellsError, SlideError
     """
-    return store.add_cells(slide_id, read_cell_file(store.slide(slide_id), path))
+    return store.cells.add(slide_id, read_cell_file(store.slides.get(slide_id), path))
 
 
 def read_cell_file(record: SlideRecord, path: Path) -> CellImport:
@@ -332,7 +332,7 @@ def require_current(store: Store, slide_id: int | None = None) -> AnalysisRecord
     UserInputError
         When there is none.
     """
-    analysis = store.current_analysis(slide_id)
+    analysis = store.analyses.current(slide_id)
     if analysis is None:
         raise UserInputError(
             "This project has no analysis with features yet.",

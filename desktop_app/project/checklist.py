@@ -195,7 +195,7 @@ def _autoencoder(now: Situation) -> _Found:
 def _cells(now: Situation) -> _Found:
     last = None
     if now.store is not None and now.slide_record is not None:
-        last = now.store.current_cells(now.slide_record.id)
+        last = now.store.cells.current(now.slide_record.id)
     if last is None:
         return _Found(False, "none yet")
     types = "1 type" if len(last.type_counts) == 1 else f"{len(last.type_counts)} types"
@@ -206,16 +206,16 @@ def _cells(now: Situation) -> _Found:
 def _correlations(now: Situation) -> _Found:
     if now.store is None or now.features is None or now.slide_record is None or now.analysis is None:
         return _Found(False, "not measured yet")
-    newest = now.store.latest_correlation(now.features.sae_digest)
+    newest = now.store.correlations.latest(now.features.sae_digest)
     if newest is None:
         return _Found(False, "not measured yet")
     if now.analysis.id not in newest.analysis_ids:
         return _Found(False, "without this slide", "The newest correlations leave this slide out.")
     seen = newest.cells.get(now.slide_record.fingerprint)
-    cells = now.store.current_cells(now.slide_record.id)
+    cells = now.store.cells.current(now.slide_record.id)
     # Runs of older versions do not say which cells they saw.
     later = cells is not None and seen is None and cells.imported_at > newest.created_at
-    if later or (seen is not None and seen != now.store.cells_version(now.slide_record.id)):
+    if later or (seen is not None and seen != now.store.cells.version(now.slide_record.id)):
         return _Found(False, "out of date", "The cells of this slide have changed since they were measured.")
     meta = newest.meta
     slides = "1 slide" if meta["n_slides"] == 1 else f"{meta['n_slides']:,} slides"

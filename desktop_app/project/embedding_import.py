@@ -64,13 +64,13 @@ def take_embeddings(folder: Path, cache_dir: Path, slides: Mapping[str, SlideRec
 
 def record_embeddings(store: Store, embeddings: Embeddings) -> AnalysisRecord:
     """Keep embeddings that lie in the project's cache as an analysis of their slide."""
-    slide = store.slide_by_fingerprint(embeddings.grid.slide_fingerprint)
+    slide = store.slides.by_fingerprint(embeddings.grid.slide_fingerprint)
     if slide is None:
         raise MismatchError(
             "The slide of the embeddings is not in this project.", "Add it, and drop them again."
         )
     card = embeddings.card
-    return store.add_analysis(
+    return store.analyses.add(
         NewAnalysis(
             slide_id=slide.id,
             encoder=card.id,

@@ -37,7 +37,7 @@ def analyze_slide(
     record = record_analysis(store, slide_id, request, wait_for(backend, backend.submit(request), report))
     if options.sae_dir is None:
         record = encode_analysis(store, backend, record, options.device, report) or record
-    store.set_current_analysis(record.id)
+    store.analyses.choose(record.id)
     return record
 
 
@@ -66,7 +66,7 @@ def train_project(
     for analysis in analyses:
         record = encode_analysis(store, backend, analysis, options.device, report, sae)
         if record is not None:
-            store.set_current_analysis(record.id)
+            store.analyses.choose(record.id)
     return sae
 
 

@@ -75,13 +75,13 @@ def of_project(store: Store) -> Vocabulary:
     StoreError
         When what the project holds is not a vocabulary.
     """
-    text = store.setting(SETTING)
+    text = store.settings.get(SETTING)
     return shipped() if text is None else from_text(text)
 
 
 def keep(store: Store, vocabulary: Vocabulary) -> None:
     """Make a vocabulary the project's own."""
-    store.set_setting(SETTING, to_text(vocabulary))
+    store.settings.set(SETTING, to_text(vocabulary))
 
 
 def to_text(vocabulary: Vocabulary) -> str:

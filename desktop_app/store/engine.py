@@ -115,9 +115,18 @@ def sqlite_errors(file: Path) -> Iterator[None]:
 
 
 class Database:
-    """Transactions on one file, for the thread that made it."""
+    """Transactions on one file, for the thread that made it.
 
-    def __init__(self, file: Path) -> None:
+    Parameters
+    ----------
+    file
+        The database.
+    author
+        Name under which changes are recorded from now on.
+    """
+
+    def __init__(self, file: Path, author: str = "") -> None:
+        self.author = author
         self._file = file
         self._thread = threading.get_ident()
         self._engine: Engine | None = make_engine(file)
@@ -155,3 +164,10 @@ class Database:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+
+class Rows:
+    """A part of a store: the rows of one subject. Every method is a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database

@@ -12,13 +12,13 @@ from desktop_app.store.rows.analyses import AnalysisRows
 from desktop_app.store.rows.annotations import AnnotationRows
 from desktop_app.store.rows.cell_edits import CellEditRows
 from desktop_app.store.rows.cells import CellRows
-from desktop_app.store.rows.class_maps import ClassMapRows
-from desktop_app.store.rows.comments import RemarkRows
-from desktop_app.store.rows.correlation_tables import CorrelationRows, KeptArrays
+from desktop_app.store.rows.comments import CommentRows, ExampleRows
+from desktop_app.store.rows.correlations import CorrelationRows
 from desktop_app.store.rows.lists import ListRows
 from desktop_app.store.rows.regions import RegionRows
+from desktop_app.store.rows.settings import ClassMapRows, SettingRows
 from desktop_app.store.rows.slide_values import SlideValueRows
-from desktop_app.store.rows.slides import SlideRows
+from desktop_app.store.rows.slides import SaeRows, SlideRows
 from desktop_app.store.rows.splits import SplitRows
 from desktop_app.store.rows.studies import StudyRows
 from desktop_app.store.rows.tile_values import TileValueRows
@@ -36,23 +36,10 @@ def _user() -> str:
         return "unknown"
 
 
-class Store(
-    SlideRows,
-    SlideValueRows,
-    AnalysisRows,
-    AnnotationRows,
-    RemarkRows,
-    RegionRows,
-    ListRows,
-    CellRows,
-    CellEditRows,
-    ClassMapRows,
-    CorrelationRows,
-    SplitRows,
-    TileValueRows,
-    StudyRows,
-):
+class Store:
     """All that a project remembers. Made by `create` or `open`; belongs to the thread that made it.
+
+    Each subject is a part with a name: `store.slides.all()`, `store.annotations.set(...)`.
 
     Parameters
     ----------
@@ -64,10 +51,25 @@ class Store(
 
     def __init__(self, folder: Path, author: str | None = None) -> None:
         self.folder = folder
-        self.author = author or _user()
         self.cache_dir = folder / CACHE_NAME
-        self._database = Database(folder / DATABASE_NAME)
-        self._kept_arrays: KeptArrays = {}
+        self._database = database = Database(folder / DATABASE_NAME, author or _user())
+        self.slides = SlideRows(database)
+        self.slide_values = SlideValueRows(database)
+        self.saes = SaeRows(database)
+        self.analyses = AnalysisRows(database)
+        self.annotations = AnnotationRows(database)
+        self.comments = CommentRows(database)
+        self.examples = ExampleRows(database)
+        self.lists = ListRows(database)
+        self.regions = RegionRows(database)
+        self.cells = CellRows(database)
+        self.cell_edits = CellEditRows(database)
+        self.class_map = ClassMapRows(database)
+        self.tile_values = TileValueRows(database)
+        self.splits = SplitRows(database)
+        self.correlations = CorrelationRows(database)
+        self.studies = StudyRows(database)
+        self.settings = SettingRows(database)
         try:
             self._check_writable()
             self.cache_dir.mkdir(exist_ok=True)
@@ -119,6 +121,15 @@ class Store(
             )
         upgrade.prepare(file, upgrade.MIGRATIONS)
         return cls(folder, author)
+
+    @property
+    def author(self) -> str:
+        """Name under which changes are recorded."""
+        return self._database.author
+
+    @author.setter
+    def author(self, name: str) -> None:
+        self._database.author = name
 
     def _check_writable(self) -> None:
         # SQLite opens a read-only file without a word and refuses only the first change, which

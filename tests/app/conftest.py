@@ -50,7 +50,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     with Store.create(folder, author="tester") as store:
         with Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide:
-            record = store.add_slide(slide.info)
+            record = store.slides.add(slide.info)
             add_analysis(store, record.id, slide, is_control=True)
         (tmp_path / "cells.csv").write_text(
             "x,y,type\n" + "".join(f"{20 * i},{15 * i},{'ab'[i % 2]}\n" for i in range(40))

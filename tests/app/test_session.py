@@ -25,7 +25,7 @@ def test_a_feature_survives_a_change_of_slide_and_the_tile_does_not(
     session = Session()
     heard: list[object] = []
     session.feature_changed.connect(heard.append)
-    record = store.add_slide(slide.info)
+    record = store.slides.add(slide.info)
     analysis = add_analysis(store, record.id, slide)
     features = small_features(tmp_path / "f", small_grid(slide))
     session.set_slide(slide, record)

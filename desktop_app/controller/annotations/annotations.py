@@ -84,7 +84,7 @@ class AnnotationActions:
         for path, entries in rescue.find(store.folder, _rescue_folders(store.folder)).items():
             saved = [self._context.attempt(partial(_save_rescued, store, entry)) for entry in entries]
             for entry in entries:
-                note = self._context.attempt(partial(store.annotation, entry.sae_digest, entry.feature))
+                note = self._context.attempt(partial(store.annotations.get, entry.sae_digest, entry.feature))
                 if note is not None:
                     self._context.session.annotation_changed.emit(note)
             self.refresh()
@@ -110,12 +110,12 @@ class AnnotationActions:
             return False
 
         def write() -> tuple[AnnotationRecord, AnnotationRecord]:
-            known = store.annotation(sae, feature)
+            known = store.annotations.get(sae, feature)
             given = dict(fields)
             if known.status == "unseen" and any(fields.values()):
                 # Whoever writes about a feature has seen it.
                 given.setdefault("status", "draft")
-            return known, store.annotate(sae, feature, **given, expected_revision=known.revision)
+            return known, store.annotations.set(sae, feature, **given, expected_revision=known.revision)
 
         written = self._context.attempt(write)
         if written is None:
@@ -148,7 +148,9 @@ class AnnotationActions:
             self._form_of = None
             return
         sae = features.sae_digest
-        found = self._context.attempt(lambda: (store.annotation(sae, feature), store.history(sae, feature)))
+        found = self._context.attempt(
+            lambda: (store.annotations.get(sae, feature), store.annotations.history(sae, feature))
+        )
         if found is None:
             return
         self._revisions[store.folder, sae, feature] = found[0].revision
@@ -166,11 +168,11 @@ def _rescue_folders(project: Path) -> tuple[Path, ...]:
 
 def _save_rescued(store: Store, entry: rescue.Rescued) -> bool:
     """Write an entry; False where the feature was changed since."""
-    known = store.annotation(entry.sae_digest, entry.feature)
+    known = store.annotations.get(entry.sae_digest, entry.feature)
     same = all(known.content().get(field) == _plain(value) for field, value in entry.fields.items())
     if known.revision != entry.revision and not same:
         return False
-    store.annotate(entry.sae_digest, entry.feature, **entry.fields, expected_revision=known.revision)
+    store.annotations.set(entry.sae_digest, entry.feature, **entry.fields, expected_revision=known.revision)
     return True
 
 

@@ -65,11 +65,11 @@ class RemarkActions:
         panel = self._context.window.annotation
 
         def show() -> None:
-            panel.remarks.show_comments(store.comments(sae, feature))
+            panel.remarks.show_comments(store.comments.all(sae, feature))
             panel.remarks.show_examples(
-                [(example.uid, _words(store, example)) for example in store.examples(sae, feature)]
+                [(example.uid, _words(store, example)) for example in store.examples.all(sae, feature)]
             )
-            panel.show_bookmark(feature in store.bookmarks(sae))
+            panel.show_bookmark(feature in store.lists.bookmarks(sae))
 
         self._context.attempt(show)
 
@@ -79,15 +79,15 @@ class RemarkActions:
         if known is None:
             return
         store, sae, feature = known
-        record = self._context.attempt(lambda: store.comment(sae, feature, text))
+        record = self._context.attempt(lambda: store.comments.add(sae, feature, text))
         if record is None:
             # It stays in its field: nothing that was typed is lost.
             return
         self._context.window.annotation.remarks.words.clear()
         self._done(
             f"comment on feature {feature}",
-            partial(store.withdraw_comment, record.uid),
-            partial(store.withdraw_comment, record.uid, withdrawn=False),
+            partial(store.comments.withdraw, record.uid),
+            partial(store.comments.withdraw, record.uid, withdrawn=False),
         )
 
     def withdraw_comment(self, uid: str) -> None:
@@ -98,19 +98,19 @@ class RemarkActions:
         store, sae, feature = known
 
         def withdraw() -> None:
-            said = next((c for c in store.comments(sae, feature) if c.uid == uid), None)
+            said = next((c for c in store.comments.all(sae, feature) if c.uid == uid), None)
             if said is not None and said.author != store.author:
                 raise UserInputError(
                     f"This comment is by {said.author}.",
                     "Only its author takes it back; answer with one of yours.",
                 )
-            store.withdraw_comment(uid)
+            store.comments.withdraw(uid)
 
         if self._context.succeeds(withdraw):
             self._done(
                 f"withdrawn comment on feature {feature}",
-                partial(store.withdraw_comment, uid, withdrawn=False),
-                partial(store.withdraw_comment, uid),
+                partial(store.comments.withdraw, uid, withdrawn=False),
+                partial(store.comments.withdraw, uid),
             )
 
     def add_example(self, tile: int) -> None:
@@ -133,13 +133,13 @@ class RemarkActions:
         store, sae, feature = known
         fingerprint = slide.info.fingerprint
         record = self._context.attempt(
-            lambda: store.add_example(sae, feature, fingerprint, box_l0, region_uid)
+            lambda: store.examples.add(sae, feature, fingerprint, box_l0, region_uid)
         )
         if record is not None:
             self._done(
                 f"example of feature {feature}",
-                partial(store.withdraw_example, record.uid),
-                partial(store.withdraw_example, record.uid, withdrawn=False),
+                partial(store.examples.withdraw, record.uid),
+                partial(store.examples.withdraw, record.uid, withdrawn=False),
             )
 
     def withdraw_example(self, uid: str) -> None:
@@ -148,11 +148,11 @@ class RemarkActions:
         if known is None:
             return
         store, _, feature = known
-        if self._context.succeeds(lambda: store.withdraw_example(uid)):
+        if self._context.succeeds(lambda: store.examples.withdraw(uid)):
             self._done(
                 f"removed example of feature {feature}",
-                partial(store.withdraw_example, uid, withdrawn=False),
-                partial(store.withdraw_example, uid),
+                partial(store.examples.withdraw, uid, withdrawn=False),
+                partial(store.examples.withdraw, uid),
             )
 
     def show_example(self, uid: str) -> None:
@@ -161,11 +161,11 @@ class RemarkActions:
         if known is None:
             return
         store, sae, feature = known
-        example = next((e for e in store.examples(sae, feature) if e.uid == uid), None)
+        example = next((e for e in store.examples.all(sae, feature) if e.uid == uid), None)
         if example is None:
             return
         if session.slide is None or session.slide.info.fingerprint != example.slide_fingerprint:
-            record = store.slide_by_fingerprint(example.slide_fingerprint)
+            record = store.slides.by_fingerprint(example.slide_fingerprint)
             if record is None:
                 self._context.window.say(
                     "The slide of this example is not in the project. File > Open slide adds it."
@@ -180,11 +180,11 @@ class RemarkActions:
         if known is None:
             return
         store, sae, feature = known
-        if self._context.succeeds(lambda: store.set_bookmark(sae, feature, on=on)):
+        if self._context.succeeds(lambda: store.lists.set_bookmark(sae, feature, on=on)):
             self._done(
                 f"bookmark of feature {feature}",
-                partial(store.set_bookmark, sae, feature, on=not on),
-                partial(store.set_bookmark, sae, feature, on=on),
+                partial(store.lists.set_bookmark, sae, feature, on=not on),
+                partial(store.lists.set_bookmark, sae, feature, on=on),
             )
         else:
             self._context.window.annotation.show_bookmark(not on)
@@ -197,7 +197,7 @@ class RemarkActions:
         store, sae, feature = known
         self._context.window.annotation.flush()
         written = self._context.attempt(
-            lambda: (store.annotation(sae, feature), store.restore(sae, feature, revision))
+            lambda: (store.annotations.get(sae, feature), store.annotations.restore(sae, feature, revision))
         )
         if written is not None:
             session.annotation_changed.emit(written[1])
@@ -291,11 +291,11 @@ class RemarkActions:
 
 
 def _words(store: Store, example: ExampleRecord) -> str:
-    slide = store.slide_by_fingerprint(example.slide_fingerprint)
+    slide = store.slides.by_fingerprint(example.slide_fingerprint)
     where = slide.name if slide is not None else "a slide that is not in this project"
     mpp = slide.mpp if slide is not None else None
     place = f"x {example.x_l0 * mpp:,.0f}, y {example.y_l0 * mpp:,.0f} µm" if mpp is not None else ""
     if example.region_uid:
-        named = next((r.name for r in store.regions(withdrawn=True) if r.uid == example.region_uid), "")
+        named = next((r.name for r in store.regions.all(withdrawn=True) if r.uid == example.region_uid), "")
         place = f"region {named or 'without a name'}, {place}"
     return f"{where}  {place}\nchosen by {example.author or 'somebody'}, {when(example.at)}"

@@ -79,7 +79,7 @@ class MergeActions:
             changes = {field: theirs[field] for field in fields}
             # Somebody may have written while the dialog was open: then the revision refuses it.
             written = self._context.attempt(
-                lambda mine=mine, changes=changes: store.annotate(  # type: ignore[misc]
+                lambda mine=mine, changes=changes: store.annotations.set(  # type: ignore[misc]
                     mine.sae_digest, mine.feature, **changes, expected_revision=mine.revision
                 )
             )

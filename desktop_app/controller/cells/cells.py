@@ -72,9 +72,9 @@ class CellActions:
         """Say so of all slides of the project that have cells."""
         store = self._context.session.store
         self.show()
-        for slide in store.slides() if store is not None else ():
+        for slide in store.slides.all() if store is not None else ():
             assert store is not None
-            if store.current_cells(slide.id) is not None:
+            if store.cells.current(slide.id) is not None:
                 self.changed.emit(slide.id)
 
     def show(self) -> None:
@@ -122,8 +122,8 @@ class CellActions:
         self.shown = self.record = None
         if store is None or slide is None:
             return
-        self.record = store.current_cells(slide.id)
-        found = store.numbered_cells(slide.id, details=False)
+        self.record = store.cells.current(slide.id)
+        found = store.cells.numbered(slide.id, details=False)
         if self.record is None or found is None:
             self.record = None
             return
@@ -213,4 +213,4 @@ class CellActions:
 def _details_of(folder: Path, import_id: int) -> tuple[int, CellTable]:
     """Imported cells with measures and outlines, by a connection of its own, so that a thread may do it."""
     with Store(folder) as store:
-        return import_id, store.imported_cells(import_id)
+        return import_id, store.cells.imported(import_id)

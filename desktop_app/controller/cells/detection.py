@@ -97,7 +97,7 @@ class DetectionActions:
             else:
                 self._context.window.say("The proposed types were not taken; all cells are as they were.")
 
-        name = store.slide(record.slide_id).name
+        name = store.slides.get(record.slide_id).name
         self._jobs.submit(store, f"Learn types of nuclei of {name}", request, keep)
 
     def _kept(self, found: tuple[Path, CellImportRecord, str]) -> None:
@@ -116,7 +116,7 @@ def _keep_detection(
 ) -> tuple[Path, CellImportRecord, str]:
     with Store(folder, author) as store:
         record = record_detection(store, slide_id, result)
-        summary = summary_text(summary_of(store.imported_cells(record.id), tissue_mm2(record)))
+        summary = summary_text(summary_of(store.cells.imported(record.id), tissue_mm2(record)))
     # The first note says the number again.
     words = " ".join([summary, *record.notes[1:], "Cells > Label nuclei gives them types."])
     return folder, record, words.replace("mm2", "mm²").replace("um2", "µm²")

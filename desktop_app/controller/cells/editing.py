@@ -102,7 +102,7 @@ class CellEditingActions:
         store, record = self._context.session.store, self._context.session.slide_record
         if store is None or record is None:
             return
-        if self._context.attempt(lambda: store.add_cells(record.id, no_cells())) is not None:
+        if self._context.attempt(lambda: store.cells.add(record.id, no_cells())) is not None:
             self._cells.tell_changed(record.id)
 
     def stop(self) -> None:
@@ -204,14 +204,14 @@ class CellEditingActions:
         store, record = self._context.session.store, self._cells.record
         if store is None or record is None:
             return []
-        kept = self._context.attempt(lambda: store.add_cell_edits(record.id, edits))
+        kept = self._context.attempt(lambda: store.cell_edits.add(record.id, edits))
         if not kept:
             return []
         ids = [edit.id for edit in kept]
         self._undo.add(
             words,
-            self._step(partial(store.withdraw_cell_edits, ids), record.slide_id),
-            self._step(partial(store.withdraw_cell_edits, ids, withdrawn=False), record.slide_id),
+            self._step(partial(store.cell_edits.withdraw, ids), record.slide_id),
+            self._step(partial(store.cell_edits.withdraw, ids, withdrawn=False), record.slide_id),
         )
         self._changed()
         return kept
@@ -242,12 +242,12 @@ class CellEditingActions:
             self.stop()
             return
         self.selected = frozenset(number for number in self.selected if shown.place_of(number) >= 0)
-        self._edits = store.cell_edits(record.id)
+        self._edits = store.cell_edits.all(record.id)
         self._labels = labels_of(self._edits, record.n_cells)
         self.types = offered_types(record, self._edits, self._added, self.mode)
         self.active = min(self.active, max(0, len(self.types) - 1))
         counts = typed_counts(self._labels) if self.mode == "type" else table_counts(shown.table)
-        kinds = bar_types(self.types, counts, shown.table.type_names, store.class_map())
+        kinds = bar_types(self.types, counts, shown.table.type_names, store.class_map.get())
         self.bar.show_types(kinds, self.active)
         typed = can_be_typed(record.tool, record.measure_names)
         missing = missing_words(self._labels) if typed else "Only detected nuclei can be learned from."
@@ -266,7 +266,7 @@ class CellEditingActions:
         marks: dict[int, str] = {}
         shown, store = self._cells.shown, self._context.session.store
         if self.mode == "type" and shown is not None and store is not None:
-            kinds = bar_types(self.types, {}, shown.table.type_names, store.class_map())
+            kinds = bar_types(self.types, {}, shown.table.type_names, store.class_map.get())
             colours = {kind.name: kind.colour for kind in kinds}
             marks = {number: colours[name] for number, name in self._labels.items() if name in colours}
         marks |= dict.fromkeys(self.selected, MARK_COLOUR)

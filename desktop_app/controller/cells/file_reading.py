@@ -86,6 +86,6 @@ def keep_cells(
 ) -> CellImportRecord:
     """Store cells and the class map by a connection of its own, so that a thread may do it."""
     with Store(folder, author) as store:
-        if class_map != store.class_map():
-            store.set_class_map(class_map)
-        return store.add_cells(slide_id, cells)
+        if class_map != store.class_map.get():
+            store.class_map.set(class_map)
+        return store.cells.add(slide_id, cells)

@@ -100,7 +100,7 @@ class CellImportActions:
             return
         store = self._store
         assert store is not None
-        known = self._context.attempt(store.class_map)
+        known = self._context.attempt(store.class_map.get)
         if known is None:
             self.dialog.reject()
             return

@@ -64,7 +64,7 @@ class CellListActions:
         store, slide = self._context.session.store, self._context.session.slide_record
         if store is None or slide is None:
             return
-        if self._context.succeeds(lambda: store.choose_cells(import_id)):
+        if self._context.succeeds(lambda: store.cells.choose(import_id)):
             self._context.window.menus.action("cells").setChecked(True)
             self._cells.tell_changed(slide.id)
 
@@ -85,7 +85,7 @@ class CellListActions:
         if store is None or known is None:
             return
         withdrawn = not known.edit.withdrawn
-        if self._context.succeeds(lambda: store.withdraw_cell_edits([edit_id], withdrawn=withdrawn)):
+        if self._context.succeeds(lambda: store.cell_edits.withdraw([edit_id], withdrawn=withdrawn)):
             self._cells.show_edited()
             self._context.session.saved_changed.emit(True)
 
@@ -109,7 +109,7 @@ class CellListActions:
         if store is None or not counts:
             self._context.window.say("There are no cells yet, so there are no types to name.")
             return
-        known = self._context.attempt(store.class_map)
+        known = self._context.attempt(store.class_map.get)
         if known is None:
             return
         wanted = self._context.dialogs.type_names(counts, known)
@@ -118,7 +118,7 @@ class CellListActions:
 
     def _use_names(self, class_map: ClassMap) -> None:
         store = self._context.session.store
-        if store is not None and self._context.succeeds(lambda: store.set_class_map(class_map)):
+        if store is not None and self._context.succeeds(lambda: store.class_map.set(class_map)):
             self._cells.tell_all_changed()
             said = class_map_text(class_map)
             self._context.window.say(f"Types of cell: {said}." if said else "All types have their own names.")
@@ -146,7 +146,7 @@ class CellListActions:
         store, record = self._context.session.store, self._cells.record
         if store is None or record is None:
             return None
-        found = self._context.attempt(lambda: store.cell_edits(record.id)) or []
+        found = self._context.attempt(lambda: store.cell_edits.all(record.id)) or []
         return next((edit for edit in found if edit.id == edit_id), None)
 
     def _refresh(self) -> None:
@@ -156,10 +156,10 @@ class CellListActions:
             self._cells.record,
         )
         if self.imports is not None and self.imports.isVisible():
-            found = store.cell_imports(slide.id) if store is not None and slide is not None else []
+            found = store.cells.imports(slide.id) if store is not None and slide is not None else []
             self.imports.show_rows([_import_row(entry) for entry in reversed(found)])
         if self.history is not None and self.history.isVisible():
-            edits = store.cell_edits(record.id) if store is not None and record is not None else []
+            edits = store.cell_edits.all(record.id) if store is not None and record is not None else []
             self.history.show_rows([_history_row(edit) for edit in reversed(edits)])
 
 

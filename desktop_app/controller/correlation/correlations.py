@@ -123,12 +123,12 @@ class CorrelationActions:
         if store is None or features is None:
             self._say("Correlations need an analysed slide with features, and cells.", ())
             return
-        runs = store.correlations()[::-1]
+        runs = store.correlations.all()[::-1]
         mine = [run for run in runs if run.sae_digest == features.sae_digest]
         chosen = next((run for run in runs if run.id == self._wished), mine[0] if mine else None)
         entries = [_entry(run, features.sae_digest) for run in runs]
         if chosen is None:
-            no_cells = session.slide_record is None or not store.cells_version(session.slide_record.id)
+            no_cells = session.slide_record is None or not store.cells.version(session.slide_record.id)
             self._say(_NO_CELLS if no_cells else _READY, entries)
             return
         panel.header.show_runs(entries, chosen.id)
@@ -178,7 +178,9 @@ class CorrelationActions:
         if store is None or self._run is None or found.record.id != self._run.id:
             return
         self._statistic = found.statistic
-        names = {note.feature: note.name for note in store.annotations(found.record.sae_digest) if note.name}
+        names = {
+            note.feature: note.name for note in store.annotations.all(found.record.sae_digest) if note.name
+        }
         panel.show_frame(found, Names(names))
         self._show_feature()
         if self._other is not None:
@@ -225,7 +227,7 @@ class CorrelationActions:
         if store is None or run is None:
             return
         name = self._context.dialogs.text("Rename the run", "Name of the run", run.name)
-        if name is not None and self._context.succeeds(lambda: store.rename_correlation(run.id, name)):
+        if name is not None and self._context.succeeds(lambda: store.correlations.rename(run.id, name)):
             self.refresh()
 
     def show_pair(self, feature: int, cell_type: str) -> None:

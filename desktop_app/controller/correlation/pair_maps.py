@@ -97,7 +97,7 @@ class PairMapActions:
         if self.mode == OFF or store is None or record is None or features is None:
             return
         known = self._cells
-        state = (record.id, store.cells_version(record.id), features)
+        state = (record.id, store.cells.version(record.id), features)
         if known is not None and (known.slide_id, known.state, known.features) == state:
             self._draw(known)
         else:

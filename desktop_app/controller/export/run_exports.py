@@ -65,7 +65,7 @@ class RunExports:
 
         def write(store: Store, wanted: str, path: Path) -> str:
             chosen = [] if selected is None else [selected]
-            if store.correlations():
+            if store.correlations.all():
                 chosen += best_features(store, run_of(store, wanted))
             n_tiles = write_tiles(store, slide, list(dict.fromkeys(chosen)), path)
             return f"{n_tiles:,} tiles with {len(set(chosen))} features for QuPath: {path}"

@@ -61,7 +61,7 @@ class FeatureMapActions:
         store, features = session.store, session.features
         if store is None or features is None:
             return
-        sae = self._context.attempt(lambda: store.sae(features.sae_digest))
+        sae = self._context.attempt(lambda: store.saes.get(features.sae_digest))
         if sae is None:
             return
         request = MapRequest(str(sae.folder), str(store.cache_dir))

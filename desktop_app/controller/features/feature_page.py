@@ -93,12 +93,12 @@ class FeaturePageActions:
     def _show_cells(self, features: FeatureMatrix, feature: int) -> None:
         session, page = self._context.session, self._context.window.page
         store = session.store
-        newest = None if store is None else store.latest_correlation(features.sae_digest)
+        newest = None if store is None else store.correlations.latest(features.sae_digest)
         if store is None or newest is None:
             page.show_cells((), "Not measured yet: Analysis > Correlate features with cells.")
             return
         known = newest
-        rows = self._context.attempt(lambda: store.correlation_rows(known.id, feature=feature)) or []
+        rows = self._context.attempt(lambda: store.correlations.rows(known.id, feature=feature)) or []
         pearson = [row for row in rows if row.statistic == "pearson"]
         meta = known.meta
         page.show_cells(
@@ -112,7 +112,11 @@ class FeaturePageActions:
         """Look anew what the project knows of its slides, and offer it."""
         context = self._context
         store = context.session.store
-        known = None if store is None else context.attempt(lambda: (store.slide_values(), store.slide_keys()))
+        known = (
+            None
+            if store is None
+            else context.attempt(lambda: (store.slide_values.all(), store.slide_values.keys()))
+        )
         self._values, self._keys = known or ({}, ())
         if self._grouping not in self._keys:
             self._grouping = ""

@@ -75,14 +75,14 @@ class FeatureActions:
         analysis = features = None
         if session.store is not None and session.slide_record is not None:
             store = session.store
-            analysis = store.current_analysis(session.slide_record.id)
+            analysis = store.analyses.current(session.slide_record.id)
             if analysis is not None and analysis.feature_folder is not None:
                 known = analysis
                 features = self._context.attempt(lambda: jobs.features_of(store, known))
                 # Exports and correlations take the project's current analysis: the one that is seen.
-                newest = store.current_analysis()
+                newest = store.analyses.current()
                 if newest is None or newest.id != known.id:
-                    self._context.attempt(lambda: store.set_current_analysis(known.id))
+                    self._context.attempt(lambda: store.analyses.choose(known.id))
         self.parts = None
         if analysis is not None and features is not None and session.store is not None:
             self.parts = self._context.attempt(partial(parts_of, session.store, analysis, features))
@@ -94,7 +94,7 @@ class FeatureActions:
         if store is None:
             return
         self._context.window.annotation.flush()
-        self._context.attempt(lambda: store.set_current_analysis(analysis_id))
+        self._context.attempt(lambda: store.analyses.choose(analysis_id))
         self.load_analysis()
 
     def _offer_analyses(self) -> None:
@@ -102,8 +102,8 @@ class FeatureActions:
         store, slide, shown = session.store, session.slide_record, session.analysis
         offered: list[tuple[int, str, str]] = []
         if store is not None and slide is not None:
-            saes = {sae.digest: number for number, sae in enumerate(store.saes(), 1)}
-            for known in store.analyses(slide.id):
+            saes = {sae.digest: number for number, sae in enumerate(store.saes.all(), 1)}
+            for known in store.analyses.all(slide.id):
                 if known.feature_folder is not None or known == shown:
                     offered.append((known.id, *_analysis_words(known, saes)))
         self._context.window.features.show_analyses(offered, shown.id if shown is not None else None)
@@ -135,7 +135,7 @@ class FeatureActions:
             best_type=tuple(best_type),
             notes={
                 note.feature: _note(note, said.get(note.feature, ""))
-                for note in store.annotations(features.sae_digest)
+                for note in store.annotations.all(features.sae_digest)
             },
             scores={score.title: score.values for score in scores},
             score_notes={score.title: score.note for score in scores},
@@ -285,7 +285,7 @@ class FeatureActions:
         session = self._context.session
         features, store = session.features, session.store
         if features is not None and store is not None and features.sae_digest == note.sae_digest:
-            said = " ".join(c.text for c in store.comments(note.sae_digest, note.feature))
+            said = " ".join(c.text for c in store.comments.all(note.sae_digest, note.feature))
             self._context.window.features.show_note(note.feature, _note(note, said))
             if note.feature == session.feature:
                 self._show_legend()
@@ -321,7 +321,7 @@ def _note(note: AnnotationRecord, comments: str) -> FeatureNote:
 
 def _comments(store: Store, sae_digest: str) -> dict[int, str]:
     said: dict[int, str] = {}
-    for comment in store.comments(sae_digest):
+    for comment in store.comments.all(sae_digest):
         said[comment.feature] = f"{said.get(comment.feature, '')} {comment.text}".strip()
     return said
 
@@ -348,7 +348,7 @@ class LastFeature:
 
     def known(self, store: Store, features: FeatureMatrix) -> int | None:
         """The feature that was looked at last with this autoencoder, where there is one."""
-        last = store.setting(_key(features))
+        last = store.settings.get(_key(features))
         if last is None or not last.isdigit() or int(last) >= features.n_features:
             return None
         return int(last)
@@ -364,7 +364,7 @@ class LastFeature:
         pending, self._pending = self._pending, None
         if pending is not None:
             store, key, feature = pending
-            self._context.attempt(lambda: store.set_setting(key, str(feature)))
+            self._context.attempt(lambda: store.settings.set(key, str(feature)))
 
 
 def _key(features: FeatureMatrix) -> str:

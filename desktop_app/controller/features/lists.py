@@ -27,7 +27,7 @@ class ListActions:
         store, features = session.store, session.features
         if store is None or features is None:
             return
-        lists = self._context.attempt(lambda: store.feature_lists(features.sae_digest))
+        lists = self._context.attempt(lambda: store.lists.of_sae(features.sae_digest))
         if lists is None:
             return
         members = {known.name: frozenset(ref.index for ref in known.features) for known in lists}
@@ -42,22 +42,22 @@ class ListActions:
             return
         chosen = cast("list[int]", numbers)
         what = f"feature {chosen[0]}" if len(chosen) == 1 else f"{len(chosen):,} features"
-        lists = [known.name for known in store.feature_lists(features.sae_digest) if known.name != BOOKMARKS]
+        lists = [known.name for known in store.lists.of_sae(features.sae_digest) if known.name != BOOKMARKS]
         name = self._context.dialogs.choose_or_type("Lists", f"Put {what} into the list", lists)
-        if name and self._context.succeeds(lambda: store.add_to_list(name, features.sae_digest, chosen)):
+        if name and self._context.succeeds(lambda: store.lists.add(name, features.sae_digest, chosen)):
             self.refresh()
 
     def _unlist(self, name: str, feature: int) -> None:
         session = self._context.session
         store, features = session.store, session.features
         if store is not None and features is not None:
-            self._context.attempt(lambda: store.remove_from_list(name, features.sae_digest, [feature]))
+            self._context.attempt(lambda: store.lists.remove(name, features.sae_digest, [feature]))
             self.refresh()
 
     def _delete_list(self, name: str) -> None:
         store = self._context.session.store
         if store is not None:
-            self._context.attempt(lambda: store.delete_list(name))
+            self._context.attempt(lambda: store.lists.delete(name))
             self.refresh()
 
     def _bookmark_other(self, feature: int) -> None:

@@ -85,8 +85,8 @@ class ProjectActions:
             return False
         self._context.preferences.opened(store.folder)
         self._context.session.set_project(store)
-        slides = store.slides()
-        last = store.setting(LAST_SLIDE)
+        slides = store.slides.all()
+        last = store.settings.get(LAST_SLIDE)
         record = next((s for s in slides if str(s.id) == last), slides[0] if slides else None)
         if record is not None:
             self.open_record(record.id)
@@ -96,7 +96,7 @@ class ProjectActions:
         """Open a slide of the project."""
         store = self._context.session.store
         if store is not None:
-            self._context.attempt(lambda: self._open(lambda: jobs.open_slide(store.slide(slide_id))))
+            self._context.attempt(lambda: self._open(lambda: jobs.open_slide(store.slides.get(slide_id))))
 
     def open_slide(self, path: Path, mpp: float | None = None) -> None:
         """Open a file; in a project it becomes one of its slides."""
@@ -107,7 +107,7 @@ class ProjectActions:
         session = self._context.session
         record = None
         if session.store is not None:
-            record = session.store.add_slide(slide.info)
+            record = session.store.slides.add(slide.info)
             if record.mpp is not None and record.mpp_source == "user":
                 slide.info = slide.info.with_mpp(record.mpp)
         if slide.info.mpp is None:
@@ -115,11 +115,11 @@ class ProjectActions:
             if mpp is not None:
                 slide.info = slide.info.with_mpp(mpp)
                 if session.store is not None:
-                    record = session.store.add_slide(slide.info)
+                    record = session.store.slides.add(slide.info)
         self._context.window.say("")
         session.set_slide(slide, record)
         if session.store is not None and record is not None:
-            session.store.set_setting(LAST_SLIDE, str(record.id))
+            session.store.settings.set(LAST_SLIDE, str(record.id))
         if slide.info.mpp is None:
             self._context.window.say(
                 "The pixel size of this slide is not known, so it cannot be analysed. Slide > Pixel size states it."
@@ -202,7 +202,7 @@ class ProjectActions:
     def _refresh_list(self) -> None:
         context = self._context
         session = context.session
-        records: list[SlideRecord] = list(session.store.slides()) if session.store is not None else []
+        records: list[SlideRecord] = list(session.store.slides.all()) if session.store is not None else []
         current = session.slide_record.id if session.slide_record is not None else None
         context.window.slides.show_slides(records, current, has_project=session.store is not None)
         slide = session.slide

@@ -29,7 +29,7 @@ class SlideTableActions:
             self._context.window.say(
                 "What is known of slides is kept in a project. File > New project makes one."
             )
-        elif not store.slides():
+        elif not store.slides.all():
             self._context.window.say("This project has no slides yet: Slide > Add slide.")
         else:
             path = self._context.dialogs.open_file("Import slide table", TABLES)
@@ -43,8 +43,8 @@ class SlideTableActions:
             return
 
         def take() -> MatchedTable:
-            found = match_slides(read_slide_table(path), store.slides())
-            store.set_slide_values(found.values)
+            found = match_slides(read_slide_table(path), store.slides.all())
+            store.slide_values.set(found.values)
             return found
 
         found = self._context.attempt(take)

@@ -60,7 +60,7 @@ class TileValueActions:
         if self._for is None or self._for[0] is not self._context.session.store:
             return
         store, slide = self._for
-        record = self._context.attempt(lambda: store.add_tile_values(slide.id, found))
+        record = self._context.attempt(lambda: store.tile_values.add(slide.id, found))
         if record is not None:
             names = ", ".join(record.names[:6]) + (", …" if len(record.names) > 6 else "")
             words = (

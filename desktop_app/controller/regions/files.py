@@ -97,7 +97,7 @@ def _sorted(
     store: Store, record: SlideRecord, info: SlideInfo, found: tuple[FileRegion, ...]
 ) -> tuple[list[RegionRecord], list[str]]:
     """Regions of a file that are not shown yet, and sentences on the others."""
-    mine = {region.uid: region for region in store.regions(withdrawn=True)}
+    mine = {region.uid: region for region in store.regions.all(withdrawn=True)}
     fresh: list[RegionRecord] = []
     same = differing = beside = 0
     for region in found:

@@ -94,7 +94,7 @@ class RegionActions:
         if known is None:
             return []
         store, record, _ = known
-        return self._context.attempt(lambda: store.regions(record.id)) or []
+        return self._context.attempt(lambda: store.regions.all(record.id)) or []
 
     def chosen(self) -> RegionRecord | None:
         """The region that is marked in the list."""
@@ -175,12 +175,12 @@ class RegionActions:
         if not polygons:
             self._context.window.say("What was drawn lies beside the slide, so nothing is kept.")
             return
-        region = self._context.attempt(lambda: store.add_region(record.id, polygons, kind))
+        region = self._context.attempt(lambda: store.regions.add(record.id, polygons, kind))
         if region is not None:
             self._done(
                 region_words(region.name, kind),
-                partial(store.change_region, region.uid, withdrawn=True),
-                partial(store.change_region, region.uid, withdrawn=False),
+                partial(store.regions.change, region.uid, withdrawn=True),
+                partial(store.regions.change, region.uid, withdrawn=False),
                 region.uid,
             )
             self._answer(region.uid)
@@ -209,7 +209,7 @@ class RegionActions:
         known, region = self.open_slide(), self._find(uid)
         if known is None or region is None:
             return
-        act = partial(known[0].change_region, uid)
+        act = partial(known[0].regions.change, uid)
         if self._context.succeeds(partial(act, withdrawn=True)):
             self._done(
                 f"deleted {region_words(region.name, region.kind)}",
@@ -223,13 +223,13 @@ class RegionActions:
         if known is None:
             return None
         store = known[0]
-        added = self._context.attempt(lambda: store.add_regions(regions))
+        added = self._context.attempt(lambda: store.regions.merge(regions))
         if added:
             uids = [region.uid for region in added]
             self._done(
                 f"{count_text(len(uids), 'imported region')}",
-                partial(store.withdraw_regions, uids),
-                partial(store.withdraw_regions, uids, withdrawn=False),
+                partial(store.regions.withdraw, uids),
+                partial(store.regions.withdraw, uids, withdrawn=False),
             )
         return None if added is None else len(added)
 
@@ -334,10 +334,10 @@ class RegionActions:
 
 
 def _change_field(store: Store, uid: str, field: str, before: object, after: object) -> None:
-    known = next((region for region in store.regions(withdrawn=True) if region.uid == uid), None)
+    known = next((region for region in store.regions.all(withdrawn=True) if region.uid == uid), None)
     if known is not None and getattr(known, field) != before:
         raise StoreError(
             f"The {region_words(known.name, known.kind)} was changed again since, so it stays as it is.",
             "Change it by hand.",
         )
-    store.change_region(uid, **{field: after})  # type: ignore[arg-type]
+    store.regions.change(uid, **{field: after})  # type: ignore[arg-type]

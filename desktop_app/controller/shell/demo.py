@@ -83,7 +83,7 @@ class DemoActions:
         if (
             store is not None
             and features is not None
-            and store.latest_correlation(features.sae_digest) is None
+            and store.correlations.latest(features.sae_digest) is None
         ):
             self._jobs.correlate()
         self._context.window.show_panel("Examples")

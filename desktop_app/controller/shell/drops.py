@@ -182,7 +182,7 @@ class ArrivalActions:
 
         def keep(card: object) -> str:
             assert isinstance(card, SaeCard)
-            record = store.add_sae(card.digest, path, card.to_json())
+            record = store.saes.add(card.digest, path, card.to_json())
             text = f"The autoencoder of {card.n_features:,} features for {card.encoder_id} is in the project."
             session = self._context.session
             shown, features = session.analysis, session.features
@@ -199,12 +199,12 @@ class ArrivalActions:
         store = self._project("Embeddings", path)
         if store is None:
             return False
-        slides = {slide.fingerprint: slide for slide in store.slides()}
+        slides = {slide.fingerprint: slide for slide in store.slides.all()}
 
         def keep(embeddings: object) -> str:
             assert isinstance(embeddings, Embeddings)
             analysis = record_embeddings(store, embeddings)
-            n, slide = analysis.counts.get("ok", 0), store.slide(analysis.slide_id)
+            n, slide = analysis.counts.get("ok", 0), store.slides.get(analysis.slide_id)
             text = f"Embeddings of {n:,} tiles of {slide.name} by {analysis.encoder} are in the project."
             if self._doors.jobs.encode(store, analysis):
                 return f"{text} Their features are being made."
@@ -220,7 +220,7 @@ class ArrivalActions:
         record = (
             self._context.session.slide_record
             if arrival.slide is None
-            else store.slide_by_path(arrival.slide)
+            else store.slides.by_path(arrival.slide)
         )
         if record is None:
             self._has_problem = True
@@ -241,7 +241,7 @@ class ArrivalActions:
         if store is None:
             return False
         shown = self._context.session.slide_record
-        wanted = shown if arrival.slide is None else store.slide_by_path(arrival.slide)
+        wanted = shown if arrival.slide is None else store.slides.by_path(arrival.slide)
         if wanted is not None and (shown is None or wanted.id != shown.id):
             self._doors.projects.open_record(wanted.id)
         self._doors.regions.import_file(arrival.item.path)

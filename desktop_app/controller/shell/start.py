@@ -56,7 +56,7 @@ class StartActions:
     def _project_changed(self, store: Store | None) -> None:
         window = self._context.window
         self.refresh()
-        is_empty = store is not None and not store.slides()
+        is_empty = store is not None and not store.slides.all()
         window.start_page.show_notice(
             f"The project “{store.folder.name}” has no slides yet: open one, or drop it here."
             if is_empty and store is not None

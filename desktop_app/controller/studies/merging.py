@@ -40,7 +40,7 @@ class StudyMerging:
             return
         features = [int(part) for part in str(table.columns["features"][row]).split(",")]
         digest = view.record.sae_digest
-        known = [note for note in store.annotations(digest) if note.feature in features]
+        known = [note for note in store.annotations.all(digest) if note.feature in features]
         offered = [note.concept for note in known if note.concept]
         offered += [concept for concept in vocabulary.of_project(store).concepts if concept not in offered]
         concept = self._context.dialogs.choose_or_type(
@@ -73,11 +73,13 @@ class StudyMerging:
             self._context.window.say("Choose a cluster in this table first.")
             return
         key = cluster_key(table, row)
-        known = store.cluster_names(view.record.id).get(key, "")
+        known = store.studies.cluster_names(view.record.id).get(key, "")
         name = self._context.dialogs.text(
             "Name a cluster", f"Name of cluster {table.columns['cluster'][row]}", known
         )
-        if name is not None and self._context.succeeds(lambda: store.name_cluster(view.record.id, key, name)):
+        if name is not None and self._context.succeeds(
+            lambda: store.studies.name_cluster(view.record.id, key, name)
+        ):
             self._changed()
 
 
@@ -90,8 +92,8 @@ def _write(
     wanted = concept if concept in wider.concepts else f"other{vocabulary.SEPARATOR}{concept}"
     found = []
     for feature in features:
-        before = store.annotation(digest, feature)
+        before = store.annotations.get(digest, feature)
         if before.concept != wanted:
-            after = store.annotate(digest, feature, concept=wanted, expected_revision=before.revision)
+            after = store.annotations.set(digest, feature, concept=wanted, expected_revision=before.revision)
             found.append((before, after))
     return found

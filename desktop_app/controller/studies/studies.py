@@ -110,7 +110,7 @@ class StudyActions:
             panel.show_settings()
             return
         self._offers.ask(partial(_read_offer, store, kind))
-        runs = self._context.attempt(lambda: store.studies(kind)) or []
+        runs = self._context.attempt(lambda: store.studies.all(kind)) or []
         wished = self._wished.get(kind)
         chosen = next((run for run in runs if run.id == wished), runs[-1] if runs else None)
         self._list(runs, chosen)
@@ -144,7 +144,7 @@ class StudyActions:
             return
         self._wished[panel.kind] = study_id
         if self._view is not None and self._view.record.id == study_id:
-            self._list(store.studies(panel.kind), self._view.record)
+            self._list(store.studies.all(panel.kind), self._view.record)
             panel.show_result()
             return
         features = self._context.session.features
@@ -162,7 +162,7 @@ class StudyActions:
         panel.result.galleries.hide()
         self.beside.forget()
         panel.result.show_answer(view.words, view.shown)
-        self._list(store.studies(panel.kind), view.record)
+        self._list(store.studies.all(panel.kind), view.record)
         panel.show_result()
         panel.show_mark(view.mark)
 
@@ -175,7 +175,7 @@ class StudyActions:
         """Tell the study anew, as one of its clusters was named."""
         store, view = self._context.session.store, self._view
         if store is not None and view is not None:
-            names = self._context.attempt(lambda: store.cluster_names(view.record.id))
+            names = self._context.attempt(lambda: store.studies.cluster_names(view.record.id))
             self._tell(view.told(self._context.window.studies.result.knobs_row.values(), names))
 
     def _turn(self, knobs: dict[str, float]) -> None:
@@ -264,11 +264,11 @@ class StudyActions:
         name = self._context.dialogs.text("Rename the run", "Name of the run", view.record.name)
         record = None
         if name is not None:
-            record = self._context.attempt(lambda: store.rename_study(view.record.id, name))
+            record = self._context.attempt(lambda: store.studies.rename(view.record.id, name))
         if record is not None:
             self._view = replace(view, record=record)
             self._turn(self._context.window.studies.result.knobs_row.values())
-            self._list(store.studies(record.kind), record)
+            self._list(store.studies.all(record.kind), record)
 
     def _forget(self) -> None:
         self._view, self._wished = None, {}

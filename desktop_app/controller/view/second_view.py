@@ -192,7 +192,7 @@ class SecondViewActions:
         wanted = has_map and self._context.window.menus.action("cells").isChecked()
         if wanted and layers.layer(CELLS) is None and session.store is not None:
             record = session.slide_record
-            table = session.store.cells(record.id, details=False) if record is not None else None
+            table = session.store.cells.get(record.id, details=False) if record is not None else None
             if table is not None:
                 layers.show_cells(table)
         layers.set_visible(CELLS, wanted)
@@ -203,7 +203,7 @@ class SecondViewActions:
         if layers is None or self._slide is None or layers.layer(CELLS) is None:
             return
         record = session.slide_record
-        table = session.store.cells(record.id, details=False) if session.store and record else None
+        table = session.store.cells.get(record.id, details=False) if session.store and record else None
         if table is None:
             layers.remove_cells()
         else:

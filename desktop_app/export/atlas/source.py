@@ -89,23 +89,23 @@ def collect(store: Store, choice: AtlasChoice, features: FeatureMatrix | None = 
     """
     analysis = require_current(store)
     known = features_of(store, analysis) if features is None else features
-    slide = store.slide(analysis.slide_id)
-    notes = {note.feature: note for note in store.annotations(known.sae_digest)}
+    slide = store.slides.get(analysis.slide_id)
+    notes = {note.feature: note for note in store.annotations.all(known.sae_digest)}
     comments: dict[int, list[CommentRecord]] = {}
-    for comment in store.comments(known.sae_digest):
+    for comment in store.comments.all(known.sae_digest):
         comments.setdefault(comment.feature, []).append(comment)
     examples: dict[int, list[ExampleRecord]] = {}
-    for example in store.examples(known.sae_digest):
+    for example in store.examples.all(known.sae_digest):
         examples.setdefault(example.feature, []).append(example)
     numbers, chosen = _chosen(store, choice, known, {*notes, *comments, *examples})
-    correlation = store.latest_correlation(known.sae_digest)
+    correlation = store.correlations.latest(known.sae_digest)
     slides: tuple[str, ...] = ()
     rows: dict[int, list[CorrelationRow]] = {number: [] for number in numbers}
     if correlation is not None:
-        slide_of = {record.id: record.slide_id for record in store.analyses()}
+        slide_of = {record.id: record.slide_id for record in store.analyses.all()}
         ids = dict.fromkeys(slide_of[part] for part in correlation.analysis_ids)
-        slides = tuple(store.slide(number).name for number in ids)
-        for row in store.correlation_rows(correlation.id):
+        slides = tuple(store.slides.get(number).name for number in ids)
+        for row in store.correlations.rows(correlation.id):
             if row.feature in rows:
                 rows[row.feature].append(row)
     return AtlasSource(
@@ -150,7 +150,7 @@ def _chosen(
 
 
 def _listed(store: Store, name: str, features: FeatureMatrix) -> tuple[int, ...]:
-    lists = {known.name: known for known in store.feature_lists(features.sae_digest)}
+    lists = {known.name: known for known in store.lists.of_sae(features.sae_digest)}
     if name not in lists:
         there = ", ".join(lists) if lists else "none yet"
         raise UserInputError(f"There is no list named {name}.", f"Lists of this project: {there}.")

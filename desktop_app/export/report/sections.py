@@ -49,7 +49,7 @@ def short_section(store: Store) -> str:
     """The answer of the newest run of every study in a sentence or two, for whoever reads no further."""
     parts = []
     for one in STUDIES:
-        for record in store.studies(one.kind)[-1:]:
+        for record in store.studies.all(one.kind)[-1:]:
             try:
                 short = shown_of(store, record).short
             except StoreError:
@@ -67,14 +67,14 @@ def slides_section(store: Store, analysis: AnalysisRecord, choice: ReportChoice)
     """The slides of the current features."""
     mine = {
         one.slide_id: one
-        for one in store.analyses()
+        for one in store.analyses.all()
         if one.sae_digest == analysis.sae_digest
         and one.tile_spec == analysis.tile_spec
         and one.feature_folder
     }
-    facts, labels = store.slide_values(), slide_labels(store)
+    facts, labels = store.slide_values.all(), slide_labels(store)
     patients = {patient for k in mine if (patient := patient_of(facts.get(k, {})))}
-    n_cells = sum(bool(store.cells_version(k)) for k in mine)
+    n_cells = sum(bool(store.cells.version(k)) for k in mine)
     tiles = sum(one.counts.get("ok", 0) for one in mine.values())
     words = (
         f"{count_text(len(mine), 'slide')}"
@@ -91,7 +91,7 @@ def slides_section(store: Store, analysis: AnalysisRecord, choice: ReportChoice)
             parts.append(paragraph(f"{key}: {said}."))
     if choice.with_facts:
         columns: dict[str, list[Any]] = {"slide": [labels[k] for k in mine]}
-        columns["um per px"] = [store.slide(k).mpp for k in mine]
+        columns["um per px"] = [store.slides.get(k).mpp for k in mine]
         columns["tiles"] = [one.counts.get("ok", 0) for one in mine.values()]
         for key in keys:
             columns[key] = [facts.get(k, {}).get(key, "") for k in mine]
@@ -107,7 +107,7 @@ def slides_section(store: Store, analysis: AnalysisRecord, choice: ReportChoice)
 
 def model_section(store: Store, analysis: AnalysisRecord) -> str:
     """The encoder and the autoencoder."""
-    sae = store.sae(str(analysis.sae_digest))
+    sae = store.saes.get(str(analysis.sae_digest))
     spec = analysis.tile_spec
     rows = {
         "encoder": analysis.encoder, "encoder digest": analysis.encoder_digest[:16], "block": analysis.layer,
@@ -141,7 +141,7 @@ def scores_section(store: Store, run: CorrelationRecord | None) -> str:
     if run is None:
         words = "Nothing was correlated with cells."
         return section("Correlating features with cells", paragraph(words), "scores")
-    arrays = store.correlation_arrays(run.id)
+    arrays = store.correlations.arrays(run.id)
     meta = run.meta
     lines = strongest_text(run, arrays).split("\n")
     parts = [paragraph(f"{run.name}, {run.created_at[:10]}. {lines[0]}"), *map(paragraph, lines[1:])]
@@ -190,11 +190,11 @@ def studies_section(store: Store, choice: ReportChoice) -> str:
     """The newest run of every study, or all of them."""
     parts = []
     for one in STUDIES:
-        runs = store.studies(one.kind)
+        runs = store.studies.all(one.kind)
         for record in runs if choice.all_runs else runs[-1:]:
             content = _study_content(store, record)
             parts.append(f'<article id="study-{record.id}"><h2>{text(one.title)}</h2>{content}</article>')
-    missing = [one.title for one in STUDIES if not store.studies(one.kind)]
+    missing = [one.title for one in STUDIES if not store.studies.all(one.kind)]
     if missing:
         parts.append(paragraph(f"Not done: {', '.join(missing)}.", "small"))
     return section("Studies", "".join(parts), "studies")
@@ -222,7 +222,7 @@ def _study_content(store: Store, record: StudyRecord) -> str:
 
 def features_section(store: Store, analysis: AnalysisRecord) -> str:
     """The features that people said something of."""
-    notes = [note for note in store.annotations(str(analysis.sae_digest)) if note.revision]
+    notes = [note for note in store.annotations.all(str(analysis.sae_digest)) if note.revision]
     if not notes:
         return section("Named features", paragraph("No feature has been named yet."), "features")
     columns: dict[str, list[Any]] = {

@@ -65,7 +65,7 @@ def write_report(store: Store, path: Path, choice: ReportChoice | None = None) -
     check_report_name(path)
     choice = choice or ReportChoice()
     analysis = require_current(store)
-    run = store.latest_correlation(str(analysis.sae_digest))
+    run = store.correlations.latest(str(analysis.sae_digest))
     makers: tuple[Callable[[], str], ...] = (
         lambda: short_section(store),
         lambda: slides_section(store, analysis, choice),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SlideCells:
-    """Cells counted on the tiles of a slide; `state` is that of the cells, see `Store.cells_version`."""
+    """Cells counted on the tiles of a slide; `state` is that of the cells, see `CellRows.version`."""
 
     slide_id: int
     state: str
@@ -51,7 +51,7 @@ def count_slide(folder: Path, slide_id: int, features: FeatureMatrix) -> SlideCe
         When the cells are damaged.
     """
     with Store(folder) as store:
-        table = store.cells(slide_id, details=False)
-        state = store.cells_version(slide_id)
+        table = store.cells.get(slide_id, details=False)
+        state = store.cells.version(slide_id)
     counts = None if table is None else count_cells(table, features.grid)
     return SlideCells(slide_id, state, features, counts)

@@ -19,7 +19,7 @@ from sae_backend.worker.requests import DetectRequest, TypeNucleiRequest
 
 def detect_request(store: Store, slide_id: int, spec: DetectSpec) -> DetectRequest:
     """What to ask of the worker to find the nuclei of a slide."""
-    record = store.slide(slide_id)
+    record = store.slides.get(slide_id)
     return DetectRequest(
         slide=str(record.path),
         cache_dir=str(store.cache_dir),
@@ -37,11 +37,11 @@ def record_detection(store: Store, slide_id: int, result: Mapping[str, Any]) -> 
         When the file of the nuclei is missing or damaged.
     """
     found = load_detected(Path(result["nuclei_file"]))
-    for known in store.cell_imports(slide_id):
+    for known in store.cells.imports(slide_id):
         if (known.tool, known.source_sha256, known.assumed) == (DETECTOR, found.source_sha256, found.assumed):
-            store.choose_cells(known.id)
-            return next(record for record in store.cell_imports(slide_id) if record.id == known.id)
-    return store.add_cells(slide_id, found)
+            store.cells.choose(known.id)
+            return next(record for record in store.cells.imports(slide_id) if record.id == known.id)
+    return store.cells.add(slide_id, found)
 
 
 def tissue_mm2(record: CellImportRecord) -> float | None:
@@ -58,7 +58,7 @@ def type_request(store: Store, record: CellImportRecord) -> TypeNucleiRequest:
     UserInputError
         When too few nuclei are typed, or the cells were not found by the detector.
     """
-    labels = labels_of(store.cell_edits(record.id), record.n_cells)
+    labels = labels_of(store.cell_edits.all(record.id), record.n_cells)
     if not can_be_typed(record.tool, record.measure_names):
         raise UserInputError(
             "A model learns types only of nuclei that were detected here.",
@@ -69,7 +69,7 @@ def type_request(store: Store, record: CellImportRecord) -> TypeNucleiRequest:
         raise UserInputError(missing, "Cells > Label nuclei, then click on nuclei of each type.")
     folder = store.cache_dir / "typing"
     table_file, out_file = folder / f"nuclei-{record.id}.npz", folder / f"types-{record.id}.npz"
-    write_nuclei(table_file, store.imported_cells(record.id))
+    write_nuclei(table_file, store.cells.imported(record.id))
     return TypeNucleiRequest(str(table_file), str(out_file), tuple(labels), tuple(labels.values()))
 
 
@@ -82,7 +82,7 @@ def record_proposals(store: Store, record: CellImportRecord, result: Mapping[str
         When the file of the proposals is missing or damaged.
     """
     proposals = read_proposals(Path(result["out_file"]))
-    table = proposals.applied(store.imported_cells(record.id))
+    table = proposals.applied(store.cells.imported(record.id))
     # The note on earlier proposals is no longer true.
     notes = record.notes[:-1] if is_proposed(record.assumed) else record.notes
     cells = CellImport(
@@ -93,4 +93,4 @@ def record_proposals(store: Store, record: CellImportRecord, result: Mapping[str
         (*notes, str(result["note"])),
         {**record.assumed, "proposed_types": result["proposed_types"]},
     )
-    return store.add_cells(record.slide_id, cells, edits_of=record.id)
+    return store.cells.add(record.slide_id, cells, edits_of=record.id)

@@ -79,8 +79,8 @@ def table_counts(table: CellTable) -> dict[str, int]:
 def project_counts(store: Store) -> dict[str, int]:
     """Cells of each type, as the files and the changes by hand name it, over all slides of a project."""
     counts: dict[str, int] = {}
-    for slide in store.slides():
-        table = store.raw_cells(slide.id, details=False)
+    for slide in store.slides.all():
+        table = store.cells.raw(slide.id, details=False)
         for name, n in (table_counts(table) if table is not None else {}).items():
             counts[name] = counts.get(name, 0) + n
     return counts

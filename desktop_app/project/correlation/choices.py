@@ -41,20 +41,20 @@ class CorrelationOffer:
 
 def offer_of(store: Store) -> CorrelationOffer:
     """What the project has for its current features."""
-    current = store.current_analysis()
+    current = store.analyses.current()
     slides = {
         one.slide_id
-        for one in store.analyses()
+        for one in store.analyses.all()
         if current is not None
         and one.feature_folder is not None
         and (one.sae_digest, one.tile_spec) == (current.sae_digest, current.tile_spec)
     }
-    with_cells = {slide_id for slide_id in slides if store.cells_version(slide_id)}
-    with_values = {slide_id for slide_id in slides if store.tile_values(slide_id) is not None}
-    values = store.slide_values()
+    with_cells = {slide_id for slide_id in slides if store.cells.version(slide_id)}
+    with_values = {slide_id for slide_id in slides if store.tile_values.get(slide_id) is not None}
+    values = store.slide_values.all()
     known = {slide_id: values.get(slide_id, {}) for slide_id in with_cells | with_values}
     targets = [CELLS, HIFS] * bool(with_cells) + [TILE_VALUES] * bool(with_values)
-    split = store.current_split()
+    split = store.splits.current()
     return CorrelationOffer(
         n_slides=len(known),
         n_patients=len({patient for facts in known.values() if (patient := patient_of(facts))}),

@@ -74,8 +74,8 @@ def correlate_request(store: Store, options: CorrelateOptions | None = None) -> 
         targets_file = folder / f"{token}-{source.analysis.slide_id}.npy"
         with disk_errors(targets_file):
             np.save(targets_file, targets)
-        record = store.slide(source.analysis.slide_id)
-        used = store.current_cells(record.id)
+        record = store.slides.get(source.analysis.slide_id)
+        used = store.cells.current(record.id)
         entries.append(
             {
                 "slide": source.slide,
@@ -88,7 +88,7 @@ def correlate_request(store: Store, options: CorrelateOptions | None = None) -> 
                 "facts": source.facts,
                 "analysis_id": source.analysis.id,
                 "fingerprint": record.fingerprint,
-                "cells_version": store.cells_version(record.id),
+                "cells_version": store.cells.version(record.id),
                 "cells_sha256": "" if used is None else used.source_sha256,
                 "cells_tool": "" if used is None else used.tool,
                 "n_cells_in_tiles": n_inside,
@@ -127,7 +127,7 @@ def record_correlation(
         )}
         for part in request.parts
     ]  # fmt: skip
-    record = store.add_correlation(
+    record = store.correlations.add(
         NewCorrelation(
             sae_digest=result["sae_digest"],
             analysis_ids=tuple(part["analysis_id"] for part in request.parts),
@@ -150,7 +150,7 @@ def _split_used(store: Store, halves: Mapping[str, Any]) -> int | None:
     return next(
         (
             split.id
-            for split in reversed(store.splits())
+            for split in reversed(store.splits.all())
             if (split.unit, split.seed) == (halves["unit"], halves["seed"])
             and halves["assignments"].items() <= split.assignments.items()
         ),
@@ -186,13 +186,13 @@ def _versions() -> dict[str, str]:
 
 def _sources(store: Store, options: CorrelateOptions) -> list[_Source]:
     current = require_current(store)
-    known = store.slide_values()
+    known = store.slide_values.all()
     found: list[_Source] = []
     labels = slide_labels(store)
     for record in _same_features(store, current):
         # Outlines take a second to read where there are many cells, and only HIFs need what they tell.
-        table = store.cells(record.slide_id, details=HIFS in options.targets)
-        values = store.tile_values(record.slide_id) if TILE_VALUES in options.targets else None
+        table = store.cells.get(record.slide_id, details=HIFS in options.targets)
+        values = store.tile_values.get(record.slide_id) if TILE_VALUES in options.targets else None
         wanted = (table is not None and {CELLS, HIFS} & set(options.targets)) or values is not None
         if not wanted:
             continue
@@ -219,7 +219,7 @@ def slide_labels(store: Store) -> dict[int, str]:
     All slides count, not only those that take part, so that a slide keeps its name and with it its half.
     """
     found: dict[int, str] = {}
-    for slide in sorted(store.slides(), key=lambda slide: slide.id):
+    for slide in sorted(store.slides.all(), key=lambda slide: slide.id):
         label, n = slide.name, 1
         while label in found.values():
             n += 1
@@ -315,9 +315,9 @@ def split_for(
         return None
     if known is not None and kept is not None and halves.unit == known.unit:
         new = {key: side for key, side in halves.assignments.items() if key not in known.assignments}
-        return store.extend_split(kept.id, new) if new else kept
-    n = len(store.splits()) + 1
-    return store.add_split(f"Split {n}", halves.unit, halves.seed, dict(halves.assignments))
+        return store.splits.extend(kept.id, new) if new else kept
+    n = len(store.splits.all()) + 1
+    return store.splits.add(f"Split {n}", halves.unit, halves.seed, dict(halves.assignments))
 
 
 def _kept_split(store: Store, sources: Sequence[Unit]) -> SplitRecord | None:
@@ -325,19 +325,19 @@ def _kept_split(store: Store, sources: Sequence[Unit]) -> SplitRecord | None:
 
     Otherwise a run on few slides, which are cut in two, would make a later one on all draw the patients anew.
     """
-    current = store.current_split()
+    current = store.splits.current()
     if current is None:
         return None
     halves = draw_halves(sources, 0)
-    alike = [split for split in store.splits() if halves is None or split.unit == halves.unit]
+    alike = [split for split in store.splits.all() if halves is None or split.unit == halves.unit]
     if current.unit in {split.unit for split in alike} or not alike:
         return current
-    return store.choose_split(alike[-1].id)
+    return store.splits.choose(alike[-1].id)
 
 
 def _same_features(store: Store, current: AnalysisRecord) -> list[AnalysisRecord]:
     newest: dict[int, AnalysisRecord] = {}
-    for record in sorted(store.analyses(), key=lambda record: record.id):
+    for record in sorted(store.analyses.all(), key=lambda record: record.id):
         same = (record.sae_digest, record.tile_spec) == (current.sae_digest, current.tile_spec)
         if same and record.feature_folder is not None:
             newest[record.slide_id] = record

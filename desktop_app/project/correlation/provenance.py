@@ -19,17 +19,17 @@ def run_of(store: Store, wanted: str = "") -> CorrelationRecord:
     UserInputError
         When there is no such run, or nothing has been correlated.
     """
-    runs = store.correlations()
+    runs = store.correlations.all()
     if wanted:
         for run in reversed(runs):
             if wanted in (str(run.id), run.name):
                 return run
         names = ", ".join(f"{run.id} ({run.name})" for run in runs) or "none"
         raise UserInputError(f"There is no run called {wanted!r}.", f"There are: {names}.")
-    current = store.current_analysis()
+    current = store.analyses.current()
     newest = None
     if current is not None and current.sae_digest is not None:
-        newest = store.latest_correlation(current.sae_digest)
+        newest = store.correlations.latest(current.sae_digest)
     if newest is None:
         raise UserInputError(
             "Nothing has been correlated yet.",
@@ -40,7 +40,7 @@ def run_of(store: Store, wanted: str = "") -> CorrelationRecord:
 
 def analyses_of(store: Store, run: CorrelationRecord) -> list[AnalysisRecord]:
     """Analyses that took part, in the order of the run's slides."""
-    known = {analysis.id: analysis for analysis in store.analyses()}
+    known = {analysis.id: analysis for analysis in store.analyses.all()}
     return [known[number] for number in run.analysis_ids if number in known]
 
 
@@ -48,7 +48,7 @@ def best_features(store: Store, run: CorrelationRecord) -> list[int]:
     """The strongest feature of each type, by the half that chooses where there is one; no number twice."""
     statistic = run.meta["statistics"][0]
     wanted = f"{statistic}/choose" if run.meta.get("held_out") else f"{statistic}/value"
-    values = np.abs(store.correlation_arrays(run.id, [wanted])[wanted])
+    values = np.abs(store.correlations.arrays(run.id, [wanted])[wanted])
     best = [int(np.nanargmax(column)) for column in values.T if np.isfinite(column).any()]
     return list(dict.fromkeys(best))
 
@@ -64,7 +64,7 @@ def provenance(store: Store, run: CorrelationRecord) -> dict[str, Any]:
     cells = {entry.get("fingerprint", ""): entry for entry in meta.get("slides", [])}
     slides = []
     for analysis in analyses:
-        slide = store.slide(analysis.slide_id)
+        slide = store.slides.get(analysis.slide_id)
         used = cells.get(slide.fingerprint, {})
         slides.append(
             {

@@ -44,12 +44,12 @@ def read_frame(folder: Path, run_id: int, statistic: str) -> CorrelationFrame:
         When the run is gone or damaged.
     """
     with Store(folder) as store:
-        record = store.correlation(run_id)
+        record = store.correlations.get(run_id)
         known = list(record.meta.get("statistics") or ())
         chosen = statistic if statistic in known else known[0]
-        there = set(store.correlation_array_names(run_id))
+        there = set(store.correlations.array_names(run_id))
         names = [name for name in CorrelationFrame.names(chosen, record.meta) if name in there]
-        return CorrelationFrame(record, chosen, store.correlation_arrays(run_id, names))
+        return CorrelationFrame(record, chosen, store.correlations.arrays(run_id, names))
 
 
 def read_slides(
@@ -79,10 +79,10 @@ def read_slides(
 
 
 def _read_slide(store: Store, record: CorrelationRecord, analysis_id: int, place: int) -> SlideTargets:
-    analysis = next(known for known in store.analyses() if known.id == analysis_id)
+    analysis = next(known for known in store.analyses.all() if known.id == analysis_id)
     features = features_of(store, analysis)
     slides = record.meta.get("slides") or ()
-    name = str(slides[place]["slide"]) if place < len(slides) else store.slide(analysis.slide_id).name
+    name = str(slides[place]["slide"]) if place < len(slides) else store.slides.get(analysis.slide_id).name
     return SlideTargets(
         slide_id=analysis.slide_id,
         name=name,
@@ -98,14 +98,14 @@ def _targets(store: Store, meta: Mapping[str, Any], slide_id: int, features: Fea
     grid = features.grid
     targets = np.full((grid.n_tiles, len(names)), np.nan)
     others = [name for name, counted in zip(names, is_count, strict=True) if not counted]
-    table = store.cells(slide_id, details=bool(others))
+    table = store.cells.get(slide_id, details=bool(others))
     if table is not None:
         counts = count_cells(table, grid)
         column_of = {name: column for column, name in enumerate(counts.type_names)}
         for column, (name, counted) in enumerate(zip(names, is_count, strict=True)):
             if counted:
                 targets[:, column] = counts.counts[:, column_of[name]] if name in column_of else 0
-    values = store.tile_values(slide_id) if others else None
+    values = store.tile_values.get(slide_id) if others else None
     if values is not None:
         found = values.values_on(grid)
         for index, name in enumerate(values.names):
@@ -126,7 +126,7 @@ def _reports(
 ) -> npt.NDArray[np.bool_]:
     """Tiles (N,) of a slide that the run's values are of."""
     valid, grid = features.valid, features.grid
-    split = next((known for known in store.splits() if known.id == record.split_id), None)
+    split = next((known for known in store.splits.all() if known.id == record.split_id), None)
     if split is None or not record.meta.get("held_out"):
         return valid
     part = SlidePart(
@@ -137,7 +137,7 @@ def _reports(
         cols=grid.cols,
         tile_um=grid.stride_l0 * grid.mpp,
         slide=name,
-        patient=patient_of(store.slide_values().get(slide_id, {})),
+        patient=patient_of(store.slide_values.all().get(slide_id, {})),
     )
     found = half_of([part], Halves(split.unit, split.seed, dict(split.assignments)), REPORT)
     return found[0].valid if found else np.zeros(grid.n_tiles, np.bool_)

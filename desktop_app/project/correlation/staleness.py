@@ -27,8 +27,8 @@ _SPEC: Final = (
 def cells_state(store: Store, record: CorrelationRecord) -> dict[str, str]:
     """State of the cells of a run's slides as they are now, by fingerprint."""
     return {
-        slide.fingerprint: store.cells_version(slide.id)
-        for slide in store.slides()
+        slide.fingerprint: store.cells.version(slide.id)
+        for slide in store.slides.all()
         if slide.fingerprint in record.cells
     }
 
@@ -60,7 +60,7 @@ def stale_words(store: Store, record: CorrelationRecord, sae_digest: str | None)
     n_anew = _analysed_anew(store, record)
     if n_anew:
         reasons.append(f"{count_text(n_anew, 'slide')} analysed anew since")
-    split = store.current_split()
+    split = store.splits.current()
     if record.split_id is not None and split is not None and split.id != record.split_id:
         reasons.append("another split is in force")
     n_new = _new_slides(store, record)
@@ -73,10 +73,10 @@ def _analysed_anew(store: Store, record: CorrelationRecord) -> int:
     """Slides of the run whose newest features of its autoencoder are others than those it took."""
     newest = {
         known.slide_id: known.id
-        for known in sorted(store.analyses(), key=lambda known: known.id)
+        for known in sorted(store.analyses.all(), key=lambda known: known.id)
         if known.sae_digest == record.sae_digest and known.feature_folder is not None
     }
-    taken = {known.id: known.slide_id for known in store.analyses() if known.id in record.analysis_ids}
+    taken = {known.id: known.slide_id for known in store.analyses.all() if known.id in record.analysis_ids}
     return sum(newest.get(slide_id, number) != number for number, slide_id in taken.items())
 
 
@@ -84,7 +84,7 @@ def _new_slides(store: Store, record: CorrelationRecord) -> int:
     """Slides with cells and features of the run's autoencoder that it does not know."""
     if not record.cells:
         return 0
-    known = store.analyses()
+    known = store.analyses.all()
     tiles = next((one.tile_spec for one in known if one.id in record.analysis_ids), None)
     ready = {
         one.slide_id
@@ -92,8 +92,8 @@ def _new_slides(store: Store, record: CorrelationRecord) -> int:
         if (one.sae_digest, one.tile_spec) == (record.sae_digest, tiles) and one.feature_folder is not None
     }
     return sum(
-        slide.id in ready and slide.fingerprint not in record.cells and bool(store.cells_version(slide.id))
-        for slide in store.slides()
+        slide.id in ready and slide.fingerprint not in record.cells and bool(store.cells.version(slide.id))
+        for slide in store.slides.all()
     )
 
 
@@ -118,10 +118,10 @@ def _targets(store: Store, record: CorrelationRecord) -> tuple[str, ...]:
     names = [str(name) for name in record.meta.get("type_names") or ()]
     is_count = record.meta.get("is_count") or [True] * len(names)
     others = {name for name, counted in zip(names, is_count, strict=True) if not counted}
-    slides = {known.slide_id for known in store.analyses() if known.id in record.analysis_ids}
+    slides = {known.slide_id for known in store.analyses.all() if known.id in record.analysis_ids}
     own: set[str] = set()
     for slide_id in slides if others else ():
-        values = store.tile_values(slide_id)
+        values = store.tile_values.get(slide_id)
         own |= set(() if values is None else values.names)
     kinds = [CELLS] * any(is_count) + [HIFS] * bool(others - own) + [TILE_VALUES] * bool(others & own)
     return tuple(kinds) or (CELLS,)

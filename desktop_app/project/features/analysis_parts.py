@@ -55,7 +55,7 @@ def parts_of(store: Store, analysis: AnalysisRecord, features: FeatureMatrix) ->
     StoreError
         When the project does not know the autoencoder.
     """
-    sae = store.sae(features.sae_digest)
+    sae = store.saes.get(features.sae_digest)
     if sae is None:
         raise StoreError(
             "The autoencoder of this analysis is not in the project.", "Analyse the slide again."

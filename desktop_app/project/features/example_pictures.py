@@ -94,9 +94,9 @@ def sources_of(store: Store, sae_digest: str) -> list[ExampleSource]:
     Each slide has its current analysis, or else the newest one of that autoencoder.
     """
     found = []
-    for slide in store.slides():
-        current = store.current_analysis(slide.id)
-        fitting = [a for a in store.analyses(slide.id) if a.sae_digest == sae_digest and a.feature_folder]
+    for slide in store.slides.all():
+        current = store.analyses.current(slide.id)
+        fitting = [a for a in store.analyses.all(slide.id) if a.sae_digest == sae_digest and a.feature_folder]
         if current is not None and current.sae_digest == sae_digest and current.feature_folder:
             fitting.append(current)
         if not fitting:
@@ -117,7 +117,7 @@ def source_of(store: Store, analysis: AnalysisRecord) -> ExampleSource:
     SparsescopeError
         When its features were deleted or damaged.
     """
-    slide = store.slide(analysis.slide_id)
+    slide = store.slides.get(analysis.slide_id)
     return ExampleSource(
         slide.id, slide.name, slide.path, slide.mpp, features_of(store, analysis), store.cache_dir,
         store.cache_dir / analysis.embedding_folder, slide.vendor,

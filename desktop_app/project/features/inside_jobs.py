@@ -62,11 +62,11 @@ def occlusion_request(
 
 def _common(store: Store, analysis: AnalysisRecord, features: FeatureMatrix, wish: Wish) -> dict[str, Any]:
     return {
-        "slide": str(store.slide(analysis.slide_id).path),
+        "slide": str(store.slides.get(analysis.slide_id).path),
         "feature_dir": str(features.folder),
         "encoder": analysis.encoder,
         "encoder_digest": analysis.encoder_digest,
-        "weights": store.setting(weights_key(analysis.encoder_digest)),
+        "weights": store.settings.get(weights_key(analysis.encoder_digest)),
         "layer": analysis.layer,
         "pooling": analysis.pooling,
         "sae_dir": str(_sae_folder(store, analysis, features)),
@@ -77,7 +77,7 @@ def _common(store: Store, analysis: AnalysisRecord, features: FeatureMatrix, wis
 
 
 def _sae_folder(store: Store, analysis: AnalysisRecord, features: FeatureMatrix) -> Path:
-    sae = store.sae(features.sae_digest)
+    sae = store.saes.get(features.sae_digest)
     if sae is not None and sae.folder.is_dir():
         return sae.folder
     # The program may have moved since, and what ships with it; the worker checks the digest.

@@ -74,13 +74,13 @@ class _Request:
     ) -> None:
         self._store, self._options, self._spec = store, options, spec
         self._sets, self._analyses = sets, analyses
-        self._known = store.slide_values()
+        self._known = store.slide_values.all()
         self._labels = slide_labels(store)
         self._folder = store.cache_dir / STUDIES_FOLDER
 
     def made(self) -> StudyRequest:
         """Count the cells and put everything into one request."""
-        tables = {one.slide_id: self._store.cells(one.slide_id) for one in self._analyses}
+        tables = {one.slide_id: self._store.cells.get(one.slide_id) for one in self._analyses}
         names = tuple(sorted({n for table in tables.values() if table is not None for n in table.type_names}))
         matrices = {one.slide_id: self._features(one) for one in self._analyses}
         entries = [self._entry(one) for one in self._analyses]
@@ -127,7 +127,7 @@ class _Request:
         return FeatureMatrix.open(self._store.cache_dir / analysis.feature_folder)
 
     def _entry(self, analysis: AnalysisRecord) -> dict[str, Any]:
-        record = self._store.slide(analysis.slide_id)
+        record = self._store.slides.get(analysis.slide_id)
         facts = self._known.get(record.id, {})
         return {
             "name": self._labels[record.id],
@@ -136,7 +136,7 @@ class _Request:
             "path": str(record.path),
             "mpp": record.mpp if record.mpp_source == "user" else None,
             "fingerprint": record.fingerprint,
-            "cells_version": self._store.cells_version(record.id),
+            "cells_version": self._store.cells.version(record.id),
             "targets_file": "",
         }
 
@@ -206,7 +206,7 @@ def record_study(
         {key: entry[key] for key in ("name", "patient", "facts", "fingerprint", "cells_version")}
         for entry in request.slides
     ]
-    record = store.add_study(
+    record = store.studies.add(
         NewStudy(
             kind=request.kind,
             sae_digest=str(sets[0]["model"]["sae_digest"]),
@@ -232,7 +232,7 @@ def record_study(
 
 def _split_id(store: Store, halves: Mapping[str, Any]) -> int | None:
     """The split that a request was made with; another may have come into force since."""
-    for split in reversed(store.splits()) if halves else ():
+    for split in reversed(store.splits.all()) if halves else ():
         if (split.unit, split.seed) == (halves["unit"], halves["seed"]):
             return split.id
     return None

@@ -64,9 +64,9 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
     # In the thread that reads: the window would stand still for it when the first figure is seen.
     load()
     with Store(folder) as store:
-        record = store.study(study_id)
-        arrays = store.study_arrays(study_id)
-        names = store.cluster_names(study_id)
+        record = store.studies.get(study_id)
+        arrays = store.studies.arrays(study_id)
+        names = store.studies.cluster_names(study_id)
         shown = with_names(told(record, arrays), names)
         mark = study_mark(store, record, sae_digest)
         return StudyView(record, arrays, shown, tuple(paragraphs(record, shown)), mark, names)
@@ -92,12 +92,12 @@ def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str
     reasons = []
     if sae_digest is not None and sae_digest != record.sae_digest and record.kind not in ("depth", "domain"):
         reasons.append("other autoencoder")
-    now = {slide.fingerprint: store.cells_version(slide.id) for slide in store.slides()}
+    now = {slide.fingerprint: store.cells.version(slide.id) for slide in store.slides.all()}
     n_cells = sum(now.get(key, known) != known for key, known in record.cells.items())
     if n_cells:
         reasons.append(f"cells of {n_cells} slide{'s' * (n_cells != 1)} changed since")
-    values = {slide.fingerprint: slide.id for slide in store.slides()}
-    facts = store.slide_values()
+    values = {slide.fingerprint: slide.id for slide in store.slides.all()}
+    facts = store.slide_values.all()
     n_facts = sum(
         entry["facts"] != facts.get(values[entry["fingerprint"]], {})
         for entry in record.request["slides"]
@@ -111,7 +111,7 @@ def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str
 def slide_number(store: Store, record: StudyRecord, name: str) -> int | None:
     """Number in the project of a slide that a study names, None where it is gone."""
     fingerprint = next((one["fingerprint"] for one in record.request["slides"] if one["name"] == name), None)
-    return next((slide.id for slide in store.slides() if slide.fingerprint == fingerprint), None)
+    return next((slide.id for slide in store.slides.all() if slide.fingerprint == fingerprint), None)
 
 
 def target_pictures(
@@ -145,7 +145,7 @@ def _gone(store: Store, entry: Mapping[str, Any], slides: Sequence[str]) -> tupl
     more = f" and {n} other slide{'s' * (n != 1)}" if n else ""
     sentence = f"The features of {slides[0]}{more} ({entry['title']}) are no longer in the cache."
     digest = entry["model"]["sae_digest"]
-    record = next((one for one in store.analyses() if one.sae_digest == digest), None)
+    record = next((one for one in store.analyses.all() if one.sae_digest == digest), None)
     if record is None:
         return sentence, "The study trained this SAE itself: do it again to have them."
     return sentence, f"Analyse {'these slides' if n else 'this slide'} again: {again(record)}."
@@ -154,7 +154,7 @@ def _gone(store: Store, entry: Mapping[str, Any], slides: Sequence[str]) -> tupl
 def _sources(store: Store, record: StudyRecord, number: int, feature: int, only: str) -> list[ExampleSource]:
     """The slides on which a feature is strongest, or the one that is named."""
     entry = record.sets[number]
-    by_fingerprint = {slide.fingerprint: slide for slide in store.slides()}
+    by_fingerprint = {slide.fingerprint: slide for slide in store.slides.all()}
     found: list[tuple[float, ExampleSource]] = []
     missing: list[str] = []
     for place, known in enumerate(record.request["slides"]):

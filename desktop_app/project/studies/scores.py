@@ -30,14 +30,14 @@ def study_scores(store: Store, sae_digest: str, n_features: int) -> list[Feature
     """
     found: list[FeatureScore] = []
     for kind, make in _COLUMNS.items():
-        runs = [one for one in store.studies(kind) if one.sae_digest == sae_digest]
+        runs = [one for one in store.studies.all(kind) if one.sae_digest == sae_digest]
         if runs:
             found += make(store, runs[-1])
     return [score for score in found if score.values.shape == (n_features,)]
 
 
 def _universality(store: Store, record: StudyRecord) -> list[FeatureScore]:
-    arrays = store.study_arrays(record.id, ("stability", "found_in"))
+    arrays = store.studies.arrays(record.id, ("stability", "found_in"))
     over = len(record.meta.get("stability_over") or ())
     saes = f"{over} other SAE{'s' * (over != 1)} ({record.name} of Universality)"
     told = {
@@ -49,13 +49,13 @@ def _universality(store: Store, record: StudyRecord) -> list[FeatureScore]:
 
 def _robustness(store: Store, record: StudyRecord) -> list[FeatureScore]:
     fact = str(record.request["spec"]["fact"])
-    arrays = store.study_arrays(record.id, (f"effect/{fact}/omega2",))
+    arrays = store.studies.arrays(record.id, (f"effect/{fact}/omega2",))
     note = f"Share of the variance between slides that lies between values of {fact} (omega2; {record.name} of Scanner and stain)"
     return [FeatureScore(f"{fact} effect", note, _floats(values)) for values in arrays.values()]
 
 
 def _slides(store: Store, record: StudyRecord) -> list[FeatureScore]:
-    arrays = store.study_arrays(record.id, ("group/effect",))
+    arrays = store.studies.arrays(record.id, ("group/effect",))
     title = f"{record.meta.get('a')} less {record.meta.get('b')}"
     note = f"Difference of the means of patients in standard deviations of patients ({record.name} of Slides and patients)"
     return [FeatureScore(title, note, _floats(values)) for values in arrays.values()]

@@ -83,7 +83,7 @@ def known_sets(store: Store) -> list[StudySet]:
     """
     current = require_current(store)
     found: dict[str, dict[int, AnalysisRecord]] = {}
-    for record in sorted(store.analyses(), key=lambda record: record.id):
+    for record in sorted(store.analyses.all(), key=lambda record: record.id):
         if record.tile_spec == current.tile_spec and record.feature_folder is not None:
             digest = str(record.sae_digest)
             # Newly used ones go to the end.
@@ -96,7 +96,7 @@ def known_sets(store: Store) -> list[StudySet]:
 
 
 def _model(store: Store, digest: str, analysis: AnalysisRecord) -> dict[str, Any]:
-    sae = store.sae(digest)
+    sae = store.saes.get(digest)
     card = {} if sae is None else sae.card
     return {
         "sae_digest": digest,
@@ -106,7 +106,7 @@ def _model(store: Store, digest: str, analysis: AnalysisRecord) -> dict[str, Any
         "layer": analysis.layer,
         "pooling": analysis.pooling,
         "is_control": analysis.is_control,
-        "weights": store.setting(weights_key(analysis.encoder_digest)),
+        "weights": store.settings.get(weights_key(analysis.encoder_digest)),
         "training": card.get("training", {}),
         "metrics": card.get("metrics", {}),
     }

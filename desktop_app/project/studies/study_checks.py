@@ -31,7 +31,7 @@ def check_columns(store: Store, options: StudyOptions, slides: Sequence[int]) ->
     wanted = [options.settings.get(key) for key in _COLUMNS]
     if options.kind in _BY_COLUMN:
         wanted.append(options.spec()["fact"])
-    known = store.slide_values()
+    known = store.slide_values.all()
     columns = sorted({key for slide_id in slides for key, text in known.get(slide_id, {}).items() if text})
     folded = {key.casefold() for key in columns}
     whose = (patient_column(columns) or "").casefold()
@@ -87,7 +87,7 @@ def check_groups(store: Store, options: StudyOptions, shared: Sequence[AnalysisR
                 "Choose it: Groups by in the window, or --fact COLUMN.",
             )
         return
-    known, labels = store.slide_values(), slide_labels(store)
+    known, labels = store.slide_values.all(), slide_labels(store)
     facts = [known.get(one.slide_id, {}) for one in shared]
     units = [patient_of(values) or labels[one.slide_id] for values, one in zip(facts, shared, strict=True)]
     ask = f"sparsescope study {options.kind} --project {quote(str(store.folder))}"

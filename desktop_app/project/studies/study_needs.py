@@ -54,14 +54,14 @@ def offer_of(store: Store, kind: str) -> StudyOffer:
         sets = known_sets(store)
     except UserInputError as error:
         return StudyOffer("No slide of this project has features yet.", f"{error.sentence} {error.hint}")
-    current = store.current_analysis()
+    current = store.analyses.current()
     assert current is not None
     own = next(one for one in sets if one.model["sae_digest"] == current.sae_digest)
     slides = list(own.analyses)
-    known = store.slide_values()
+    known = store.slide_values.all()
     facts = {slide_id: known.get(slide_id, {}) for slide_id in slides}
     patients = {patient for values in facts.values() if (patient := patient_of(values))}
-    n_cells = sum(bool(store.cells_version(slide_id)) for slide_id in slides)
+    n_cells = sum(bool(store.cells.version(slide_id)) for slide_id in slides)
     columns = _columns(list(facts.values()))
     encoders = tuple(dict.fromkeys(one.model["encoder"] for one in sets))
     offer = StudyOffer(

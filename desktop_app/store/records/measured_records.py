@@ -92,7 +92,7 @@ class NewCorrelation:
     name
         What the run is called; empty for "Run N".
     cells
-        State of the cells by the slide's fingerprint, see `Store.cells_version`.
+        State of the cells by the slide's fingerprint, see `CellRows.version`.
     split_id
         The split in force, None without one.
     """

@@ -30,7 +30,7 @@ class NewStudy:
     name
         What the run is called; empty for a number.
     cells
-        State of the cells by the slide's fingerprint, see `Store.cells_version`.
+        State of the cells by the slide's fingerprint, see `CellRows.version`.
     split_id
         The split in force, None without one.
     """

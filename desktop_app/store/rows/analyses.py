@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import AnalysisRecord, NewAnalysis
 from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError
@@ -38,12 +38,10 @@ def _next_recency(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(_T.c.recency), 0))).scalar_one()) + 1
 
 
-class AnalysisRows:
-    """The part of a store that knows analyses."""
+class AnalysisRows(Rows):
+    """Analyses of slides."""
 
-    _database: Database
-
-    def add_analysis(self, new: NewAnalysis) -> AnalysisRecord:
+    def add(self, new: NewAnalysis) -> AnalysisRecord:
         """Add an analysis and make it the latest.
 
         The same one made again (equal digests on the same slide) renews its record instead, or a
@@ -63,7 +61,7 @@ class AnalysisRows:
                 connection.execute(update(_T).where(_T.c.id == found).values(**values))
             return _record(connection.execute(select(_T).where(_T.c.id == found)).one())
 
-    def analyses(self, slide_id: int | None = None) -> list[AnalysisRecord]:
+    def all(self, slide_id: int | None = None) -> list[AnalysisRecord]:
         """All analyses, or those of one slide, in the order in which they were first made."""
         query = select(_T).order_by(_T.c.id)
         if slide_id is not None:
@@ -71,7 +69,7 @@ class AnalysisRows:
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def current_analysis(self, slide_id: int | None = None) -> AnalysisRecord | None:
+    def current(self, slide_id: int | None = None) -> AnalysisRecord | None:
         """Return the analysis chosen or made last, of one slide where given.
 
         One that was encoded or chosen comes before one that was only embedded.
@@ -84,7 +82,7 @@ class AnalysisRows:
             row = connection.execute(query).first()
         return None if row is None else _record(row)
 
-    def set_current_analysis(self, analysis_id: int) -> None:
+    def choose(self, analysis_id: int) -> None:
         """Make this the current analysis until another is made or chosen.
 
         Raises

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Row, insert, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import (
     CONFIDENCES,
     CONTENT_FIELDS,
@@ -161,13 +161,10 @@ def _put(
     return _get(connection, old.sae_digest, old.feature)
 
 
-class AnnotationRows:
-    """The part of a store that knows annotations."""
+class AnnotationRows(Rows):
+    """Annotations of features."""
 
-    _database: Database
-    author: str
-
-    def annotate(
+    def set(
         self,
         sae_digest: str,
         feature: int,
@@ -225,14 +222,14 @@ class AnnotationRows:
                 )
             if all(old.content()[field] == value for field, value in content.items()):
                 return old
-            return _put(connection, old, content, self.author, now_utc())
+            return _put(connection, old, content, self._database.author, now_utc())
 
-    def annotation(self, sae_digest: str, feature: int) -> AnnotationRecord:
+    def get(self, sae_digest: str, feature: int) -> AnnotationRecord:
         """Return the annotation of a feature; a blank one of revision 0 where there is none."""
         with self._database.read() as connection:
             return _get(connection, sae_digest, checked_feature(feature))
 
-    def annotations(self, sae_digest: str | None = None) -> list[AnnotationRecord]:
+    def all(self, sae_digest: str | None = None) -> list[AnnotationRecord]:
         """All annotations, or those of one SAE, by SAE and feature."""
         query = select(_T).order_by(_T.c.sae_digest, _T.c.feature)
         if sae_digest is not None:
@@ -267,9 +264,9 @@ class AnnotationRows:
                     content[line.field] = line.after
             if content == current.content():
                 return current
-            return _put(connection, current, content, self.author, now_utc())
+            return _put(connection, current, content, self._database.author, now_utc())
 
-    def import_annotations(
+    def merge(
         self,
         records: Iterable[AnnotationRecord],
         histories: Mapping[FeatureRef, Sequence[HistoryRecord]] | None = None,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from desktop_app.store.encoding.cell_arrays import damaged_cells, read_types
 from desktop_app.store.encoding.plain import now_utc
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import CellEditRecord
 from desktop_app.store.rows.annotations import checked_text
 from desktop_app.store.schema import tables
@@ -22,13 +22,10 @@ _E = tables.cell_edits
 _I = tables.cell_imports
 
 
-class CellEditRows:
-    """The part of a store that knows changes of cells."""
+class CellEditRows(Rows):
+    """Changes of cells by hand."""
 
-    _database: Database
-    author: str
-
-    def add_cell_edits(self, import_id: int, edits: Iterable[CellEdit]) -> list[CellEditRecord]:
+    def add(self, import_id: int, edits: Iterable[CellEdit]) -> list[CellEditRecord]:
         """Keep changes of the cells of an import, in one transaction; on return they are on the disk.
 
         The type that a cell has had is looked up, whatever the change says of it.
@@ -58,12 +55,12 @@ class CellEditRows:
                     raise UserInputError(f"There is no cell {edit.cell}.", "Choose a cell on the slide.")
                 checked = replace(edit, type_before=before, type_after=checked_text("type", edit.type_after))
                 state.note(cell, checked)
-                rows.append(_columns(checked, import_id, self.author, at))
+                rows.append(_columns(checked, import_id, self._database.author, at))
             if rows:
                 connection.execute(insert(_E), rows)
             return _records(connection, import_id, n_cells)[len(known) :]
 
-    def cell_edits(self, import_id: int) -> list[CellEditRecord]:
+    def all(self, import_id: int) -> list[CellEditRecord]:
         """All changes of the cells of an import, the oldest first, also those taken back.
 
         Raises
@@ -74,7 +71,7 @@ class CellEditRows:
         with self._database.read() as connection:
             return _records(connection, import_id, _n_cells(connection, import_id))
 
-    def withdraw_cell_edits(self, ids: Iterable[int], *, withdrawn: bool = True) -> None:
+    def withdraw(self, ids: Iterable[int], *, withdrawn: bool = True) -> None:
         """Take changes back, or make them again, in one transaction.
 
         Raises

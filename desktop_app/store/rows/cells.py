@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from desktop_app.store.encoding.cell_arrays import check_cells, damaged_cells, read_cells, write_cells
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import CellImportRecord
 from desktop_app.store.rows.cell_edits import copy_edits, edits_of_import, effective_ids
-from desktop_app.store.rows.class_maps import mapped_cells, read_class_map
+from desktop_app.store.rows.settings import mapped_cells, read_class_map
 from desktop_app.store.schema import tables
 from sae_backend.cells.edits import EditedCells, apply_edits
 from sae_backend.errors import MismatchError, StoreError
@@ -24,13 +24,10 @@ if TYPE_CHECKING:
 _T = tables.cell_imports
 
 
-class CellRows:
-    """The part of a store that knows cells. Nothing is deleted: every import and every change stays."""
+class CellRows(Rows):
+    """Cells of slides. Nothing is deleted: every import and every change stays."""
 
-    _database: Database
-    author: str
-
-    def add_cells(self, slide_id: int, cells: CellImport, edits_of: int | None = None) -> CellImportRecord:
+    def add(self, slide_id: int, cells: CellImport, edits_of: int | None = None) -> CellImportRecord:
         """Store the cells of a slide with where they came from; they become the slide's cells.
 
         Parameters
@@ -70,7 +67,7 @@ class CellRows:
                     type_counts=to_text(counts),
                     notes=to_text(list(cells.notes)),
                     imported_at=now_utc(),
-                    author=self.author,
+                    author=self._database.author,
                     assumed=to_text(dict(cells.assumed)),
                     measure_names=to_text(list(table.measures)),
                     n_outline_points=None if table.outlines is None else len(table.outlines.yx_l0),
@@ -85,13 +82,13 @@ class CellRows:
                 copy_edits(connection, edits_of, added)
             return _record(connection, connection.execute(select(_T).where(_T.c.id == added)).one())
 
-    def cell_imports(self, slide_id: int) -> list[CellImportRecord]:
+    def imports(self, slide_id: int) -> list[CellImportRecord]:
         """All imports of cells of a slide, the oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(select(_T).where(_T.c.slide_id == slide_id).order_by(_T.c.id)).all()
             return [_record(connection, row) for row in rows]
 
-    def current_cells(self, slide_id: int) -> CellImportRecord | None:
+    def current(self, slide_id: int) -> CellImportRecord | None:
         """Return the import that a slide's cells are taken from, None where there is none."""
         with self._database.read() as connection:
             current = _current(connection, slide_id)
@@ -99,7 +96,7 @@ class CellRows:
                 return None
             return _record(connection, connection.execute(select(_T).where(_T.c.id == current)).one())
 
-    def choose_cells(self, import_id: int) -> None:
+    def choose(self, import_id: int) -> None:
         """Take the cells of a slide from this import until another is made or chosen.
 
         Raises
@@ -114,7 +111,7 @@ class CellRows:
             if changed.rowcount != 1:
                 raise _no_such_import()
 
-    def imported_cells(self, import_id: int, *, details: bool = True) -> CellTable:
+    def imported(self, import_id: int, *, details: bool = True) -> CellTable:
         """Cells as they were imported, without changes by hand and class map.
 
         Raises
@@ -128,7 +125,7 @@ class CellRows:
             raise _no_such_import()
         return table
 
-    def cells(self, slide_id: int, *, details: bool = True) -> CellTable | None:
+    def get(self, slide_id: int, *, details: bool = True) -> CellTable | None:
         """Return the cells of a slide as they count: changed by hand, types by the project's class map.
 
         Parameters
@@ -143,22 +140,22 @@ class CellRows:
         CellTable or None
             None where the slide has no cells.
         """
-        found = self.numbered_cells(slide_id, details=details)
+        found = self.numbered(slide_id, details=details)
         return None if found is None else found.table
 
-    def raw_cells(self, slide_id: int, *, details: bool = True) -> CellTable | None:
+    def raw(self, slide_id: int, *, details: bool = True) -> CellTable | None:
         """Return the cells of a slide as `cells` does, with the types as they were before the class map."""
         with self._database.read() as connection:
             found = _edited(connection, slide_id, details=details)
         return None if found is None else found.table
 
-    def numbered_cells(self, slide_id: int, *, details: bool = True) -> EditedCells | None:
+    def numbered(self, slide_id: int, *, details: bool = True) -> EditedCells | None:
         """Return the cells that `cells` gives, and the number by which an edit names each of them."""
         with self._database.read() as connection:
             found = _edited(connection, slide_id, details=details)
             return None if found is None else mapped_cells(found, read_class_map(connection))
 
-    def cells_version(self, slide_id: int) -> str:
+    def version(self, slide_id: int) -> str:
         """Text that changes whenever `cells` would give something else; empty where there are none."""
         with self._database.read() as connection:
             current = _current(connection, slide_id)

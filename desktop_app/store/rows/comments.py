@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from desktop_app.store.encoding.plain import now_utc
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Database, Rows
 from desktop_app.store.records.records import CommentRecord, ExampleRecord
 from desktop_app.store.rows.annotations import checked_feature, checked_text
 from desktop_app.store.schema import tables
@@ -20,13 +20,10 @@ from sae_backend.errors import StoreError, UserInputError
 _C, _E = tables.comments, tables.examples
 
 
-class RemarkRows:
-    """The part of a store that knows comments and examples. Nothing is deleted, only withdrawn."""
+class CommentRows(Rows):
+    """What people said about features. Nothing is deleted, only withdrawn."""
 
-    _database: Database
-    author: str
-
-    def comment(self, sae_digest: str, feature: int, text: str) -> CommentRecord:
+    def add(self, sae_digest: str, feature: int, text: str) -> CommentRecord:
         """Say something about a feature; on return it is on the disk.
 
         Raises
@@ -38,13 +35,13 @@ class RemarkRows:
         if not clean:
             raise UserInputError("The comment is empty.", "Write what you want to say.")
         record = CommentRecord(
-            uuid4().hex, sae_digest, checked_feature(feature), clean, self.author, now_utc()
+            uuid4().hex, sae_digest, checked_feature(feature), clean, self._database.author, now_utc()
         )
         with self._database.write() as connection:
             connection.execute(insert(_C).values(**asdict(record)))
         return record
 
-    def comments(
+    def all(
         self, sae_digest: str | None = None, feature: int | None = None, *, withdrawn: bool = False
     ) -> list[CommentRecord]:
         """Comments, the oldest first: all, of one SAE, or of one feature; withdrawn ones if asked for."""
@@ -52,7 +49,7 @@ class RemarkRows:
             rows = _rows(connection, _C, sae_digest, feature, withdrawn=withdrawn)
             return [_comment(row) for row in rows]
 
-    def withdraw_comment(self, uid: str, *, withdrawn: bool = True) -> None:
+    def withdraw(self, uid: str, *, withdrawn: bool = True) -> None:
         """Take a comment back, or put it in again; it stays in the project either way.
 
         Raises
@@ -60,9 +57,18 @@ class RemarkRows:
         StoreError
             When there is no such comment.
         """
-        self._withdraw(_C, uid, "comment", withdrawn)
+        _withdraw(self._database, _C, uid, "comment", withdrawn)
 
-    def add_example(
+    def merge(self, comments: Iterable[CommentRecord], examples: Iterable[ExampleRecord]) -> tuple[int, int]:
+        """Add comments and examples that this project does not have yet; returns how many of each."""
+        with self._database.write() as connection:
+            return _add_new(connection, _C, comments), _add_new(connection, _E, examples)
+
+
+class ExampleRows(Rows):
+    """Places on slides that stand as examples of features. Nothing is deleted, only withdrawn."""
+
+    def add(
         self,
         sae_digest: str,
         feature: int,
@@ -101,12 +107,19 @@ class RemarkRows:
                 connection.execute(update(_E).where(_E.c.uid == known.uid).values(withdrawn=False))
                 return _example(connection.execute(select(_E).where(_E.c.uid == known.uid)).one())
             record = ExampleRecord(
-                uuid4().hex, sae_digest, index, slide_fingerprint, *box, region_uid, self.author, now_utc()
+                uuid4().hex,
+                sae_digest,
+                index,
+                slide_fingerprint,
+                *box,
+                region_uid,
+                self._database.author,
+                now_utc(),
             )
             connection.execute(insert(_E).values(**asdict(record)))
         return record
 
-    def examples(
+    def all(
         self, sae_digest: str | None = None, feature: int | None = None, *, withdrawn: bool = False
     ) -> list[ExampleRecord]:
         """Examples that people chose, the oldest first; withdrawn ones if asked for."""
@@ -114,7 +127,7 @@ class RemarkRows:
             rows = _rows(connection, _E, sae_digest, feature, withdrawn=withdrawn)
             return [_example(row) for row in rows]
 
-    def withdraw_example(self, uid: str, *, withdrawn: bool = True) -> None:
+    def withdraw(self, uid: str, *, withdrawn: bool = True) -> None:
         """Take an example back, or put it in again.
 
         Raises
@@ -122,22 +135,14 @@ class RemarkRows:
         StoreError
             When there is no such example.
         """
-        self._withdraw(_E, uid, "example", withdrawn)
+        _withdraw(self._database, _E, uid, "example", withdrawn)
 
-    def import_remarks(
-        self, comments: Iterable[CommentRecord], examples: Iterable[ExampleRecord]
-    ) -> tuple[int, int]:
-        """Add comments and examples that this project does not have yet; returns how many of each."""
-        with self._database.write() as connection:
-            return _add_new(connection, _C, comments), _add_new(connection, _E, examples)
 
-    def _withdraw(self, table: Table, uid: str, what: str, withdrawn: bool) -> None:
-        with self._database.write() as connection:
-            done = connection.execute(
-                update(table).where(table.c.uid == uid).values(withdrawn=bool(withdrawn))
-            )
-            if done.rowcount == 0:
-                raise StoreError(f"There is no such {what} in this project.", "Open the feature again.")
+def _withdraw(database: Database, table: Table, uid: str, what: str, withdrawn: bool) -> None:
+    with database.write() as connection:
+        done = connection.execute(update(table).where(table.c.uid == uid).values(withdrawn=bool(withdrawn)))
+        if done.rowcount == 0:
+            raise StoreError(f"There is no such {what} in this project.", "Open the feature again.")
 
 
 def _rows(

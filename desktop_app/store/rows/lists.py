@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
 from desktop_app.store.encoding.plain import now_utc
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import BOOKMARKS, FeatureListRecord, FeatureRef
 from desktop_app.store.rows.annotations import checked_feature, checked_text
 from desktop_app.store.schema import tables
@@ -16,18 +16,15 @@ from sae_backend.errors import StoreError, UserInputError
 _L, _E = tables.feature_lists, tables.feature_list_entries
 
 
-class ListRows:
-    """The part of a store that knows lists of features."""
+class ListRows(Rows):
+    """Lists of features."""
 
-    _database: Database
-    author: str
-
-    def feature_lists(self, sae_digest: str) -> list[FeatureListRecord]:
+    def of_sae(self, sae_digest: str) -> list[FeatureListRecord]:
         """All lists with their features of one SAE, the bookmarks first, then by name."""
         found = self._read_lists(_E.c.sae_digest == sae_digest)
         return sorted(found, key=lambda known: (known.name != BOOKMARKS, known.name.casefold()))
 
-    def every_list(self) -> list[FeatureListRecord]:
+    def all(self) -> list[FeatureListRecord]:
         """All lists with their features of every SAE, by name."""
         return sorted(self._read_lists(true()), key=lambda known: known.name)
 
@@ -45,21 +42,21 @@ class ListRows:
             for row in found
         ]  # fmt: skip
 
-    def import_lists(self, lists: Iterable[FeatureListRecord]) -> int:
+    def merge(self, lists: Iterable[FeatureListRecord]) -> int:
         """Put features into the lists of the same name; returns how many were not in them.
 
         Somebody else's bookmarks become a list of their own.
         """
-        before = sum(len(known.features) for known in self.every_list())
+        before = sum(len(known.features) for known in self.all())
         for given in lists:
             name = given.name
-            if name == BOOKMARKS and given.author != self.author:
+            if name == BOOKMARKS and given.author != self._database.author:
                 name = f"{BOOKMARKS} of {given.author or 'somebody'}"
             for digest in dict.fromkeys(ref.sae_digest for ref in given.features):
-                self.add_to_list(name, digest, [r.index for r in given.features if r.sae_digest == digest])
-        return sum(len(known.features) for known in self.every_list()) - before
+                self.add(name, digest, [r.index for r in given.features if r.sae_digest == digest])
+        return sum(len(known.features) for known in self.all()) - before
 
-    def add_to_list(self, name: str, sae_digest: str, features: list[int]) -> None:
+    def add(self, name: str, sae_digest: str, features: list[int]) -> None:
         """Put features into a list, making it where there is none; those in it already stay.
 
         Raises
@@ -74,7 +71,7 @@ class ListRows:
         with self._database.write() as connection:
             number = _number(connection, title)
             if number is None:
-                connection.execute(insert(_L).values(name=title, author=self.author, at=now_utc()))
+                connection.execute(insert(_L).values(name=title, author=self._database.author, at=now_utc()))
                 number = _number(connection, title)
             inside = select(_E.c.feature).where(_E.c.list_id == number, _E.c.sae_digest == sae_digest)
             known = set(connection.execute(inside).scalars())
@@ -86,7 +83,7 @@ class ListRows:
             if rows:
                 connection.execute(insert(_E), rows)
 
-    def remove_from_list(self, name: str, sae_digest: str, features: list[int]) -> None:
+    def remove(self, name: str, sae_digest: str, features: list[int]) -> None:
         """Take features out of a list; those that are not in it are passed over."""
         with self._database.write() as connection:
             number = _number(connection, name)
@@ -96,7 +93,7 @@ class ListRows:
                 )
             )
 
-    def rename_list(self, name: str, new_name: str) -> None:
+    def rename(self, name: str, new_name: str) -> None:
         """Call a list something else.
 
         Raises
@@ -113,7 +110,7 @@ class ListRows:
             if connection.execute(update(_L).where(_L.c.name == name).values(name=title)).rowcount == 0:
                 raise StoreError(f"There is no list named {name}.", "Choose one of the lists.")
 
-    def delete_list(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """Delete a list; what was written about its features stays."""
         with self._database.write() as connection:
             number = _number(connection, name)
@@ -123,13 +120,13 @@ class ListRows:
     def set_bookmark(self, sae_digest: str, feature: int, *, on: bool) -> None:
         """Bookmark a feature, or take the bookmark away."""
         if on:
-            self.add_to_list(BOOKMARKS, sae_digest, [feature])
+            self.add(BOOKMARKS, sae_digest, [feature])
         else:
-            self.remove_from_list(BOOKMARKS, sae_digest, [feature])
+            self.remove(BOOKMARKS, sae_digest, [feature])
 
     def bookmarks(self, sae_digest: str) -> frozenset[int]:
         """Features of an SAE that are bookmarked."""
-        for known in self.feature_lists(sae_digest):
+        for known in self.of_sae(sae_digest):
             if known.name == BOOKMARKS:
                 return frozenset(ref.index for ref in known.features)
         return frozenset()

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, insert, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import REGION_KINDS, RegionKind, RegionRecord, Ring
 from desktop_app.store.rows.annotations import checked_text
 from desktop_app.store.schema import tables
@@ -22,15 +22,10 @@ Polygons = Sequence[Sequence[Sequence[Sequence[float]]]]
 """Polygons of rings of (y, x) points."""
 
 
-class RegionRows:
-    """The part of a store that knows regions. Nothing is deleted, only withdrawn."""
+class RegionRows(Rows):
+    """Regions of slides. Nothing is deleted, only withdrawn."""
 
-    _database: Database
-    author: str
-
-    def add_region(
-        self, slide_id: int, polygons_l0: Polygons, kind: RegionKind, name: str = ""
-    ) -> RegionRecord:
+    def add(self, slide_id: int, polygons_l0: Polygons, kind: RegionKind, name: str = "") -> RegionRecord:
         """Keep a region; on return it is on the disk.
 
         Parameters
@@ -53,13 +48,13 @@ class RegionRows:
             raise UserInputError(f"Regions are not drawn as {kind!r}.", f"Use {', '.join(REGION_KINDS)}.")
         record = RegionRecord(
             uuid4().hex, slide_id, checked_text("name", name).strip(), kind,
-            checked_polygons(polygons_l0), self.author, now_utc(),
+            checked_polygons(polygons_l0), self._database.author, now_utc(),
         )  # fmt: skip
         with self._database.write() as connection:
             connection.execute(insert(_T).values(**_columns(record)))
         return record
 
-    def regions(self, slide_id: int | None = None, *, withdrawn: bool = False) -> list[RegionRecord]:
+    def all(self, slide_id: int | None = None, *, withdrawn: bool = False) -> list[RegionRecord]:
         """Regions, the oldest first: of all slides or of one; withdrawn ones if asked for."""
         query = select(_T).order_by(_T.c.id)
         if slide_id is not None:
@@ -69,7 +64,7 @@ class RegionRows:
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def change_region(
+    def change(
         self,
         uid: str,
         *,
@@ -99,7 +94,7 @@ class RegionRows:
             raise _no_such_region()
         return _record(row)
 
-    def add_regions(self, records: Iterable[RegionRecord]) -> list[RegionRecord]:
+    def merge(self, records: Iterable[RegionRecord]) -> list[RegionRecord]:
         """Keep regions that were drawn elsewhere, in one transaction: all of them or none.
 
         One whose `uid` is known is left as it is, but put in again where it was withdrawn. Returns those that are new
@@ -131,7 +126,7 @@ class RegionRows:
                     added.append(replace(_record(row), withdrawn=False))
         return added
 
-    def withdraw_regions(self, uids: Iterable[str], *, withdrawn: bool = True) -> None:
+    def withdraw(self, uids: Iterable[str], *, withdrawn: bool = True) -> None:
         """Take regions back, or put them in again, in one transaction.
 
         Raises

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from desktop_app.store.encoding.plain import now_utc
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.rows.annotations import checked_text
 from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
@@ -16,13 +16,10 @@ from sae_backend.errors import StoreError, UserInputError
 _T = tables.slide_values
 
 
-class SlideValueRows:
-    """The part of a store that knows values of slides. They can name patients and are never exported."""
+class SlideValueRows(Rows):
+    """Values of slides. They can name patients and are never exported."""
 
-    _database: Database
-    author: str
-
-    def slide_values(self) -> dict[int, dict[str, str]]:
+    def all(self) -> dict[int, dict[str, str]]:
         """Texts by key of every slide that has any, by the slide's id."""
         found: dict[int, dict[str, str]] = {}
         with self._database.read() as connection:
@@ -30,13 +27,13 @@ class SlideValueRows:
                 found.setdefault(row.slide_id, {})[row.key] = row.text
         return found
 
-    def slide_keys(self) -> tuple[str, ...]:
+    def keys(self) -> tuple[str, ...]:
         """Keys of which at least one slide has a value, in alphabetical order."""
         with self._database.read() as connection:
             keys = connection.execute(select(_T.c.key).distinct()).scalars().all()
         return tuple(sorted(keys, key=lambda key: (key.casefold(), key)))
 
-    def set_slide_values(self, values: Mapping[int, Mapping[str, str]]) -> None:
+    def set(self, values: Mapping[int, Mapping[str, str]]) -> None:
         """Store texts by key and slide's id; all of it happens, or nothing.
 
         A key that is not given keeps its text, an empty text removes the key. Author and time change
@@ -57,7 +54,7 @@ class SlideValueRows:
         at = now_utc()
         gone = [(slide_id, key) for slide_id, key, text in changes if not text]
         rows = [
-            {"slide_id": slide_id, "key": key, "text": text, "author": self.author, "at": at}
+            {"slide_id": slide_id, "key": key, "text": text, "author": self._database.author, "at": at}
             for slide_id, key, text in changes
             if text
         ]

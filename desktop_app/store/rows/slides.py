@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import SaeRecord, SlideRecord
 from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError
@@ -32,12 +32,10 @@ def _slide(row: Row[Any]) -> SlideRecord:
     return SlideRecord(**{**values, "path": Path(values["path"])})
 
 
-class SlideRows:
-    """The part of a store that knows slides and SAEs."""
+class SlideRows(Rows):
+    """Slides of the project."""
 
-    _database: Database
-
-    def add_slide(self, info: SlideInfo) -> SlideRecord:
+    def add(self, info: SlideInfo) -> SlideRecord:
         """Add a slide, or renew what is known of one with the same fingerprint, keeping its id.
 
         A pixel size that the user stated earlier outlives whatever the file says, and a copy does not take the place
@@ -83,17 +81,17 @@ class SlideRows:
             connection.execute(update(_T).where(_T.c.id == slide_id).values(mpp=value, mpp_source="user"))
             return _must_find(connection, _T.c.id == slide_id)
 
-    def slides(self) -> list[SlideRecord]:
+    def all(self) -> list[SlideRecord]:
         """All slides in the order in which they were added."""
         with self._database.read() as connection:
             return [_slide(row) for row in connection.execute(select(_T).order_by(_T.c.id))]
 
-    def slide(self, slide_id: int) -> SlideRecord:
+    def get(self, slide_id: int) -> SlideRecord:
         """Return the slide with this id, or raise `StoreError`."""
         with self._database.read() as connection:
             return _must_find(connection, _T.c.id == slide_id)
 
-    def slide_by_path(self, path: Path) -> SlideRecord | None:
+    def by_path(self, path: Path) -> SlideRecord | None:
         """Return the slide last seen at this path, None where there is none."""
         with self._database.read() as connection:
             row = connection.execute(
@@ -101,12 +99,16 @@ class SlideRows:
             ).first()
         return None if row is None else _slide(row)
 
-    def slide_by_fingerprint(self, fingerprint: str) -> SlideRecord | None:
+    def by_fingerprint(self, fingerprint: str) -> SlideRecord | None:
         """Return the slide with this content, None where there is none."""
         with self._database.read() as connection:
             return _find(connection, _T.c.fingerprint == fingerprint)
 
-    def add_sae(self, digest: str, folder: Path, card: Mapping[str, Any]) -> SaeRecord:
+
+class SaeRows(Rows):
+    """The SAEs of a project."""
+
+    def add(self, digest: str, folder: Path, card: Mapping[str, Any]) -> SaeRecord:
         """Add an SAE, or renew the folder and card of one with the same digest."""
         table = tables.saes
         values = {"folder": _absolute(folder), "card": to_text(dict(card))}
@@ -118,14 +120,14 @@ class SlideRows:
                 connection.execute(update(table).where(table.c.digest == digest).values(**values))
             return _sae(connection.execute(select(table).where(table.c.digest == digest)).one())
 
-    def sae(self, digest: str) -> SaeRecord | None:
+    def get(self, digest: str) -> SaeRecord | None:
         """Return the SAE with this digest, None where the project does not know it."""
         table = tables.saes
         with self._database.read() as connection:
             row = connection.execute(select(table).where(table.c.digest == digest)).first()
         return None if row is None else _sae(row)
 
-    def saes(self) -> list[SaeRecord]:
+    def all(self) -> list[SaeRecord]:
         """All SAEs, the oldest first."""
         table = tables.saes
         with self._database.read() as connection:

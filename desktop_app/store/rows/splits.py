@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import (
     SPLIT_SIDES,
     SPLIT_UNITS,
@@ -23,15 +23,10 @@ from sae_backend.errors import StoreError, UserInputError
 _T = tables.splits
 
 
-class SplitRows:
-    """The part of a store that knows splits."""
+class SplitRows(Rows):
+    """Splits of the project."""
 
-    _database: Database
-    author: str
-
-    def add_split(
-        self, name: str, unit: SplitUnit, seed: int, assignments: Mapping[str, SplitSide]
-    ) -> SplitRecord:
+    def add(self, name: str, unit: SplitUnit, seed: int, assignments: Mapping[str, SplitSide]) -> SplitRecord:
         """Keep a split and make it the current one.
 
         Parameters
@@ -64,25 +59,25 @@ class SplitRows:
                     seed=int(seed),
                     assignments=to_text(sides),
                     created_at=now_utc(),
-                    author=self.author,
+                    author=self._database.author,
                     recency=_next_recency(connection),
                 )
                 .returning(_T.c.id)
             ).scalar_one()
             return _must_find(connection, added)
 
-    def splits(self) -> list[SplitRecord]:
+    def all(self) -> list[SplitRecord]:
         """All splits, the oldest first."""
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(select(_T).order_by(_T.c.id))]
 
-    def current_split(self) -> SplitRecord | None:
+    def current(self) -> SplitRecord | None:
         """Return the split that was made or chosen last, None where there is none."""
         with self._database.read() as connection:
             row = connection.execute(select(_T).order_by(_T.c.recency.desc()).limit(1)).first()
         return None if row is None else _record(row)
 
-    def choose_split(self, split_id: int) -> SplitRecord:
+    def choose(self, split_id: int) -> SplitRecord:
         """Make this the current split until another is made or chosen; raises `StoreError` where there is none."""
         with self._database.write() as connection:
             _must_find(connection, split_id)
@@ -91,7 +86,7 @@ class SplitRows:
             )
             return _must_find(connection, split_id)
 
-    def extend_split(self, split_id: int, assignments: Mapping[str, SplitSide]) -> SplitRecord:
+    def extend(self, split_id: int, assignments: Mapping[str, SplitSide]) -> SplitRecord:
         """Give patients, slides or blocks that are new to a split their sides.
 
         Raises

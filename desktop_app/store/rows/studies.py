@@ -11,20 +11,17 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.study_records import ClusterNameRecord, NewStudy, StudyRecord
 from desktop_app.store.rows.annotations import checked_text
 from desktop_app.store.schema.study_tables import cluster_names, studies, study_arrays
 from sae_backend.errors import StoreError, UserInputError
 
 
-class StudyRows:
-    """The part of a store that knows studies."""
+class StudyRows(Rows):
+    """Studies of the project."""
 
-    _database: Database
-    author: str
-
-    def add_study(self, new: NewStudy) -> StudyRecord:
+    def add(self, new: NewStudy) -> StudyRecord:
         """Store a study with all its arrays in one transaction.
 
         Raises
@@ -50,14 +47,14 @@ class StudyRows:
                 cells=to_text(dict(new.cells)),
                 split_id=new.split_id,
                 created_at=now_utc(),
-                author=self.author,
+                author=self._database.author,
             )
             added = connection.execute(statement.returning(studies.c.id)).scalar_one()
             for row in rows:
                 connection.execute(insert(study_arrays).values(study_id=added, **row))
             return _must_find(connection, added)
 
-    def studies(self, kind: str | None = None) -> list[StudyRecord]:
+    def all(self, kind: str | None = None) -> list[StudyRecord]:
         """All studies, or those of a kind, the oldest first, without their arrays."""
         query = select(studies).order_by(studies.c.id)
         if kind is not None:
@@ -65,12 +62,12 @@ class StudyRows:
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def study(self, study_id: int) -> StudyRecord:
+    def get(self, study_id: int) -> StudyRecord:
         """Return the study with this id, or raise `StoreError`."""
         with self._database.read() as connection:
             return _must_find(connection, study_id)
 
-    def rename_study(self, study_id: int, name: str) -> StudyRecord:
+    def rename(self, study_id: int, name: str) -> StudyRecord:
         """Call a study something else.
 
         Raises
@@ -87,7 +84,7 @@ class StudyRows:
             connection.execute(update(studies).where(studies.c.id == study_id).values(name=title))
             return _must_find(connection, study_id)
 
-    def study_arrays(self, study_id: int, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self, study_id: int, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
         """Arrays of a study by name: all of them, or those of the named that there are.
 
         Raises
@@ -122,10 +119,10 @@ class StudyRows:
             at = now_utc()
             connection.execute(
                 insert(cluster_names).values(
-                    study_id=study_id, cluster=cluster, name=title, author=self.author, at=at
+                    study_id=study_id, cluster=cluster, name=title, author=self._database.author, at=at
                 )
             )
-        return ClusterNameRecord(study_id, cluster, title, self.author, at)
+        return ClusterNameRecord(study_id, cluster, title, self._database.author, at)
 
     def cluster_names(self, study_id: int) -> dict[str, str]:
         """Names of a study's clusters as they are now, by cluster."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
-from desktop_app.store.engine import Database
+from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import TileValuesRecord
 from desktop_app.store.schema import tables
 from sae_backend.cells.point_values import TileValues, join_tile_values
@@ -19,13 +19,10 @@ _T = tables.tile_values
 _A = tables.tile_value_arrays
 
 
-class TileValueRows:
-    """The part of a store that knows values of places. Nothing is deleted."""
+class TileValueRows(Rows):
+    """Values of places on slides. Nothing is deleted."""
 
-    _database: Database
-    author: str
-
-    def add_tile_values(self, slide_id: int, values: TileValues) -> TileValuesRecord:
+    def add(self, slide_id: int, values: TileValues) -> TileValuesRecord:
         """Store values of places of a slide; they take the place of earlier ones of the same source name.
 
         Raises
@@ -58,7 +55,7 @@ class TileValueRows:
                     n_rows=int(values.y_l0.size),
                     notes=to_text(list(values.notes)),
                     imported_at=now_utc(),
-                    author=self.author,
+                    author=self._database.author,
                 )
                 .returning(_T.c.id)
             ).scalar_one()
@@ -66,13 +63,13 @@ class TileValueRows:
                 connection.execute(insert(_A).values(tile_values_id=added, **row))
             return _record(connection.execute(select(_T).where(_T.c.id == added)).one())
 
-    def tile_value_imports(self, slide_id: int) -> list[TileValuesRecord]:
+    def imports(self, slide_id: int) -> list[TileValuesRecord]:
         """All imports of values of a slide, the oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(select(_T).where(_T.c.slide_id == slide_id).order_by(_T.c.id))
             return [_record(row) for row in rows]
 
-    def tile_values(self, slide_id: int) -> TileValues | None:
+    def get(self, slide_id: int) -> TileValues | None:
         """Return the newest values of each source name of a slide in one table, None where there are none.
 
         See `join_tile_values` for sources of other places and names that two sources have.
@@ -82,7 +79,7 @@ class TileValueRows:
         StoreError
             When they are damaged.
         """
-        newest = {record.source_name: record for record in self.tile_value_imports(slide_id)}
+        newest = {record.source_name: record for record in self.imports(slide_id)}
         if not newest:
             return None
         with self._database.read() as connection:

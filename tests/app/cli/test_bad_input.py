@@ -59,13 +59,13 @@ def project(tmp_path: Path) -> Path:
     """A project with one annotation, which nothing that goes wrong may lose."""
     folder = tmp_path / "project"
     with Store.create(folder) as store:
-        store.annotate(SAE_DIGEST, 3, name="kept")
+        store.annotations.set(SAE_DIGEST, 3, name="kept")
     return folder
 
 
 def assert_kept(project: Path) -> None:
     with Store.open(project) as store:
-        assert [note.name for note in store.annotations()] == ["kept"]
+        assert [note.name for note in store.annotations.all()] == ["kept"]
 
 
 def _text(path: Path) -> None:
@@ -394,7 +394,7 @@ def test_a_bad_geojson(run: Commands, tmp_path: Path, field: Path, project: Path
     assert_refused(said, "cells.geojson")
     assert said.data["error"] == "CellsError"
     with Store.open(project) as store:
-        assert all(store.cells(slide.id) is None for slide in store.slides())
+        assert all(store.cells.get(slide.id) is None for slide in store.slides.all())
     assert_kept(project)
 
 

@@ -53,11 +53,11 @@ def test_suggestions_are_said_as_the_option_to_add_and_never_applied(
     (first, *_) = said["preview"]["suggestions"]
     assert first["option"] == "--scale 2"
     with Store.open(made.project) as store:
-        assert float(store.cells(1).x_l0.max()) < 400
+        assert float(store.cells.get(1).x_l0.max()) < 400
     run("cells", "import", made.slide, half, *made.at, *first["option"].split())
     with Store.open(made.project) as store:
-        assert float(store.cells(1).x_l0.max()) > 700
-        assert store.current_cells(1).assumed["scale"] == 2
+        assert float(store.cells.get(1).x_l0.max()) > 700
+        assert store.cells.current(1).assumed["scale"] == 2
 
 
 def test_columns_unit_and_offset_can_be_stated(run: Commands, made: Made, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_columns_unit_and_offset_can_be_stated(run: Commands, made: Made, tmp_pa
     said = run("cells", "import", made.slide, path, *made.at, *words, "--json")
     assert said.data["type_counts"] == {"S": 1, "T": 1}
     with Store.open(made.project) as store:
-        table = store.cells(1)
+        table = store.cells.get(1)
     np.testing.assert_allclose(table.x_l0, [27, 67])
     np.testing.assert_allclose(table.y_l0, [35, 75])
     one = run("cells", "import", made.slide, path, *made.at, "--x", "a")
@@ -90,7 +90,7 @@ def test_the_class_map_is_shown_set_and_taken_back(run: Commands, made: Made) ->
     less = run("cells", "classes", *made.at, "--ignore", "Stroma", "--map", "Plasma=Cell", "--json").data
     assert less["before"] == {"Cell": 100} and less["after"] == {"Cell": 50} and less["unknown"] == ["Plasma"]
     with Store.open(made.project) as store:
-        assert store.cells(1).type_names == ("Cell",) and store.cells(1).n_cells == 50
+        assert store.cells.get(1).type_names == ("Cell",) and store.cells.get(1).n_cells == 50
     back = run("cells", "classes", *made.at, "--reset", "--json").data
     assert back["class_map"] == {"renamed": {}, "ignored": []} and back["after"] == {
         "Stroma": 50,
@@ -117,7 +117,7 @@ def test_values_of_places_are_read_with_the_same_words(run: Commands, made: Made
     assert said["names"] == ["EPCAM", "CD3E"] and said["n_rows"] == 6
     assert not any("type of the cells" in note for note in said["notes"])
     with Store.open(made.project) as store:
-        values = store.tile_values(1)
+        values = store.tile_values.get(1)
     np.testing.assert_allclose(values.x_l0, np.arange(6) * 100)
     assert np.isnan(values.values[2, 1]) and values.values[5, 0] == 5
     far = run("cells", "values", made.slide, path, *made.at, "--scale", 100, "--offset=9000,9000")
@@ -145,7 +145,7 @@ def test_nuclei_are_found_once_and_kept_as_cells(run: Commands, tmp_path: Path) 
     again = run("cells", "detect", slide, *at)
     assert "per mm2 of tissue" in again.out
     with Store.open(at[1]) as store:
-        assert len(store.cell_imports(1)) == 1
+        assert len(store.cells.imports(1)) == 1
     other = run("cells", "detect", slide, *at, "--min-area-um2", 60, "--json").data
     assert other["summary"]["n_nuclei"] < summary["n_nuclei"] and other["spec"]["min_area_um2"] == 60
     assert_refused(run("cells", "detect", slide, *at, "--working-mpp", 3), "cannot be found at 3 um")

@@ -38,7 +38,9 @@ def named(chain: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("exports") / "project"
     shutil.copytree(chain.project, folder)
     with Store.open(folder) as store:
-        store.annotate(store.latest_correlation(require_current(store).sae_digest).sae_digest, 3, name="=1+1")
+        store.annotations.set(
+            store.correlations.latest(require_current(store).sae_digest).sae_digest, 3, name="=1+1"
+        )
     return Made(chain.slide, folder, chain.sae, chain.cells)
 
 
@@ -49,8 +51,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Commands:
 
 def stored(made: Made):
     with Store.open(made.project) as store:
-        record = store.latest_correlation(require_current(store).sae_digest)
-        return record, store.correlation_arrays(record.id)
+        record = store.correlations.latest(require_current(store).sae_digest)
+        return record, store.correlations.arrays(record.id)
 
 
 def write(run: Commands, made: Made, kind: str, path: Path, *more: object):
@@ -142,7 +144,7 @@ def test_anndata_reads_back_tile_by_tile(run: Commands, named: Made, tmp_path: P
     with Store.open(named.project) as store:
         features = features_of(store, require_current(store))
         expected = features.csc().toarray()
-        table = store.cells(1)
+        table = store.cells.get(1)
     np.testing.assert_array_equal(back.X.toarray(), expected)
     np.testing.assert_array_equal(back.varm["pearson_value"], arrays["pearson/value"])
     np.testing.assert_array_equal(back.obs["row"], features.grid.rows)
@@ -170,7 +172,7 @@ def test_tiles_open_in_place_in_qupath(run: Commands, named: Made, tmp_path: Pat
         assert {"SAE 3 =1+1", "Cells Tumour", "Cells Stroma"} <= set(properties["measurements"])
     total = sum(tile["properties"]["measurements"]["Cells Tumour"] for tile in found)
     with Store.open(named.project) as store:
-        counted = count_cells(store.cells(1), features.grid)
+        counted = count_cells(store.cells.get(1), features.grid)
     assert total == counted.counts[:, counted.type_names.index("Tumour")].sum() > 0
     assert len(write(run, named, "tiles", tmp_path / "b.geojson", named.slide)["features"]) <= 2
 
@@ -218,11 +220,11 @@ def test_an_export_that_fails_leaves_the_older_file_whole(
 
     monkeypatch.setattr("sae_backend.atomic_write.os.fsync", fail)
     with Store.open(named.project) as store:
-        record = store.latest_correlation(require_current(store).sae_digest)
+        record = store.correlations.latest(require_current(store).sae_digest)
         writers = {
             "correlations": lambda: write_correlations(store, record, path),
             "anndata": lambda: write_anndata(store, record, path),
-            "tiles": lambda: tile_export.write_tiles(store, store.slide(1), [3], path),
+            "tiles": lambda: tile_export.write_tiles(store, store.slides.get(1), [3], path),
         }
         with pytest.raises(CacheError):
             writers[kind]()
@@ -234,7 +236,7 @@ def test_nothing_of_a_slide_table_is_in_any_file(run: Commands, chain: Made, tmp
     folder = tmp_path / "project"
     shutil.copytree(chain.project, folder)
     with Store.open(folder) as store:
-        store.set_slide_values({1: {"Patient ID": "Jane Doe", "site": "Clinic Seven"}})
+        store.slide_values.set({1: {"Patient ID": "Jane Doe", "site": "Clinic Seven"}})
     words = ("--permutations", 19, "--bootstraps", 19, "--no-baselines", "--method", "pearson")
     said = run("correlate", "--project", folder, *words, "--covariates", "site,cellularity")
     assert said.code == 0, said.err

@@ -38,7 +38,7 @@ def _centroid(ring: list[list[float]]) -> tuple[float, float]:
 def _counted(project: Path, cells: Path) -> tuple[int, int]:
     """Nuclei of the GeoJSON whose centroid lies in a kept tile, and all nuclei; loops, no grid code."""
     with Store.open(project) as store:
-        (analysis,) = [a for a in store.analyses() if a.feature_folder is not None][-1:]
+        (analysis,) = [a for a in store.analyses.all() if a.feature_folder is not None][-1:]
         grid = Embeddings.open(store.cache_dir / analysis.embedding_folder).grid
     side = 112 * 0.5 / 0.5
     kept = {(int(r), int(c)) for r, c in zip(grid.rows, grid.cols, strict=True)}
@@ -113,7 +113,7 @@ def _from_detection_to_paper(run: Commands, slide: Path, project: tuple[object, 
     assert "Tumour cell" in names and "Neoplastic" not in names
     assert {"nuclear area (um2), mean", "haematoxylin, mean of tile (OD)"} <= set(names)
     with Store.open(project[1]) as store:
-        arrays = store.correlation_arrays(said.data["id"])
+        arrays = store.correlations.arrays(said.data["id"])
     place = names.index("nuclear area (um2), mean")
     assert np.nanmax(np.abs(arrays["pearson/value"][:, place])) > 0.2
     assert np.isfinite(arrays["partial/value"][:, names.index("Tumour cell")]).any()

@@ -84,7 +84,7 @@ def test_human_interpretable_features_take_part(run: Commands, copy: Path) -> No
     assert dict(zip(names, counted, strict=True))["Tumour"] is True
     assert dict(zip(names, counted, strict=True))["haematoxylin, mean of tile (OD)"] is False
     with Store.open(copy) as store:
-        arrays = store.correlation_arrays(said.data["id"])
+        arrays = store.correlations.arrays(said.data["id"])
     stain = names.index("haematoxylin, mean of tile (OD)")
     assert abs(arrays["pearson/value"][:, stain][arrays["pearson/reason"][:, stain] == 0]).max() > 0.1
     reasons = said.data["meta"]["reasons"]

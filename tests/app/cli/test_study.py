@@ -31,8 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studies") / "project"
     make_project(folder, WorldChoice(n_tiles=64, n_draws=20, baselines=False))
     with Store.open(folder, author="Ada") as store:
-        store.annotate(
-            store.latest_correlation("7ec" * 8).sae_digest, 8, name="<Plasma> cells", concept="plasma cell"
+        store.annotations.set(
+            store.correlations.latest("7ec" * 8).sae_digest, 8, name="<Plasma> cells", concept="plasma cell"
         )
     return folder
 
@@ -57,10 +57,10 @@ def test_a_study_is_done_kept_and_written(run: Commands, project: Path, tmp_path
     assert said.code == 0, said
     assert "Slides and patients: Sites." in said.out and "site 0" in said.out
     with Store.open(project) as store:
-        (record,) = store.studies()
+        (record,) = store.studies.all()
         assert record.request["spec"]["fact"] == "site" and len(record.request["slides"]) == 12
-        assert set(record.cells) == {slide.fingerprint for slide in store.slides()}
-        arrays = store.study_arrays(record.id)
+        assert set(record.cells) == {slide.fingerprint for slide in store.slides.all()}
+        arrays = store.studies.arrays(record.id)
         assert not (store.cache_dir / "studies").exists() or not list((store.cache_dir / "studies").iterdir())
     with (out / "slides-difference.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -84,7 +84,7 @@ def test_the_same_request_gives_the_same_numbers(run: Commands, project: Path) -
     for _ in range(2):
         assert run("study", "slides", "--project", project, "--fact", "site", "--seed", 3).code == 0
     with Store.open(project) as store:
-        first, second = (store.study_arrays(one.id) for one in store.studies())
+        first, second = (store.studies.arrays(one.id) for one in store.studies.all())
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
@@ -126,7 +126,7 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(run: Commands, project: P
     assert_refused(run("study", "encoders", "--project", project), "one encoder only", "control:random-vit")
     assert_refused(run("study", "universality", "--project", project, "--with-sets", "abc"), "abc", "none")
     with Store.open(project) as store:
-        folder = store.cache_dir / store.current_analysis().embedding_folder
+        folder = store.cache_dir / store.analyses.current().embedding_folder
     writer = EmbeddingWriter(folder, square_grid(1), control_card(), 1)
     writer.write(0, np.zeros((1, control_card().width), np.float32), np.zeros(1, np.uint8))
     writer.commit()
@@ -147,8 +147,8 @@ def test_a_deleted_cache_is_told_by_the_name_of_the_slide(run: Commands, project
     with Store.open(project) as store:
         analyses = [
             one
-            for one in store.analyses()
-            if store.slide(one.slide_id).name in ("slide-3.tif", "slide-5.tif")
+            for one in store.analyses.all()
+            if store.slides.get(one.slide_id).name in ("slide-3.tif", "slide-5.tif")
         ]
         folders = [store.cache_dir / one.feature_folder for one in analyses]
     shutil.rmtree(folders[0])
@@ -186,7 +186,7 @@ def test_the_report_holds_everything_and_loads_nothing(run: Commands, project: P
     # The short answer of the study stands first, and leads to the study.
     first = re.search(r'<section id="short">.*?</section>', text, re.DOTALL).group(0)
     with Store.open(project) as store:
-        (record,) = store.studies()
+        (record,) = store.studies.all()
         assert shown_of(store, record).short in html.unescape(first)
     assert f'href="#study-{record.id}"' in first and text.index(first) < text.index('<section id="slides">')
     assert text.count("<figure>") >= 3 and "Not done: Depth" in text
@@ -208,7 +208,7 @@ def test_what_studies_say_of_features_is_in_the_feature_table(
     with table.open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     with Store.open(project) as store:
-        effect = store.study_arrays(store.studies()[0].id)["group/effect"]
+        effect = store.studies.arrays(store.studies.all()[0].id)["group/effect"]
     said = [float(row["study: site 0 less site 1"] or "nan") for row in rows]
     np.testing.assert_allclose(said, effect)
 

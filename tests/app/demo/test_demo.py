@@ -59,9 +59,9 @@ def test_the_demo_makes_a_report_with_truth_n_unit_and_method(
     for cell_type, best in said.data["best"].items():
         assert float(rows[str(best["feature"]), cell_type]["value"]) == pytest.approx(best["r"])
     with Store.open(out / "project") as store:
-        analysis = store.current_analysis()
+        analysis = store.analyses.current()
         assert analysis is not None and analysis.sae_digest is not None and not analysis.is_control
-        names = {note.feature: note.name for note in store.annotations(analysis.sae_digest)}
+        names = {note.feature: note.name for note in store.annotations.all(analysis.sae_digest)}
         assert set(names) == {follower.feature for follower in followers.values()}
 
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
@@ -74,10 +74,10 @@ def test_the_demo_makes_a_report_with_truth_n_unit_and_method(
 def test_a_name_that_the_user_changed_is_left_alone(tmp_path: Path) -> None:
     feature = scoreboard_followers()["lymphocyte"].feature
     with Store.create(tmp_path / "project", author="user") as store:
-        store.annotate("5ae", feature, name="mine")
+        store.annotations.set("5ae", feature, name="mine")
         demo_steps.name_followers(store, "5ae")
         demo_steps.name_followers(store, "5ae")
-        notes = {note.feature: note for note in store.annotations("5ae")}
+        notes = {note.feature: note for note in store.annotations.all("5ae")}
         assert notes[feature].name == "mine" and notes[feature].author == "user"
         others = [note for note in notes.values() if note.feature != feature]
         assert others and all(note.author == demo_steps.AUTHOR and note.revision == 1 for note in others)

@@ -66,7 +66,7 @@ class Page(HTMLParser):
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.create(tmp_path / "project", author="Dr. Planted") as made:
         with Slide.open(write_slide(tmp_path / "field.tif"), 0.5) as slide:
-            record = made.add_slide(slide.info)
+            record = made.slides.add(slide.info)
             analysis = add_analysis(made, record.id, slide, is_control=True)
         rows = [
             {"feature": 1, "cell_type": "plasma <b>", "statistic": "pearson", "value": -0.4321, "ci_low": -0.61,
@@ -81,11 +81,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
             "method": "Plain M",
             "notes": ["N1"],
         }
-        made.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
-        made.annotate(SAE_DIGEST, 1, name=EVIL, description="line one\nline two", tags=("t<1>",), confidence=4,
+        made.correlations.add(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
+        made.annotations.set(SAE_DIGEST, 1, name=EVIL, description="line one\nline two", tags=("t<1>",), confidence=4,
                       status="reviewed", concept="mitosis", nature="technical", polysemantic=True)  # fmt: skip
-        made.comment(SAE_DIGEST, 4, "a <i>comment</i>")
-        made.add_to_list("mine", SAE_DIGEST, [7, 2])
+        made.comments.add(SAE_DIGEST, 4, "a <i>comment</i>")
+        made.lists.add("mine", SAE_DIGEST, [7, 2])
         yield made
 
 
@@ -176,19 +176,19 @@ def test_pictures_are_of_the_places_they_name(source: AtlasSource) -> None:
 def test_chosen_examples_are_pictured_with_value_and_rank(
     store: Store, tmp_path: Path, qapp: QApplication
 ) -> None:
-    record = store.slides()[0]
+    record = store.slides.all()[0]
     features = collect(store, AtlasChoice()).features
     grid = features.grid
     tiles, values = features.column(4)
     weakest, silent = int(tiles[values.argmin()]), int(np.setdiff1d(np.arange(grid.n_tiles), tiles)[0])
     for tile in (weakest, silent):
         y, x = grid.origins_l0()[tile]
-        store.add_example(SAE_DIGEST, 4, record.fingerprint, (float(y), float(x), 100.0, 100.0))
-    region = store.add_region(
+        store.examples.add(SAE_DIGEST, 4, record.fingerprint, (float(y), float(x), 100.0, 100.0))
+    region = store.regions.add(
         record.id, [[[(10.0, 20.0), (10.0, 220.0), (90.0, 220.0), (90.0, 20.0)]]], "polygon"
     )
-    store.add_example(SAE_DIGEST, 4, record.fingerprint, (10.0, 20.0, 80.0, 200.0), region.uid)
-    store.add_example(SAE_DIGEST, 4, "another slide", (0.0, 0.0, 100.0, 100.0))
+    store.examples.add(SAE_DIGEST, 4, record.fingerprint, (10.0, 20.0, 80.0, 200.0), region.uid)
+    store.examples.add(SAE_DIGEST, 4, "another slide", (0.0, 0.0, 100.0, 100.0))
     source = collect(store, AtlasChoice(features=(4, 1)))
     with open_slide(source.slide) as slide:
         page = make_page(source, slide, read_backdrop(source, slide), 4)
@@ -289,7 +289,7 @@ def test_the_window_writes_beside_itself(parts: Parts, project: Path, tmp_path: 
     assert "No feature has a name" in parts.window.notice.text and not dialogs.asked
     with Store.open(project) as store:
         for feature in range(2, 8):
-            store.annotate(SAE_DIGEST, feature, name=f"number {feature}")
+            store.annotations.set(SAE_DIGEST, feature, name=f"number {feature}")
     menu["Export feature atlas…"].trigger()
     assert not path.exists(), "the window did not wait"
     said: set[str] = set()

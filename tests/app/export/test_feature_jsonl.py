@@ -24,7 +24,7 @@ OTHER = "07e4" * 6
 def store(tmp_path: Path) -> Any:
     with Store.create(tmp_path / "project", author="tester") as made:
         with Slide.open(write_slide(tmp_path / "field.tif"), 0.5) as slide:
-            record = made.add_slide(slide.info)
+            record = made.slides.add(slide.info)
             analysis = add_analysis(made, record.id, slide, is_control=True)
         rows = [
             {"feature": 1, "cell_type": name, "statistic": kind, "value": r, "ci_low": r - 0.1, "ci_high": r + 0.1,
@@ -39,13 +39,13 @@ def store(tmp_path: Path) -> Any:
             "method": "M",
             "notes": [],
         }
-        made.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
-        made.annotate(
+        made.correlations.add(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
+        made.annotations.set(
             SAE_DIGEST, 1, name="Größe", description="two\nlines", tags=("x", "y"), confidence=4, status="reviewed",
             concept="mitosis", nature="technical", polysemantic=True,
         )  # fmt: skip
-        made.comment(SAE_DIGEST, 3, "only a comment")
-        made.annotate(OTHER, 7, name="of an autoencoder that was never run here")
+        made.comments.add(SAE_DIGEST, 3, "only a comment")
+        made.annotations.set(OTHER, 7, name="of an autoencoder that was never run here")
         yield made
 
 
@@ -103,16 +103,16 @@ def test_names_go_in_again(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     export_jsonl(store, path)
     with Store.create(tmp_path / "other", author="somebody else") as other:
-        other.annotate(OTHER, 7, name="mine")
+        other.annotations.set(OTHER, 7, name="mine")
         report = import_jsonl(other, path)
         assert (report.added, report.unchanged) == (1, 0)
         assert [conflict.fields for conflict in report.conflicts] == [("name",)]
-        mine, theirs = other.annotation(SAE_DIGEST, 1), store.annotation(SAE_DIGEST, 1)
+        mine, theirs = other.annotations.get(SAE_DIGEST, 1), store.annotations.get(SAE_DIGEST, 1)
         assert mine.content() == theirs.content() and (mine.author, mine.updated_at) == (
             "tester",
             theirs.updated_at,
         )
-        assert other.annotation(SAE_DIGEST, 3).revision == 0, "a line that says nothing is no annotation"
+        assert other.annotations.get(SAE_DIGEST, 3).revision == 0, "a line that says nothing is no annotation"
         assert import_jsonl(other, path).unchanged == 1
 
 
@@ -143,7 +143,7 @@ def test_a_bad_line_is_named_and_nothing_is_added(tmp_path: Path, line: bytes, w
         with pytest.raises(UserInputError, match="[Ll]ine 3") as caught:
             import_jsonl(store, path)
         assert words in caught.value.sentence and caught.value.hint
-        assert store.annotations() == []
+        assert store.annotations.all() == []
 
 
 def test_the_commands_choose_by_suffix(

@@ -59,7 +59,7 @@ def test_a_slide_is_followed_from_the_file_to_correlations(tmp_path: Path, slide
     assert by_name(Situation())["embeddings"].fact == "needs a slide"
 
     with Store.create(tmp_path / "project") as store:
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         now = Situation(store, slide.info, record)
         assert states(now) == "done next missing missing missing missing"
         steps = by_name(now)
@@ -67,7 +67,7 @@ def test_a_slide_is_followed_from_the_file_to_correlations(tmp_path: Path, slide
         assert steps["embeddings"].needs == "the pixel size" and not steps["cells"].needs
 
         slide.info = slide.info.with_mpp(MPP)
-        now = replace(now, slide=slide.info, slide_record=store.add_slide(slide.info))
+        now = replace(now, slide=slide.info, slide_record=store.slides.add(slide.info))
         assert states(now) == "done done next missing missing missing"
         assert by_name(now)["pixel size"].fact == "0.5 µm/px stated by you"
 
@@ -87,32 +87,32 @@ def test_a_slide_is_followed_from_the_file_to_correlations(tmp_path: Path, slide
         assert steps["autoencoder"].fact == f"{N_FEATURES} features"
         assert steps["correlations"].needs == "cells"
 
-        store.add_cells(record.id, cells(1001))
+        store.cells.add(record.id, cells(1001))
         assert states(now) == "done done done done done next"
         assert by_name(now)["cells"].fact == "1,001 cells of 2 types"
 
-        store.add_correlation(correlation(analysis.id))
+        store.correlations.add(correlation(analysis.id))
         assert states(now) == "done done done done done done"
         assert by_name(now)["correlations"].fact == "12 units (block of 1 mm)"
         assert is_ready(checklist(now))
-        store.add_correlation(correlation(analysis.id, "slide", 24))
+        store.correlations.add(correlation(analysis.id, "slide", 24))
         assert by_name(now)["correlations"].fact == "24 slides"
 
 
 def test_correlations_of_other_cells_or_other_slides_do_not_count(tmp_path: Path, slide: Slide) -> None:
     slide.info = slide.info.with_mpp(MPP)
     with Store.create(tmp_path / "project") as store:
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         analysis = add_analysis(store, record.id, slide)
         now = Situation(store, slide.info, record, analysis, features_of(store, analysis))
-        store.add_cells(record.id, cells(10))
+        store.cells.add(record.id, cells(10))
         with Slide.open(write_slide(tmp_path / "other.tif", width=1000), MPP) as second:
-            elsewhere = add_analysis(store, store.add_slide(second.info).id, second)
-        store.add_correlation(correlation(elsewhere.id))
+            elsewhere = add_analysis(store, store.slides.add(second.info).id, second)
+        store.correlations.add(correlation(elsewhere.id))
         assert by_name(now)["correlations"].fact == "without this slide"
-        store.add_correlation(correlation(analysis.id))
+        store.correlations.add(correlation(analysis.id))
         assert by_name(now)["correlations"].state == "done"
-        store.add_cells(record.id, cells(20))
+        store.cells.add(record.id, cells(20))
         last = by_name(now)["correlations"]
         assert (last.state, last.fact, last.action) == ("next", "out of date", "Correlate")
 
@@ -120,7 +120,7 @@ def test_correlations_of_other_cells_or_other_slides_do_not_count(tmp_path: Path
 def test_what_runs_and_what_failed_is_said_in_its_line(tmp_path: Path, slide: Slide) -> None:
     slide.info = slide.info.with_mpp(MPP)
     with Store.create(tmp_path / "project") as store:
-        now = Situation(store, slide.info, store.add_slide(slide.info))
+        now = Situation(store, slide.info, store.slides.add(slide.info))
         running = replace(now, running={"embeddings": "tiles are being read"})
         assert states(running) == "done done running missing missing missing"
         assert by_name(running)["embeddings"].fact == "tiles are being read"
@@ -151,10 +151,10 @@ def test_embeddings_made_elsewhere_are_copied_for_their_slide_alone(tmp_path: Pa
     with Store.create(tmp_path / "project") as store:
         with pytest.raises(MismatchError, match="not in this project"):
             take_embeddings(folder, store.cache_dir, {})
-        other = store.add_slide(slide.info.with_mpp(0.25))
+        other = store.slides.add(slide.info.with_mpp(0.25))
         with pytest.raises(MismatchError, match="0.25 um per px"):
             take_embeddings(folder, store.cache_dir, {other.fingerprint: other})
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         known = {record.fingerprint: record}
         taken = take_embeddings(folder, store.cache_dir, known)
         assert taken.folder.is_relative_to(store.cache_dir)

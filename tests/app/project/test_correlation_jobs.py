@@ -41,23 +41,23 @@ def test_two_files_of_one_name_are_told_apart_whatever_else_takes_part() -> None
 def test_a_run_on_few_slides_does_not_make_the_next_draw_patients_anew(tmp_path: Path) -> None:
     with Store.create(tmp_path / "p") as store:
         assert _kept_split(store, sources(12)) is None
-        whole = store.add_split("", "patient", 3, {f"patient {s}": "choose" for s in range(12)})
+        whole = store.splits.add("", "patient", 3, {f"patient {s}": "choose" for s in range(12)})
         assert _kept_split(store, sources(12)).id == whole.id
         assert _kept_split(store, sources(3)).id == whole.id, "nothing of this unit is kept yet"
-        cut = store.add_split("", "block", 3, {"slide 0": "choose"})
+        cut = store.splits.add("", "block", 3, {"slide 0": "choose"})
         assert _kept_split(store, sources(3)).id == cut.id
         assert _kept_split(store, sources(12)).id == whole.id
-        assert store.current_split().id == whole.id
+        assert store.splits.current().id == whole.id
         assert _kept_split(store, sources(12, patients=False)).id == whole.id
 
 
 def test_a_run_has_the_split_that_it_was_made_with(tmp_path: Path) -> None:
     with Store.create(tmp_path / "p") as store:
         sides = {"P1": "choose", "P2": "report"}
-        first = store.add_split("", "patient", 3, sides)
+        first = store.splits.add("", "patient", 3, sides)
         halves = {"unit": "patient", "seed": 3, "assignments": dict(sides)}
-        store.add_split("", "patient", 4, {"P1": "report", "P2": "choose"})
-        store.extend_split(first.id, {"P3": "choose"})
+        store.splits.add("", "patient", 4, {"P1": "report", "P2": "choose"})
+        store.splits.extend(first.id, {"P3": "choose"})
         assert _split_used(store, halves) == first.id, "another came into force while it ran"
         assert _split_used(store, {**halves, "seed": 5}) is None
         assert _split_used(store, {}) is None

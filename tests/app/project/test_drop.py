@@ -152,7 +152,7 @@ def test_no_pickle_is_ever_loaded(tmp_path: Path) -> None:
 def test_a_project_is_told_from_any_part_of_it(tmp_path: Path) -> None:
     folder = tmp_path / "demo" / "project"
     with Store.create(folder) as store, Slide.open(write_slide(tmp_path / "s.tif"), 0.5) as slide:
-        store.add_slide(slide.info)
+        store.slides.add(slide.info)
         inside = recognise_all([folder, folder / "project.sqlite", tmp_path / "demo"])
         assert inside == (Recognised("project", folder, "a project (1 slide)"),), "also while it is open"
     assert count_slides(folder) == 1 and count_slides(tmp_path) is None
@@ -165,7 +165,7 @@ def test_a_project_is_told_from_any_part_of_it(tmp_path: Path) -> None:
 
 def test_annotations_are_told_in_both_of_their_forms(tmp_path: Path) -> None:
     with Store.create(tmp_path / "project", author="tester") as store:
-        store.annotate(SAE_DIGEST, 4, name="Glands")
+        store.annotations.set(SAE_DIGEST, 4, name="Glands")
         annotation_exchange.export_json(store, tmp_path / "a.txt")
         annotation_exchange.export_csv(store, tmp_path / "a.csv")
         feature_jsonl.export_jsonl(store, tmp_path / "b.txt")

@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
     made = Store.create(tmp_path / "project", author="tester")
     for name, size in (("a.tif", (700, 900)), ("b.tif", (500, 800))):
         with Slide.open(write_slide(tmp_path / name, *size), MPP) as slide:
-            add_analysis(made, made.add_slide(slide.info).id, slide)
+            add_analysis(made, made.slides.add(slide.info).id, slide)
     return made
 
 

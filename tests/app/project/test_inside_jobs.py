@@ -93,14 +93,14 @@ def test_tiles_in_view_are_those_that_are_seen_the_nearest_first() -> None:
 def test_a_request_names_what_the_analysis_was_made_with(tmp_path: Path) -> None:
     with Store.create(tmp_path / "project") as store:
         with Slide.open(write_slide(tmp_path / "field.tif"), 0.5) as slide:
-            record = store.add_slide(slide.info)
+            record = store.slides.add(slide.info)
             analysis = add_analysis(store, record.id, slide)
         features = features_of(store, analysis)
         wish = Wish(4, tmp_path / "out.npy")
         with pytest.raises(UserInputError, match="autoencoder"):
             token_request(store, analysis, features, wish, [1])
         (store.folder / "sae").mkdir()
-        store.set_setting(weights_key(analysis.encoder_digest), "/weights/vit.safetensors")
+        store.settings.set(weights_key(analysis.encoder_digest), "/weights/vit.safetensors")
         asked = token_request(store, analysis, features, wish, np.array([3, 1]))
         assert asked.tiles == (3, 1) and asked.feature == 4
         assert asked.weights == "/weights/vit.safetensors"
@@ -117,7 +117,7 @@ def test_a_request_names_what_the_analysis_was_made_with(tmp_path: Path) -> None
 def test_the_place_of_the_weights_is_kept_with_the_analysis(tmp_path: Path) -> None:
     with Store.create(tmp_path / "project") as store:
         with Slide.open(write_slide(tmp_path / "field.tif"), 0.5) as slide:
-            record = store.add_slide(slide.info)
+            record = store.slides.add(slide.info)
         options = AnalyzeOptions(encoder="timm:test_vit", weights=tmp_path / "vit.safetensors")
         card = {"id": "timm:test_vit", "layer": 3, "pooling": "cls", "is_control": False}
         record_analysis(
@@ -129,7 +129,7 @@ def test_the_place_of_the_weights_is_kept_with_the_analysis(tmp_path: Path) -> N
                 "embedding_dir": str(store.cache_dir / "e"), "counts": {},
             },
         )  # fmt: skip
-        assert store.setting(weights_key("c0" * 12)) == str(tmp_path / "vit.safetensors")
+        assert store.settings.get(weights_key("c0" * 12)) == str(tmp_path / "vit.safetensors")
 
 
 def test_the_inside_stands_for_the_heat_map_while_it_is_shown(tmp_path: Path) -> None:

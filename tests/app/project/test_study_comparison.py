@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_project(folder, WorldChoice(n_tiles=36, n_draws=20, baselines=False))
     assert main(["study", "slides", "--project", str(folder), "--fact", "site"], InlineBackend) == 0
     with Store.open(folder) as store:
-        _add(store, store.studies()[0])
+        _add(store, store.studies.all()[0])
     return folder
 
 
@@ -44,21 +44,21 @@ def project(made: Path) -> Path:
 
 def _add(store: Store, like: StudyRecord, **changes: Any) -> StudyRecord:
     """Another run, whose differences of groups are larger by `_BY`, without the first feature."""
-    arrays = dict(store.study_arrays(like.id))
+    arrays = dict(store.studies.arrays(like.id))
     arrays["group/difference"] = arrays["group/difference"] + _BY
     arrays["shared"] = arrays["shared"] - _BY
     new = NewStudy(like.kind, like.sae_digest, like.request, like.sets, like.meta, arrays, cells=like.cells)
-    return store.add_study(replace(new, **changes))
+    return store.studies.add(replace(new, **changes))
 
 
 def _compared(store: Store, first: StudyRecord, second: StudyRecord) -> Any:
-    runs = [ComparedRun(one, store.study_arrays(one.id), shown_of(store, one)) for one in (first, second)]
+    runs = [ComparedRun(one, store.studies.arrays(one.id), shown_of(store, one)) for one in (first, second)]
     return compare_studies(*runs)
 
 
 def test_rows_that_both_runs_have_differ_by_the_known_amount(project: Path) -> None:
     with Store.open(project) as store:
-        found = _compared(store, *store.studies())
+        found = _compared(store, *store.studies.all())
     table = next(one for one in found.rows if one.key == "difference-slides-difference")
     assert "24 rows in both" in table.title
     difference = np.array(table.columns["difference · difference"])
@@ -68,7 +68,7 @@ def test_rows_that_both_runs_have_differ_by_the_known_amount(project: Path) -> N
     # Each row is the same feature in both, and leads to it.
     own = dict(zip(table.columns["feature"], table.columns["difference · Run 1"], strict=True))
     with Store.open(project) as store:
-        arrays = store.study_arrays(store.studies()[0].id)
+        arrays = store.studies.arrays(store.studies.all()[0].id)
     for feature, value in own.items():
         assert value == arrays["group/difference"][feature]
     assert [target.feature for target in table.targets] == table.columns["feature"]
@@ -77,7 +77,7 @@ def test_rows_that_both_runs_have_differ_by_the_known_amount(project: Path) -> N
 
 def test_the_numbers_that_sum_up_both_runs_stand_beside_each_other(project: Path) -> None:
     with Store.open(project) as store:
-        found = _compared(store, *store.studies())
+        found = _compared(store, *store.studies.all())
     numbers = dict(zip(found.numbers.columns["number"], found.numbers.columns["difference"], strict=True))
     assert numbers["slides"] == 0
     assert numbers["most alike slide has the same site"] == pytest.approx(_BY)
@@ -86,7 +86,7 @@ def test_the_numbers_that_sum_up_both_runs_stand_beside_each_other(project: Path
 
 def test_runs_of_other_saes_get_no_difference_of_features(project: Path) -> None:
     with Store.open(project) as store:
-        first = store.studies()[0]
+        first = store.studies.all()[0]
         sets = [{**one, "model": {**one["model"], "sae_digest": "0" * 64}} for one in first.sets]
         other = _add(store, first, sets=sets, sae_digest="0" * 64)
         found = _compared(store, first, other)
@@ -99,7 +99,7 @@ def test_runs_of_other_saes_get_no_difference_of_features(project: Path) -> None
 
 def test_settings_that_change_what_a_number_means_are_told_and_not_subtracted(project: Path) -> None:
     with Store.open(project) as store:
-        first = store.studies()[0]
+        first = store.studies.all()[0]
         request = {**first.request, "spec": {**first.request["spec"], "measure": "rate"}}
         found = _compared(store, first, _add(store, first, request=request))
     assert "difference-slides-difference" not in {table.key for table in found.rows}
@@ -129,7 +129,7 @@ def test_two_runs_are_compared_by_command(
 
 def test_runs_of_different_studies_are_refused(project: Path) -> None:
     with Store.open(project) as store:
-        first = store.studies()[0]
+        first = store.studies.all()[0]
         other = _add(store, first, kind="geometry")
         with pytest.raises(UserInputError, match="Geometry, Run 1, are different studies"):
             compare_studies(*(ComparedRun(one, {}, None) for one in (first, other)))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from PySide6.QtCore import QStandardPaths
 from desktop_app.app import WindowStart, open_start
 from desktop_app.project import unsaved_drafts as rescue
 from desktop_app.store import Store
+from desktop_app.store.rows.annotations import AnnotationRows
 from sae_backend.errors import StoreError
 from tests.app.conftest import Parts
 from tests.app.fixtures.fakes import SAE_DIGEST
@@ -39,7 +40,7 @@ def close_with_refused_text(parts: Parts, project: Path, patch: pytest.MonkeyPat
     patch.setattr(QStandardPaths, "writableLocation", lambda _kind: str(project.parent / "home"))
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     with patch.context() as full:
-        full.setattr(Store, "annotate", refuse)
+        full.setattr(AnnotationRows, "set", refuse)
         parts.window.annotation.name.setText("glands")
         parts.window.annotation.tags.setText("round, lumen")
         parts.controller.close()
@@ -51,12 +52,12 @@ def test_it_is_saved_when_the_project_is_opened_again(
 ) -> None:
     close_with_refused_text(parts, project, monkeypatch)
     with Store.open(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).revision == 0
+        assert store.annotations.get(SAE_DIGEST, 4).revision == 0
     open_start(other_parts.desktop, WindowStart(project=project, feature=4))
     assert "is saved now" in other_parts.window.notice.text
     assert other_parts.window.annotation.name.text() == "glands"
     with Store.open(project) as store:
-        note = store.annotation(SAE_DIGEST, 4)
+        note = store.annotations.get(SAE_DIGEST, 4)
         assert (note.name, note.tags) == ("glands", ("round", "lumen"))
     assert not list(project.glob("sparsescope-unsaved-*"))
 
@@ -67,10 +68,10 @@ def test_a_later_change_by_another_is_not_overwritten(
 ) -> None:
     close_with_refused_text(parts, project, monkeypatch)
     with Store.open(project) as store:
-        store.annotate(SAE_DIGEST, 4, name="ducts")
+        store.annotations.set(SAE_DIGEST, 4, name="ducts")
     open_start(other_parts.desktop, WindowStart(project=project, feature=4))
     assert "Your text is in" in other_parts.window.notice.text
     (kept,) = project.glob("sparsescope-unsaved-*")
     assert "glands" in kept.read_text()
     with Store.open(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).name == "ducts"
+        assert store.annotations.get(SAE_DIGEST, 4).name == "ducts"

@@ -49,22 +49,24 @@ def write_for_ever(folder: Path, acknowledged: int, seed: int) -> None:
         )
         mark = f"{seed}.{count}"
         if kind == "annotate":
-            note = store.annotate(SAE, feature, name=mark, description="x" * rng.randrange(4000) + mark)
+            note = store.annotations.set(
+                SAE, feature, name=mark, description="x" * rng.randrange(4000) + mark
+            )
             said = ["annotate", feature, note.revision, mark]
         elif kind == "comment":
-            said = ["comment", feature, store.comment(SAE, feature, mark).uid, mark]
+            said = ["comment", feature, store.comments.add(SAE, feature, mark).uid, mark]
         elif kind == "example":
             box = (float(count), float(seed), 10.0, 10.0)
-            said = ["example", feature, store.add_example(SAE, feature, "f" * 40, box).uid, mark]
+            said = ["example", feature, store.examples.add(SAE, feature, "f" * 40, box).uid, mark]
         elif kind == "cell":
-            (done,) = store.add_cell_edits(1, [CellEdit("add", None, float(count), float(seed), "", mark)])
+            (done,) = store.cell_edits.add(1, [CellEdit("add", None, float(count), float(seed), "", mark)])
             said = ["cell", feature, done.uid, mark]
         elif kind == "run":
-            run = store.add_correlation(NewCorrelation(SAE, (), {}, META, arrays(count), name=mark))
+            run = store.correlations.add(NewCorrelation(SAE, (), {}, META, arrays(count), name=mark))
             said = ["run", feature, run.id, mark]
         else:
             on = rng.random() < 0.5
-            store.set_bookmark(SAE, feature, on=on)
+            store.lists.set_bookmark(SAE, feature, on=on)
             said = ["bookmark", feature, on, mark]
         os.write(acknowledged, (json.dumps(said) + "\n").encode())
 
@@ -106,22 +108,22 @@ def check(folder: Path, acknowledged: list[list[object]], state: dict[str, dict[
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     with Store.open(folder) as store:
         for feature, (revision, mark) in state["revision"].items():
-            note = store.annotation(SAE, feature)
-            names = [line.after for line in store.history(SAE, feature) if line.field == "name"]
+            note = store.annotations.get(SAE, feature)
+            names = [line.after for line in store.annotations.history(SAE, feature) if line.field == "name"]
             assert mark in names, (feature, mark)
             # One more change may have been written than could be acknowledged.
             assert note.revision in (revision, revision + 1), (feature, note.revision, revision)
             assert note.description.endswith(note.name), "half a change"
-        assert set(state["comment"]) <= {comment.uid for comment in store.comments(SAE)}
-        assert set(state["example"]) <= {example.uid for example in store.examples(SAE)}
-        edits = {known.uid: known.edit.type_after for known in store.cell_edits(1)}
+        assert set(state["comment"]) <= {comment.uid for comment in store.comments.all(SAE)}
+        assert set(state["example"]) <= {example.uid for example in store.examples.all(SAE)}
+        edits = {known.uid: known.edit.type_after for known in store.cell_edits.all(1)}
         assert state["cell"].items() <= edits.items()
         # Added cells come behind the two that were imported, whether or not their addition was acknowledged.
-        assert store.raw_cells(1).n_cells == 2 + len(edits)
-        runs = {run.id: run.name for run in store.correlations()}
+        assert store.cells.raw(1).n_cells == 2 + len(edits)
+        runs = {run.id: run.name for run in store.correlations.all()}
         assert state["run"].items() <= runs.items()
         for number in list(runs)[-3:]:
-            assert set(store.correlation_arrays(number)) == set(arrays(0)), "half a run"
+            assert set(store.correlations.arrays(number)) == set(arrays(0)), "half a run"
 
 
 def main() -> None:
@@ -134,7 +136,7 @@ def main() -> None:
             Path("/s.svs"), "f" * 40, 9, 9, ((9, 9),), (1.0,), 0.5, "file", (0, 0, 9, 9), "none"
         )
         two = CellTable(np.zeros(2), np.zeros(2), np.zeros(2, np.uint16), ("a",))
-        store.add_cells(store.add_slide(slide).id, CellImport(two, "cells.csv", "0" * 64, "test", ()))
+        store.cells.add(store.slides.add(slide).id, CellImport(two, "cells.csv", "0" * 64, "test", ()))
     kinds = ("revision", "bookmark", "comment", "example", "cell", "run")
     state: dict[str, dict[object, object]] = {kind: {} for kind in kinds}
     counts: Counter[str] = Counter()
@@ -145,9 +147,9 @@ def main() -> None:
         with Store.open(folder) as store:
             # What came after the last acknowledged change may be there or not: begin from what is.
             state["revision"] = {
-                f: (store.annotation(SAE, f).revision, store.annotation(SAE, f).name)
+                f: (store.annotations.get(SAE, f).revision, store.annotations.get(SAE, f).name)
                 for f in range(FEATURES)
-                if store.annotation(SAE, f).revision
+                if store.annotations.get(SAE, f).revision
             }
     sys.stdout.write(json.dumps({"kills": kills, "acknowledged": sum(counts.values()), **counts}) + "\n")
 

@@ -15,11 +15,11 @@ from sae_backend.errors import StoreError, UserInputError
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    store.annotate("a", 9, name="Gland lumen", tags=["gland", "naïve 🧫"], confidence=4)
-    store.annotate("a", 9, status="reviewed", description='two\nlines, and "quotes"')
-    store.annotate("a", 10, name="=cmd|'/c calc'!A0", tags=["@x", "y"], description="+1")
-    store.annotate("b", 0, name="gone")
-    store.annotate("b", 0, name="")
+    store.annotations.set("a", 9, name="Gland lumen", tags=["gland", "naïve 🧫"], confidence=4)
+    store.annotations.set("a", 9, status="reviewed", description='two\nlines, and "quotes"')
+    store.annotations.set("a", 10, name="=cmd|'/c calc'!A0", tags=["@x", "y"], description="+1")
+    store.annotations.set("b", 0, name="gone")
+    store.annotations.set("b", 0, name="")
     return store
 
 
@@ -35,9 +35,11 @@ def test_json_goes_round_unchanged(filled: Store, exported: Path, tmp_path: Path
         report = import_json(other, exported)
         assert (report.added, report.unchanged, report.conflicts) == (3, 0, [])
         export_json(other, tmp_path / "again.json")
-        assert other.annotation("a", 9).author == "Ada"
-        assert {line.author for line in other.history("a", 9)} == {"Ada"}
-        assert [r.content() for r in other.annotations()] == [r.content() for r in filled.annotations()]
+        assert other.annotations.get("a", 9).author == "Ada"
+        assert {line.author for line in other.annotations.history("a", 9)} == {"Ada"}
+        assert [r.content() for r in other.annotations.all()] == [
+            r.content() for r in filled.annotations.all()
+        ]
     assert (tmp_path / "again.json").read_bytes() == exported.read_bytes()
 
 
@@ -49,32 +51,32 @@ def test_a_history_that_does_not_lead_to_the_annotation_is_left_out(
     exported.write_text(json.dumps(document))
     with Store.create(tmp_path / "other", author="Grace") as other:
         import_json(other, exported)
-        assert other.annotation("a", 9).content() == filled.annotation("a", 9).content()
-        assert {line.revision for line in other.history("a", 9)} == {1}
+        assert other.annotations.get("a", 9).content() == filled.annotations.get("a", 9).content()
+        assert {line.revision for line in other.annotations.history("a", 9)} == {1}
 
 
 def test_lists_go_with_the_annotations_and_bookmarks_stay_with_who_set_them(
     store: Store, tmp_path: Path
 ) -> None:
-    store.set_bookmark("a", 4, on=True)
-    store.add_to_list("ask Bob", "a", [7, 2])
-    store.add_to_list("ask Bob", "b", [1])
+    store.lists.set_bookmark("a", 4, on=True)
+    store.lists.add("ask Bob", "a", [7, 2])
+    store.lists.add("ask Bob", "b", [1])
     export_json(store, tmp_path / "lists.json")
     with Store.create(tmp_path / "hers", author="Grace") as hers:
-        hers.set_bookmark("a", 5, on=True)
-        hers.add_to_list("ask Bob", "a", [2])
+        hers.lists.set_bookmark("a", 5, on=True)
+        hers.lists.add("ask Bob", "a", [2])
         assert import_json(hers, tmp_path / "lists.json").listed == 3
-        assert hers.bookmarks("a") == {5}
+        assert hers.lists.bookmarks("a") == {5}
         named = {
             known.name: sorted((ref.sae_digest, ref.index) for ref in known.features)
-            for known in hers.every_list()
+            for known in hers.lists.all()
         }
         assert named["Bookmarks of Ada"] == [("a", 4)]
         assert named["ask Bob"] == [("a", 2), ("a", 7), ("b", 1)]
         assert import_json(hers, tmp_path / "lists.json").listed == 0
     with Store.create(tmp_path / "copy", author="Ada") as copy:
         import_json(copy, tmp_path / "lists.json")
-        assert copy.bookmarks("a") == {4}
+        assert copy.lists.bookmarks("a") == {4}
     for broken in ([["a"]], [["a", -1]], [["a", True]], "a"):
         text = json.loads((tmp_path / "lists.json").read_text())
         text["lists"][0]["features"] = broken
@@ -84,25 +86,25 @@ def test_lists_go_with_the_annotations_and_bookmarks_stay_with_who_set_them(
 
 
 def test_importing_ones_own_changes_nothing(filled: Store, exported: Path) -> None:
-    before = filled.annotations()
+    before = filled.annotations.all()
     report = import_json(filled, exported)
     assert (report.added, report.unchanged, report.conflicts) == (0, 3, [])
-    assert filled.annotations() == before
+    assert filled.annotations.all() == before
 
 
 def test_a_conflict_is_reported_and_ours_stays(exported: Path, tmp_path: Path) -> None:
     with Store.create(tmp_path / "other", author="Grace") as other:
-        mine = other.annotate("a", 9, name="Vessel", confidence=4)
+        mine = other.annotations.set("a", 9, name="Vessel", confidence=4)
         report = import_json(other, exported)
         assert (report.added, report.unchanged) == (2, 0)
         (conflict,) = report.conflicts
         assert conflict.mine == mine and conflict.theirs.name == "Gland lumen"
         assert conflict.fields == ("name", "description", "tags", "status")
-        assert other.annotation("a", 9) == mine
+        assert other.annotations.get("a", 9) == mine
 
 
 def test_csv_is_safe_to_open_in_a_spreadsheet(filled: Store, tmp_path: Path) -> None:
-    filled.annotate("a", 11, name="-2", description="@SUM(A1)", tags=["\ttab"])
+    filled.annotations.set("a", 11, name="-2", description="@SUM(A1)", tags=["\ttab"])
     export_csv(filled, tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -151,7 +153,7 @@ def test_a_file_that_is_none_is_refused(store: Store, tmp_path: Path, text: str)
     with pytest.raises(UserInputError) as caught:
         import_json(store, tmp_path / "a.json")
     assert caught.value.hint
-    assert store.annotations() == []
+    assert store.annotations.all() == []
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_one_illegal_value_stops_the_whole_import(
     with Store.create(tmp_path / "other") as other:
         with pytest.raises(UserInputError):
             import_json(other, exported)
-        assert other.annotations() == []
+        assert other.annotations.all() == []
 
 
 def test_a_missing_file_and_a_feature_given_twice_are_refused(exported: Path, store: Store) -> None:

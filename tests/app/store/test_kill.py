@@ -23,7 +23,7 @@ feature = int(sys.argv[2])
 count = 0
 while True:
     count += 1
-    store.annotate("sae", feature, name=f"name {count}", description="x" * 5000 + str(count))
+    store.annotations.set("sae", feature, name=f"name {count}", description="x" * 5000 + str(count))
     sys.stdout.write(f"{count}\\n")
     sys.stdout.flush()
 """
@@ -47,12 +47,12 @@ def test_no_acknowledged_change_is_lost_by_kill_9(tmp_path: Path) -> None:
         acknowledged[feature] = int(complete[-1]) if complete else wanted
         with Store.open(tmp_path) as store:
             for earlier, count in acknowledged.items():
-                record = store.annotation("sae", earlier)
+                record = store.annotations.get("sae", earlier)
                 # One more may have been written than could be acknowledged.
                 assert record.revision in (count, count + 1)
                 assert record.name == f"name {record.revision}"
                 assert record.description == "x" * 5000 + str(record.revision)
-                names = [h.after for h in store.history("sae", earlier) if h.field == "name"]
+                names = [h.after for h in store.annotations.history("sae", earlier) if h.field == "name"]
                 assert names == [f"name {i}" for i in range(1, record.revision + 1)]
     assert len(acknowledged) == 5
 

@@ -49,56 +49,58 @@ def newer_migrations(tmp_path: Path) -> Path:
 
 def test_a_project_of_revision_0001_opens_with_all_it_holds(old_project: Path) -> None:
     with Store.open(old_project, author="Grace") as store:
-        (slide,) = store.slides()
+        (slide,) = store.slides.all()
         assert (slide.name, slide.mpp, slide.mpp_source) == ("example.svs", 0.25, "user")
-        assert store.sae("sae-1").card == {"layer": 3, "width": 512}
-        analysis = store.current_analysis(slide.id)
+        assert store.saes.get("sae-1").card == {"layer": 3, "width": 512}
+        analysis = store.analyses.current(slide.id)
         assert (analysis.sae_digest, analysis.counts) == ("sae-1", {"ok": 12})
-        note = store.annotation("sae-1", 7)
+        note = store.annotations.get("sae-1", 7)
         assert (note.name, note.tags, note.confidence, note.revision) == ("Gland lumen", ("gland",), 4, 2)
-        assert [line.author for line in store.history("sae-1", 7)] == ["Ada"] * 4
-        np.testing.assert_array_equal(store.cells(slide.id).y_l0, [1.5, 2999.25])
-        (row,) = store.correlation_rows(store.latest_correlation("sae-1").id)
+        assert [line.author for line in store.annotations.history("sae-1", 7)] == ["Ada"] * 4
+        np.testing.assert_array_equal(store.cells.get(slide.id).y_l0, [1.5, 2999.25])
+        (row,) = store.correlations.rows(store.correlations.latest("sae-1").id)
         assert (row.cell_type, row.value, row.ci_low, row.unit) == ("Tumor", 0.5, None, "block of 1 mm")
-        assert store.setting("theme") == "dark"
-        assert store.annotate("sae-1", 7, status="reviewed", expected_revision=2).author == "Grace"
-        assert store.restore("sae-1", 7, 1).name == "Lumen"
+        assert store.settings.get("theme") == "dark"
+        assert store.annotations.set("sae-1", 7, status="reviewed", expected_revision=2).author == "Grace"
+        assert store.annotations.restore("sae-1", 7, 1).name == "Lumen"
 
 
 def test_a_project_of_revision_0002_opens_with_all_it_holds(tmp_path: Path) -> None:
     shutil.copyfile(ASSETS / "0002.sqlite", tmp_path / "project.sqlite")
     with Store.open(tmp_path, author="Grace") as store:
-        (slide,) = store.slides()
-        note = store.annotation("sae-2", 3)
+        (slide,) = store.slides.all()
+        note = store.annotations.get("sae-2", 3)
         assert (note.name, note.concept, note.nature, note.polysemantic) == (
             "Crypts",
             "gland",
             "biological",
             True,
         )
-        assert [(c.text, c.author) for c in store.comments("sae-2")] == [("Seen at the edge too.", "Ada")]
-        (example,) = store.examples("sae-2")
+        assert [(c.text, c.author) for c in store.comments.all("sae-2")] == [("Seen at the edge too.", "Ada")]
+        (example,) = store.examples.all("sae-2")
         assert (example.slide_fingerprint, example.y_l0, example.width_l0) == (
             slide.fingerprint,
             448.0,
             224.0,
         )
-        (region,) = store.regions(slide.id)
+        (region,) = store.regions.all(slide.id)
         assert (region.name, region.kind, region.polygons_l0[0][0][0]) == (
             "Follicle",
             "polygon",
             (10.0, 20.0),
         )
         assert [
-            (known.name, [ref.index for ref in known.features]) for known in store.feature_lists("sae-2")
+            (known.name, [ref.index for ref in known.features]) for known in store.lists.of_sae("sae-2")
         ] == [("ask Bob", [3])]
-        assert [line.author for line in store.history("sae-2", 3)] == ["Ada"] * len(store.history("sae-2", 3))
-        assert store.slide_values() == {}
-        store.set_slide_values({slide.id: {"patient": "P1"}})
+        assert [line.author for line in store.annotations.history("sae-2", 3)] == ["Ada"] * len(
+            store.annotations.history("sae-2", 3)
+        )
+        assert store.slide_values.all() == {}
+        store.slide_values.set({slide.id: {"patient": "P1"}})
     (copy,) = tmp_path.glob("project.backup-0002-*.sqlite")
     assert upgrade.read_revision(copy) == "0002"
     with Store.open(tmp_path) as store:
-        assert store.slide_values() == {slide.id: {"patient": "P1"}}
+        assert store.slide_values.all() == {slide.id: {"patient": "P1"}}
 
 
 META_3 = {
@@ -137,29 +139,32 @@ def rows_of_0003() -> list[CorrelationRow]:
 def test_a_project_of_revision_0003_opens_with_all_it_holds(tmp_path: Path) -> None:
     shutil.copyfile(ASSETS / "0003.sqlite", tmp_path / "project.sqlite")
     with Store.open(tmp_path, author="Grace") as store:
-        one, two = store.slides()
-        assert store.slide_values() == {one.id: {"patient": "P1", "site": "north"}, two.id: {"patient": "P2"}}
-        old, new = store.cell_imports(one.id)
+        one, two = store.slides.all()
+        assert store.slide_values.all() == {
+            one.id: {"patient": "P1", "site": "north"},
+            two.id: {"patient": "P2"},
+        }
+        old, new = store.cells.imports(one.id)
         assert (old.source_name, old.notes, old.current) == ("old.csv", ("first",), False)
         assert (new.n_cells, new.type_counts, new.current) == (40, {"Tumor": 20, "Immune cells": 20}, True)
         assert (new.author, new.assumed, new.measure_names, new.n_outline_points) == ("", {}, (), None)
-        cells = store.cells(one.id)
+        cells = store.cells.get(one.id)
         np.testing.assert_array_equal(cells.y_l0, np.arange(40) * 7.25 + 0.5)
         np.testing.assert_array_equal(cells.type_index, np.arange(40) % 2)
         assert cells.outlines is None and cells.measures == {}
-        store.choose_cells(old.id)
-        assert store.cells(one.id).n_cells == 3 and store.cells(two.id).n_cells == 5
-        full, few, empty = store.correlations()
+        store.cells.choose(old.id)
+        assert store.cells.get(one.id).n_cells == 3 and store.cells.get(two.id).n_cells == 5
+        full, few, empty = store.correlations.all()
         assert (full.name, few.name, empty.name) == ("Run 1", "Run 2", "Run 3")
         assert (len(full.analysis_ids), full.cells, full.split_id) == (2, {}, None)
         assert full.spec == {"seed": 0, "n_bootstrap": 200}
         assert full.meta == {
             **META_3, "statistics": ["pearson", "spearman"], "reasons": ["", *REASONS_3.values()],
         }  # fmt: skip
-        assert store.correlation_rows(full.id) == rows_of_0003()
-        assert store.correlation_arrays(full.id, ["pearson/value"])["pearson/value"].shape == (6, 2)
+        assert store.correlations.rows(full.id) == rows_of_0003()
+        assert store.correlations.arrays(full.id, ["pearson/value"])["pearson/value"].shape == (6, 2)
         none = (None, None, None)
-        assert store.correlation_rows(few.id) == [
+        assert store.correlations.rows(few.id) == [
             CorrelationRow(
                 1, "Stroma", 380, 1, "spearman", None, None, *none, "plain", "slide", "too few cells"
             ),
@@ -167,8 +172,8 @@ def test_a_project_of_revision_0003_opens_with_all_it_holds(tmp_path: Path) -> N
             CorrelationRow(1, "Stroma", 400, 1, "pearson", -0.5, None, None, 0.5, None, "plain", "slide"),
         ]
         assert (few.meta["n_tiles"], few.meta["method"], few.meta["n_clusters"]) == (400, "plain", 4)
-        assert store.latest_correlation("sae-9") == empty and store.correlation_rows(empty.id) == []
-        assert store.annotation("sae-3", 2).name == "Mitoses" and store.setting("theme") == "dark"
+        assert store.correlations.latest("sae-9") == empty and store.correlations.rows(empty.id) == []
+        assert store.annotations.get("sae-3", 2).name == "Mitoses" and store.settings.get("theme") == "dark"
         with store._database.read() as connection:
             tables = set(
                 connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'").scalars()
@@ -182,19 +187,19 @@ def test_a_project_of_revision_0003_opens_with_all_it_holds(tmp_path: Path) -> N
 def test_a_project_of_revision_0004_opens_with_all_it_holds(tmp_path: Path) -> None:
     shutil.copyfile(ASSETS / "0004.sqlite", tmp_path / "project.sqlite")
     with Store.open(tmp_path, author="Grace") as store:
-        one, two = store.slides()
+        one, two = store.slides.all()
         assert (one.name, two.name) == ("slide-0.tif", "slide-1.tif")
         # One of 53 was deleted and one added by hand.
-        assert (store.cells(one.id).n_cells, store.cells(two.id).n_cells) == (53, 64)
-        assert store.cells_version(one.id) == "1-02e405bd2fe777a8"
-        assert store.current_split().assignments == {"a": "choose", "b": "report"}
-        (run,) = store.correlations()
-        arrays = store.correlation_arrays(run.id)
+        assert (store.cells.get(one.id).n_cells, store.cells.get(two.id).n_cells) == (53, 64)
+        assert store.cells.version(one.id) == "1-02e405bd2fe777a8"
+        assert store.splits.current().assignments == {"a": "choose", "b": "report"}
+        (run,) = store.correlations.all()
+        arrays = store.correlations.arrays(run.id)
         assert len(arrays) == 19
         assert np.nansum(arrays["pearson/value"]) == pytest.approx(-0.6731675084713491, abs=1e-12)
-        note = store.annotation(run.sae_digest, 4)
+        note = store.annotations.get(run.sae_digest, 4)
         assert (note.name, note.concept) == ("Nests", "tumour")
-        assert store.studies() == []
+        assert store.studies.all() == []
     (copy,) = tmp_path.glob("project.backup-0004-*.sqlite")
     assert upgrade.read_revision(copy) == "0004"
 
@@ -234,8 +239,8 @@ def test_an_upgrade_that_fails_leaves_the_older_file_in_use(
     with pytest.raises(Exception, match="bug"):
         upgrade.prepare(old_project / "project.sqlite", newer_migrations)
     with Store.open(old_project) as store:
-        assert store.annotation("sae-1", 7).name == "Gland lumen"
-        assert store.setting("theme") == "dark"
+        assert store.annotations.get("sae-1", 7).name == "Gland lumen"
+        assert store.settings.get("theme") == "dark"
     with closing(sqlite3.connect(old_project / "project.sqlite")) as connection:
         columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(settings)")]
     assert columns == ["key", "value"]

@@ -26,7 +26,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def make(folder: Path) -> Path:
     with Store.create(folder) as store:
-        store.annotate("sae", 1, name="Stroma")
+        store.annotations.set("sae", 1, name="Stroma")
     return folder / "project.sqlite"
 
 
@@ -34,12 +34,12 @@ def test_a_project_keeps_its_settings_and_has_a_cache(tmp_path: Path) -> None:
     with Store.create(tmp_path / "a" / "b", author="Ada") as store:
         assert store.folder == tmp_path / "a" / "b"
         assert store.cache_dir == store.folder / "cache" and store.cache_dir.is_dir()
-        assert store.setting("theme") is None
-        store.set_setting("theme", "dark")
-        store.set_setting("theme", "light")
+        assert store.settings.get("theme") is None
+        store.settings.set("theme", "dark")
+        store.settings.set("theme", "light")
     shutil.rmtree(store.cache_dir)
     with Store.open(tmp_path / "a" / "b") as store:
-        assert store.setting("theme") == "light"
+        assert store.settings.get("theme") == "light"
         assert store.cache_dir.is_dir()
         assert store.author
 
@@ -76,7 +76,7 @@ def test_a_creation_that_was_cut_off_can_be_repeated(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a Sparsescope project"):
         Store.open(tmp_path)
     with Store.create(tmp_path) as store:
-        assert store.slides() == []
+        assert store.slides.all() == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "a file"])
@@ -136,7 +136,7 @@ def test_a_transaction_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
         cut_off(connection, file, tmp_path / "killed")
         connection.execute("ROLLBACK")
     with Store.open(tmp_path / "killed") as store:
-        assert store.annotation("sae", 1).name == "Stroma"
+        assert store.annotations.get("sae", 1).name == "Stroma"
 
 
 def cut_off(connection: sqlite3.Connection, file: Path, target: Path) -> None:
@@ -230,23 +230,23 @@ def test_a_read_only_project_is_refused_at_once(open_folder: Path, not_root: Non
 
 
 def test_a_connection_that_turns_read_only_is_reported_and_nothing_is_lost(store: Store) -> None:
-    store.annotate("sae", 1, name="Stroma")
+    store.annotations.set("sae", 1, name="Stroma")
     with store._database.read() as connection:
         connection.exec_driver_sql("PRAGMA query_only=ON")
     with pytest.raises(StoreError, match="cannot be written"):
-        store.annotate("sae", 1, name="Gland")
-    assert store.annotation("sae", 1).name == "Stroma"
+        store.annotations.set("sae", 1, name="Gland")
+    assert store.annotations.get("sae", 1).name == "Stroma"
 
 
 def test_a_full_disk_is_reported_and_nothing_is_lost(store: Store) -> None:
-    store.annotate("sae", 1, name="Stroma")
+    store.annotations.set("sae", 1, name="Stroma")
     with store._database.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StoreError, match="disk is full"):
-        store.annotate("sae", 1, description="x" * 1_000_000)
-    assert store.annotation("sae", 1).description == ""
-    assert store.annotate("sae", 1, confidence=3).confidence == 3
+        store.annotations.set("sae", 1, description="x" * 1_000_000)
+    assert store.annotations.get("sae", 1).description == ""
+    assert store.annotations.set("sae", 1, confidence=3).confidence == 3
 
 
 def test_a_busy_project_is_reported(store: Store) -> None:
@@ -255,8 +255,8 @@ def test_a_busy_project_is_reported(store: Store) -> None:
     with closing(sqlite3.connect(store.folder / "project.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="Another program is writing"):
-            store.annotate("sae", 1, name="Gland")
-    assert store.annotate("sae", 1, name="Gland").revision == 1
+            store.annotations.set("sae", 1, name="Gland")
+    assert store.annotations.set("sae", 1, name="Gland").revision == 1
 
 
 def test_every_refusal_has_a_hint() -> None:
@@ -278,7 +278,7 @@ def test_a_closed_store_and_another_thread_are_refused(store: Store) -> None:
 
     def use() -> None:
         try:
-            store.slides()
+            store.slides.all()
         except StoreError as error:
             caught.append(error)
 
@@ -289,7 +289,7 @@ def test_a_closed_store_and_another_thread_are_refused(store: Store) -> None:
     store.close()
     store.close()
     with pytest.raises(StoreError, match="closed"):
-        store.slides()
+        store.slides.all()
 
 
 def test_migrations_travel_with_the_package() -> None:

@@ -75,7 +75,7 @@ def main() -> None:
         with Store.create(folder / "project") as store:
             record = add_slide(store, folder / "slide.tiff")
             found = cells(n)
-            timed("kept in the project", lambda: store.add_cells(record.id, found))
+            timed("kept in the project", lambda: store.cells.add(record.id, found))
         desktop = build_window(InlineBackend(), FakeDialogs(), PreferencesFile(folder / "preferences.json"))
         window, controller = desktop.window, desktop.controller
         window.show()

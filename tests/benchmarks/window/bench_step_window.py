@@ -62,7 +62,7 @@ def main() -> None:
     path = write_slide(folder / "large.tif", side, side)
     store = Store.create(folder / "project")
     with Slide.open(path, MPP) as slide:
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         spec = TileSpec(tile_px=TILE_PX, tile_mpp=MPP)
         features = made_up(
             store.cache_dir / "features", options.tiles, options.features, 64,
@@ -73,8 +73,8 @@ def main() -> None:
         began = time.perf_counter()
         write_thumbnails(slide, grid, store.cache_dir)
         print(f"{grid.n_tiles:,} small pictures written in {time.perf_counter() - began:.0f} s")
-    store.add_sae(features.sae_digest, store.folder / "sae", {"d_sae": options.features})
-    store.add_analysis(
+    store.saes.add(features.sae_digest, store.folder / "sae", {"d_sae": options.features})
+    store.analyses.add(
         NewAnalysis(
             slide_id=record.id,
             encoder="made up",

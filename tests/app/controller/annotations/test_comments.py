@@ -37,7 +37,7 @@ def test_a_comment_is_kept_withdrawn_and_put_in_again(opened: Parts, project: Pa
     QTest.keyClick(tabs.words, KEY.Key_Return)
     assert tabs.words.text() == "" and tabs.tabText(0) == "Comments (1)"
     with stored(project) as store:
-        (said,) = store.comments(SAE_DIGEST, 4)
+        (said,) = store.comments.all(SAE_DIGEST, 4)
         assert said.text == "a vessel?"
     opened.window.features.search.setText("vessel")
     assert opened.window.features.model.rowCount() == 0, "searched in once the table is filled anew"
@@ -52,13 +52,13 @@ def test_a_comment_is_kept_withdrawn_and_put_in_again(opened: Parts, project: Pa
     assert tabs.comments.count() == 0
     opened.window.menus.actions_by_text["Redo"].trigger()
     with stored(project) as store:
-        assert [c.uid for c in store.comments(SAE_DIGEST, 4)] == [said.uid]
+        assert [c.uid for c in store.comments.all(SAE_DIGEST, 4)] == [said.uid]
 
 
 def test_only_its_author_withdraws_a_comment(opened: Parts, project: Path) -> None:
     with stored(project) as store:
         store.author = "Grace"
-        store.comment(SAE_DIGEST, 4, "mine")
+        store.comments.add(SAE_DIGEST, 4, "mine")
     opened.controller.remarks.refresh()
     tabs = opened.window.annotation.remarks
     tabs.comments.setCurrentRow(0)
@@ -73,7 +73,7 @@ def test_the_picked_tile_becomes_an_example_to_fly_to(opened: Parts, project: Pa
     opened.controller.features.go_to_tile(3)
     QTest.keyClick(window.features.view, KEY.Key_E)
     with stored(project) as store:
-        (example,) = store.examples(SAE_DIGEST, 4)
+        (example,) = store.examples.all(SAE_DIGEST, 4)
     grid = opened.controller._context.session.features.grid
     assert (example.y_l0, example.x_l0) == tuple(grid.origins_l0()[3])
     assert example.height_l0 == grid.tile_l0
@@ -98,7 +98,7 @@ def test_b_bookmarks_and_undo_takes_it_away(opened: Parts, project: Path) -> Non
     window.features.status.setCurrentText("All")
     window.menus.actions_by_text["Undo"].trigger()
     with stored(project) as store:
-        assert store.bookmarks(SAE_DIGEST) == frozenset()
+        assert store.lists.bookmarks(SAE_DIGEST) == frozenset()
     assert not window.annotation.bookmark.isChecked()
 
 
@@ -106,11 +106,11 @@ def test_a_term_is_chosen_and_a_new_one_added(opened: Parts, project: Path) -> N
     panel = opened.window.annotation
     panel.concept.setCurrentIndex(panel.concept.findData("artefact: fold"))
     with stored(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).concept == "artefact: fold"
+        assert store.annotations.get(SAE_DIGEST, 4).concept == "artefact: fold"
     opened.dialogs.words = "Stroma:  keloid   collagen "
     panel.concept.setCurrentIndex(panel.concept.findData(ADD_TERM))
     with stored(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).concept == "stroma: keloid collagen"
+        assert store.annotations.get(SAE_DIGEST, 4).concept == "stroma: keloid collagen"
         assert "stroma: keloid collagen" in of_project(store).concepts
     opened.dialogs.words = "artefact: fold\nmine: odd"
     opened.window.menus.actions_by_text["Vocabulary of concepts…"].trigger()
@@ -129,8 +129,8 @@ def test_a_state_of_the_history_is_restored(opened: Parts, project: Path) -> Non
     assert panel.name.text() == "vessel"
     opened.window.menus.actions_by_text["Undo"].trigger()
     with stored(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).name == "gland"
-        assert store.annotation(SAE_DIGEST, 4).revision == 4
+        assert store.annotations.get(SAE_DIGEST, 4).name == "gland"
+        assert store.annotations.get(SAE_DIGEST, 4).revision == 4
 
 
 def test_the_author_is_asked_once(opened: Parts, project: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_author_is_asked_once(opened: Parts, project: Path, tmp_path: Path) 
     assert not panel.author_row.isVisibleTo(panel)
     panel.nature.setCurrentIndex(2)
     with stored(project) as store:
-        note = store.annotation(SAE_DIGEST, 4)
+        note = store.annotations.get(SAE_DIGEST, 4)
         assert (note.author, note.nature) == ("Ada Lovelace", "technical")
     opened.controller.projects.open_project(project)
     assert not panel.author_row.isVisibleTo(panel)
@@ -165,4 +165,4 @@ def test_features_are_put_into_lists(opened: Parts, project: Path) -> None:
     window.features.list_deleted.emit("glands")
     assert window.features.model.rowCount() == 12
     with stored(project) as store:
-        assert store.feature_lists(SAE_DIGEST) == []
+        assert store.lists.of_sae(SAE_DIGEST) == []

@@ -22,16 +22,16 @@ pytestmark = pytest.mark.gl
 def theirs(tmp_path: Path) -> Path:
     path = tmp_path / "grace.json"
     with Store.create(tmp_path / "theirs", author="Grace") as store:
-        store.annotate(SAE_DIGEST, 4, name="vessel", confidence=5, tags=["red"])
-        store.annotate(SAE_DIGEST, 6, name="fold")
-        store.comment(SAE_DIGEST, 4, "sure of it")
+        store.annotations.set(SAE_DIGEST, 4, name="vessel", confidence=5, tags=["red"])
+        store.annotations.set(SAE_DIGEST, 6, name="fold")
+        store.comments.add(SAE_DIGEST, 4, "sure of it")
         export_json(store, path)
     return path
 
 
 def test_texts_are_taken_and_undone(parts: Parts, project: Path, theirs: Path) -> None:
     with Store.open(project, author="Ada") as store:
-        store.annotate(SAE_DIGEST, 4, name="gland", confidence=2)
+        store.annotations.set(SAE_DIGEST, 4, name="gland", confidence=2)
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = theirs
     parts.window.menus.requested("import_annotations").emit()
@@ -46,7 +46,7 @@ def test_texts_are_taken_and_undone(parts: Parts, project: Path, theirs: Path) -
     assert "texts of the file were taken" in parts.window.notice.text
     assert parts.window.annotation.name.text() == "vessel"
     with Store.open(project) as store:
-        note = store.annotation(SAE_DIGEST, 4)
+        note = store.annotations.get(SAE_DIGEST, 4)
         assert (note.name, note.tags, note.confidence) == ("vessel", ("red",), 2)
     parts.window.menus.actions_by_text["Undo"].trigger()
     assert parts.window.annotation.name.text() == "gland"
@@ -56,8 +56,8 @@ def test_the_dialog_keeps_this_projects_texts_until_told(qtbot: QtBot, tmp_path:
     from desktop_app.export.annotations import import_json
 
     with Store.create(tmp_path / "mine", author="Ada") as store:
-        store.annotate(SAE_DIGEST, 4, name="gland", confidence=2)
-        store.annotate(SAE_DIGEST, 6, name="crease")
+        store.annotations.set(SAE_DIGEST, 4, name="gland", confidence=2)
+        store.annotations.set(SAE_DIGEST, 6, name="crease")
         report = import_json(store, theirs)
     dialog = MergeDialog(report.conflicts)
     qtbot.addWidget(dialog)

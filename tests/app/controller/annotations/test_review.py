@@ -34,7 +34,7 @@ def test_numbers_grade_and_are_saved(opened: Parts, project: Path) -> None:
     for place, key, grade in zip(places(opened), (KEY.Key_2, KEY.Key_5), (2, 5), strict=True):
         QTest.keyClick(place, key)
         with Store.open(project) as store:
-            assert store.annotation(SAE_DIGEST, 4).confidence == grade
+            assert store.annotations.get(SAE_DIGEST, 4).confidence == grade
 
 
 def test_n_names_and_enter_goes_to_the_next_unnamed(opened: Parts, project: Path) -> None:
@@ -49,11 +49,11 @@ def test_n_names_and_enter_goes_to_the_next_unnamed(opened: Parts, project: Path
     assert second not in (4, None)
     assert window.features.selected() == second
     with Store.open(project) as store:
-        first = store.annotation(SAE_DIGEST, 4)
+        first = store.annotations.get(SAE_DIGEST, 4)
         assert (first.name, first.status) == ("glands", "reviewed")
         # A feature without a name is passed over, not called reviewed.
         QTest.keyClick(window.features.view, KEY.Key_Return)
-        assert store.annotation(SAE_DIGEST, int(second or 0)).status == "unseen"
+        assert store.annotations.get(SAE_DIGEST, int(second or 0)).status == "unseen"
 
 
 def test_enter_at_the_end_says_so(opened: Parts) -> None:

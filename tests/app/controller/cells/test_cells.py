@@ -72,7 +72,7 @@ def test_regions_are_seen_in_the_second_view_too(opened: Parts) -> None:
     from shapely import MultiPolygon, Polygon
 
     opened.controller.regions.add("polygon", MultiPolygon([Polygon(ring)]))
-    assert len(store.regions(1)) == 1
+    assert len(store.regions.all(1)) == 1
     drawn, beside = (viewer.layers[REGIONS].data for viewer in (window.viewer, second))
     assert len(drawn) == len(beside) > 0
     np.testing.assert_array_equal(drawn[0], beside[0])

@@ -68,7 +68,7 @@ class Desk(Parts):
 
     @property
     def record(self) -> CellImportRecord:
-        record = self.store.current_cells(1)
+        record = self.store.cells.current(1)
         assert record is not None
         return record
 
@@ -138,7 +138,7 @@ def test_nuclei_are_detected_outlined_and_told_under_the_pointer(desk: Desk) -> 
     # The same again keeps nothing twice.
     desk.window.say("")
     desk.detect()
-    assert len(desk.store.cell_imports(1)) == 1
+    assert len(desk.store.cells.imports(1)) == 1
 
 
 def test_cells_can_be_added_to_a_slide_that_has_none(desk: Desk) -> None:
@@ -149,12 +149,12 @@ def test_cells_can_be_added_to_a_slide_that_has_none(desk: Desk) -> None:
     for place in ((50.0, 60.0), (80.0, 90.0)):
         desk.editing.select(())
         desk.editing.click(*place)
-    table = desk.store.cells(1)
+    table = desk.store.cells.get(1)
     assert table.n_cells == 2 and table.type_names == ("Mitosis",)
     np.testing.assert_allclose(table.y_l0 * 0.5, [50.25, 80.25], atol=0.3)
     assert "Mitosis 2" in desk.window.legend.text and desk.record.tool == BY_HAND
     desk.controller.undo.undo()
-    assert desk.store.cells(1).n_cells == 1
+    assert desk.store.cells.get(1).n_cells == 1
 
 
 def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) -> None:
@@ -177,7 +177,7 @@ def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) ->
     desk.dialogs.accepts_types = False
     bar.train.click()
     desk.wait_for("were not taken")
-    assert len(desk.store.cell_imports(1)) == 1
+    assert len(desk.store.cells.imports(1)) == 1
     desk.dialogs.accepts_types = True
     bar.train.click()
     desk.wait_for("Types were proposed")
@@ -212,37 +212,37 @@ def test_cells_are_selected_deleted_retyped_and_added_and_all_of_it_undone(desk:
     desk.click_middle()
     assert desk.editing.selected == {3}
     QTest.keyClick(desk.canvas, KEY.Key_Delete)
-    assert desk.store.cells(1).n_cells == n - 1 and desk.cells.shown.place_of(3) == -1
+    assert desk.store.cells.get(1).n_cells == n - 1 and desk.cells.shown.place_of(3) == -1
     assert [layer.name for layer in desk.window.viewer.layers] == layers
     QTest.keyClick(desk.canvas, KEY.Key_Delete)
-    assert desk.store.cells(1).n_cells == n - 1, "nothing is selected any more"
+    assert desk.store.cells.get(1).n_cells == n - 1, "nothing is selected any more"
     desk.dialogs.words = "Odd"
     desk.editing.ask_type()
     desk.click_middle()
-    table = desk.store.cells(1)
+    table = desk.store.cells.get(1)
     assert table.n_cells == n and table.type_names == ("Nucleus", "Odd") and desk.editing.selected == {n}
     QTest.keyClick(desk.canvas, KEY.Key_1)
-    assert desk.store.cells(1).type_names == ("Nucleus",)
-    history = desk.store.cell_edits(desk.record.id)
+    assert desk.store.cells.get(1).type_names == ("Nucleus",)
+    history = desk.store.cell_edits.all(desk.record.id)
     assert [edit.edit.kind for edit in history] == ["delete", "add", "retype"]
     for _ in history:
         desk.controller.undo.undo()
-    assert desk.store.cells(1).n_cells == n and desk.cells.shown.place_of(3) == 3
+    assert desk.store.cells.get(1).n_cells == n and desk.cells.shown.place_of(3) == 3
     desk.controller.undo.redo()
-    assert desk.store.cells(1).n_cells == n - 1
+    assert desk.store.cells.get(1).n_cells == n - 1
     desk.window.menus.actions_by_text["Cell edit history…"].trigger()
     shown = desk.controller.cell_lists.history
     assert [row.is_past for row in shown.model.rows] == [True, True, False]
     shown.choose(history[0].id)
     shown.button.click()
-    assert desk.store.cells(1).n_cells == n and shown.model.rows[2].is_past
+    assert desk.store.cells.get(1).n_cells == n and shown.model.rows[2].is_past
     assert all(slide == 1 for slide in desk.changed) and len(desk.changed) >= 9
     QTest.keyClick(desk.canvas, KEY.Key_Escape)
     assert desk.editing.mode == "" and not desk.editing.bar.isVisible()
     # Keys and clicks are as before.
     QTest.keyClick(desk.canvas, KEY.Key_Delete)
     desk.click_middle()
-    assert desk.store.cells(1).n_cells == n and len(desk.store.cell_edits(desk.record.id)) == 3
+    assert desk.store.cells.get(1).n_cells == n and len(desk.store.cell_edits.all(desk.record.id)) == 3
 
 
 def test_shift_selects_more_and_a_tool_of_the_regions_ends_the_mode(desk: Desk) -> None:
@@ -256,7 +256,7 @@ def test_shift_selects_more_and_a_tool_of_the_regions_ends_the_mode(desk: Desk) 
     assert desk.editing.selected == {1}
     desk.window.menus.cell_types.hide(frozenset({"Nucleus"}))
     desk.editing.click(*desk.place_um(2))
-    assert desk.editing.selected == {1} and not desk.store.cell_edits(desk.record.id)
+    assert desk.editing.selected == {1} and not desk.store.cell_edits.all(desk.record.id)
     desk.window.menus.cell_types.hide(frozenset())
     callbacks = desk.window.viewer.mouse_drag_callbacks
     desk.window.menus.requested("tool").emit("polygon")
@@ -281,13 +281,13 @@ def test_cells_of_a_region_are_selected_and_names_are_the_projects(desk: Desk) -
     desk.controller.regions.add("polygon", MultiPolygon([box(0, 0, 200, 150)]))
     desk.controller.regions.refresh(desk.controller.regions.regions()[0].uid)
     desk.window.menus.actions_by_text["Select the cells in the region"].trigger()
-    table = desk.store.cells(1)
+    table = desk.store.cells.get(1)
     inside = int(((table.y_l0 < 150) & (table.x_l0 < 200)).sum())
     assert len(desk.editing.selected) == inside > 5 and desk.editing.mode == "edit"
     desk.window.menus.actions_by_text["Delete the selected cells"].trigger()
-    assert desk.store.cells(1).n_cells == n - inside
+    assert desk.store.cells.get(1).n_cells == n - inside
     desk.controller.undo.undo()
-    assert desk.store.cells(1).n_cells == n
+    assert desk.store.cells.get(1).n_cells == n
     desk.dialogs.names = ClassMap({"Nucleus": "Cell"})
     desk.window.menus.actions_by_text["Rename cell types…"].trigger()
     assert desk.dialogs.named == {"Nucleus": n} and f"Cell {n}" in desk.window.legend.text

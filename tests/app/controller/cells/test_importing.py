@@ -72,12 +72,12 @@ def test_types_are_named_and_left_out_before_the_import(desk: Desk) -> None:
     assert model.setData(model.index(0, 2), "Tumour")
     assert model.setData(model.index(1, 0), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
     assert dialog.counts.text() == "Counts as: Tumour 20."
-    assert desk.store.current_cells(1) is None
+    assert desk.store.cells.current(1) is None
     dialog.accept_button.click()
     desk.wait_for_end()
     assert desk.ended == [None] and desk.changed == [1]
-    assert desk.store.cells(1).type_names == ("Tumour",) and desk.store.raw_cells(1).n_cells == 40
-    assert desk.store.class_map() == ClassMap({"a": "Tumour"}, frozenset({"b"}))
+    assert desk.store.cells.get(1).type_names == ("Tumour",) and desk.store.cells.raw(1).n_cells == 40
+    assert desk.store.class_map.get() == ClassMap({"a": "Tumour"}, frozenset({"b"}))
     assert "Tumour 20" in desk.parts.window.legend.text
     # The names are known for the next file.
     again = desk.begin(table(desk.folder))
@@ -92,10 +92,10 @@ def test_a_wrong_scale_is_seen_and_mended_only_when_asked(desk: Desk) -> None:
     button.click()
     desk.wait_for_look(dialog)
     assert dialog.cloud.cloud.yx_l0.max() > 700 and dialog.placement.value.value() == 2
-    assert desk.store.current_cells(1) is None
+    assert desk.store.cells.current(1) is None
     dialog.accept_button.click()
     desk.wait_for_end()
-    assert desk.store.current_cells(1).assumed["scale"] == 2
+    assert desk.store.cells.current(1).assumed["scale"] == 2
     assert "× 2" not in desk.parts.window.notice.text
 
 
@@ -113,20 +113,20 @@ def test_columns_are_chosen_where_their_names_do_not_tell(desk: Desk) -> None:
     assert not dialog.question.text() and dialog.accept_button.isEnabled()
     dialog.accept_button.click()
     desk.wait_for_end()
-    assert desk.store.cells(1).x_l0.max() == 58
+    assert desk.store.cells.get(1).x_l0.max() == 58
 
 
 def test_an_import_can_be_called_off(desk: Desk) -> None:
     dialog = desk.begin(desk.folder / "cells.csv")
     dialog.reject()
-    assert desk.ended == [None] and desk.store.current_cells(1) is None and desk.changed == []
+    assert desk.ended == [None] and desk.store.cells.current(1) is None and desk.changed == []
     assert "was not imported" in desk.parts.window.notice.text
     # Also while it is being read.
     desk.parts.window.menus.requested("import_cells").emit()
     desk.parts.controller.cell_import.dialog.close()
     assert len(desk.ended) == 2 and desk.parts.controller.cell_import.dialog is None
     desk.qtbot.wait(100)
-    assert desk.store.current_cells(1) is None
+    assert desk.store.cells.current(1) is None
 
 
 def test_what_cannot_be_read_is_refused_above_the_slide(desk: Desk) -> None:

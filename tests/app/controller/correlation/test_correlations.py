@@ -58,10 +58,10 @@ def _open(parts: Parts, folder: Path, qtbot: QtBot, feature: int = PLASMA_FEATUR
 def _add_run(folder: Path, name: str, factor: float = 1.0, sae: str | None = None) -> int:
     """A second run of the project, with r a factor smaller."""
     with Store.open(folder) as store:
-        first = store.correlations()[0]
-        arrays = dict(store.correlation_arrays(first.id))
+        first = store.correlations.all()[0]
+        arrays = dict(store.correlations.arrays(first.id))
         arrays["pearson/value"] = arrays["pearson/value"] * factor
-        return store.add_correlation(
+        return store.correlations.add(
             NewCorrelation(
                 sae or first.sae_digest,
                 first.analysis_ids,
@@ -123,9 +123,9 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
 ) -> None:
     with Store.open(world) as store:
         for slide in (1, 4):
-            table = store.cells(slide)
+            table = store.cells.get(slide)
             half = table.take(np.arange(table.n_cells) % 2 == 0)
-            store.add_cells(slide, CellImport(half, "half.csv", "cd" * 32, "tester", ()))
+            store.cells.add(slide, CellImport(half, "half.csv", "cd" * 32, "tester", ()))
     panel = _open(parts, world, qtbot)
     assert panel.header.mark.text() == "stale: cells of 2 slides changed since"
     panel.header.again_button.click()
@@ -140,9 +140,9 @@ def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
     parts: Parts, world: Path, qtbot: QtBot
 ) -> None:
     with Store.open(world) as store:
-        tables = {slide.id: store.cells(slide.id) for slide in store.slides()}
+        tables = {slide.id: store.cells.get(slide.id) for slide in store.slides.all()}
         others = replace(tables[1], type_names=tuple(f"new {name}" for name in tables[1].type_names))
-        store.add_cells(1, CellImport(others, "new.csv", "cd" * 32, "tester", ()))
+        store.cells.add(1, CellImport(others, "new.csv", "cd" * 32, "tester", ()))
     panel = _open(parts, world, qtbot)
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
     scatter = panel.charts.scatter
@@ -151,7 +151,7 @@ def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
     with Store.open(world) as store:
         for slide, table in tables.items():
             others = replace(table, type_names=tuple(f"new {name}" for name in table.type_names))
-            store.add_cells(slide, CellImport(others, "newer.csv", "ce" * 32, "tester", ()))
+            store.cells.add(slide, CellImport(others, "newer.csv", "ce" * 32, "tester", ()))
     panel.header.runs.activated.emit(panel.header.runs.currentIndex())
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
     qtbot.waitUntil(lambda: "the run saw other cells" in scatter.sentence)
@@ -224,7 +224,7 @@ def test_feature_and_cells_in_two_hues_and_side_by_side(parts: Parts, world: Pat
     assert views.second.legend.map.unit == "cells per tile"
     heat = parts.controller.second_view._layers._heatmap.values
     store, record = parts.controller._context.session.store, parts.controller._context.session.slide_record
-    table = store.cells(record.id)
+    table = store.cells.get(record.id)
     assert heat.sum() == np.sum(table.type_index == table.type_names.index(PLASMA))
     panel.header.map_actions[OFF].trigger()
     assert not views.is_open and TOGETHER not in parts.layers
@@ -238,8 +238,8 @@ def test_with_few_patients_the_panel_says_what_cannot_be_concluded(
     with Store.open(tmp_path / "few") as store:
         few = {**run.meta, "n_clusters": 3, "unit": "slide"}
         nothing = np.full((choice.n_features, len(few["type_names"])), np.nan)
-        arrays = {**store.correlation_arrays(run.id), "pearson/p": nothing, "pearson/q": nothing}
-        store.add_correlation(
+        arrays = {**store.correlations.arrays(run.id), "pearson/p": nothing, "pearson/q": nothing}
+        store.correlations.add(
             NewCorrelation(run.sae_digest, run.analysis_ids, run.spec, few, arrays, cells=run.cells)
         )
         assert not options_of(store, run).hold_out and options_of(store, run).targets == ("cells",)

@@ -23,7 +23,7 @@ def opened(parts: Parts, project: Path, tmp_path: Path) -> Parts:
     with Store.open(project) as store:
         for name, height, width in (("second.tif", 400, 500), ("third.tif", 300, 300)):
             with Slide.open(write_slide(tmp_path / name, height, width), MPP) as slide:
-                add_analysis(store, store.add_slide(slide.info).id, slide, is_control=True)
+                add_analysis(store, store.slides.add(slide.info).id, slide, is_control=True)
     open_start(parts.desktop, WindowStart(project=project, feature=1))
     return parts
 

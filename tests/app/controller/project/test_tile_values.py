@@ -24,7 +24,7 @@ def test_numbers_by_place_come_into_the_project_and_bad_tables_are_refused(
     menus.requested("import_values").emit()
     qtbot.waitUntil(lambda: "2 places of" in notice.text, timeout=20_000)
     session = parts.controller._context.session
-    values = session.store.tile_values(session.slide_record.id)
+    values = session.store.tile_values.get(session.slide_record.id)
     assert values.names == ("EPCAM",)
     np.testing.assert_array_equal(values.values[:, 0], np.array([1.5, np.nan], np.float32))
     table.write_text("x,y,kind\n10,20,a\n", encoding="utf-8")

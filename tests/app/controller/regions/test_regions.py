@@ -86,7 +86,7 @@ def click(parts: Parts, y_l0: float, x_l0: float) -> None:
 
 def kept(project: Path, *, withdrawn: bool = False) -> list[RegionRecord]:
     with Store.open(project) as store:
-        return store.regions(SLIDE_ID, withdrawn=withdrawn)
+        return store.regions.all(SLIDE_ID, withdrawn=withdrawn)
 
 
 def trigger(parts: Parts, text: str) -> None:
@@ -249,7 +249,7 @@ def test_what_fires_in_a_region_is_averaged_over_its_tiles(opened: Parts, projec
     trigger(opened, "Mark region as example")
     (region,) = kept(project)
     with Store.open(project) as store:
-        (example,) = store.examples(SAE_DIGEST, top)
+        (example,) = store.examples.all(SAE_DIGEST, top)
     assert example.region_uid == region.uid
     assert (example.y_l0, example.x_l0, example.height_l0, example.width_l0) == box_l0(region.polygons_l0)
     drag(opened, (601.0, 820.0), (640.0, 880.0))

@@ -67,7 +67,7 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     qtbot.waitUntil(lambda: window.examples.top.count() == n_shown, timeout=20_000)
     assert f"Feature {session.feature}" in window.examples.title.text()
     assert session.store is not None
-    assert session.store.latest_correlation(session.features.sae_digest) is not None
+    assert session.store.correlations.latest(session.features.sae_digest) is not None
     qtbot.waitUntil(lambda: window.examples.sections["look-alikes"].list.count() > 0, timeout=20_000)
     window.examples.top.itemEntered.emit(window.examples.top.item(0))
     assert window.examples.context.isVisible(), "the tile amid its neighbours"

@@ -173,7 +173,7 @@ def test_cells_alone_ask_for_their_slide(parts: Parts, tmp_path: Path, qtbot: Qt
 
 def test_a_project_and_annotations(parts: Parts, project: Path, tmp_path: Path, qtbot: QtBot) -> None:
     with Store.create(tmp_path / "hers", author="colleague") as hers:
-        hers.annotate(SAE_DIGEST, 4, name="Glands")
+        hers.annotations.set(SAE_DIGEST, 4, name="Glands")
         annotation_exchange.export_json(hers, tmp_path / "hers.txt")
     drop(parts, tmp_path / "hers.txt", project / "project.sqlite")
     qtbot.waitUntil(lambda: "1 annotations added" in parts.window.notice.text)
@@ -207,17 +207,17 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
     assert "1,280 features" in parts.window.notice.text
     store = parts.controller._context.session.store
     assert store is not None
-    assert [Path(sae.folder) for sae in store.saes() if sae.card.get("encoder_id") == SHIPPED_ENCODER] == [
-        folder
-    ]
+    assert [
+        Path(sae.folder) for sae in store.saes.all() if sae.card.get("encoder_id") == SHIPPED_ENCODER
+    ] == [folder]
     assert parts.backend.requests == {}, "the shown slide has other embeddings"
-    store.add_sae(SAE_DIGEST, folder, read_own_sae(folder).to_json())
+    store.saes.add(SAE_DIGEST, folder, read_own_sae(folder).to_json())
 
     with Slide.open(project.parent / "field.tif", MPP) as slide:
         made = made_elsewhere(tmp_path / "elsewhere", slide)
     drop(parts, made)
     qtbot.waitUntil(lambda: "Embeddings of 56 tiles of field.tif" in parts.window.notice.text)
-    newest = store.analyses()[-1]
+    newest = store.analyses.all()[-1]
     assert newest.encoder == "timm:test" and newest.feature_folder is None
     assert not any(isinstance(request, EncodeRequest) for request in parts.backend.requests.values())
 
@@ -235,7 +235,7 @@ def test_the_checklist_says_what_runs_what_failed_and_what_is_next(
     parts: Parts, tmp_path: Path, qtbot: QtBot
 ) -> None:
     with Store.create(tmp_path / "p") as store, Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide:
-        store.add_slide(slide.info)
+        store.slides.add(slide.info)
     open_start(parts.desktop, WindowStart(project=tmp_path / "p"))
     panel = parts.window.slides.checklist
     line = panel.lines["embeddings"]
@@ -273,7 +273,7 @@ def test_a_finished_checklist_folds_and_opens_again(parts: Parts, project: Path,
     store = parts.controller._context.session.store
     assert store is not None
     meta = {"n_tiles": 9, "n_slides": 1, "n_clusters": 4, "unit": "block", "method": "m", "notes": []}
-    store.add_correlation(NewCorrelation(SAE_DIGEST, (1,), {}, meta, {}))
+    store.correlations.add(NewCorrelation(SAE_DIGEST, (1,), {}, meta, {}))
     parts.controller.checklist.refresh()
     assert panel.text == READY and panel.is_folded and not panel.body.isVisible()
     panel.fold.click()

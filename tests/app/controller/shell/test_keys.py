@@ -44,9 +44,9 @@ def desktop(qtbot: QtBot, tmp_path: Path) -> Iterator[Desktop]:
     rng = np.random.default_rng(0)
     table = CellTable(rng.random(100) * 700, rng.random(100) * 900, np.zeros(100, np.uint16), ("tumour",))
     with Store.create(folder) as store, Slide.open(write_slide(tmp_path / "field.tif"), 0.5) as slide:
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         add_analysis(store, record.id, slide)
-        store.add_cells(record.id, CellImport(table, "cells.csv", "0" * 64, "test", ()))
+        store.cells.add(record.id, CellImport(table, "cells.csv", "0" * 64, "test", ()))
     make_way()
     built = build_window(FakeBackend(), FakeDialogs())
     built.window.show()

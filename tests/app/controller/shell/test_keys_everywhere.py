@@ -44,11 +44,11 @@ def start(tmp_path: Path) -> WindowStart:
         Store.create(folder, author="tester") as store,
         Slide.open(write_slide(tmp_path / "field.tif"), MPP) as slide,
     ):
-        record = store.add_slide(slide.info)
+        record = store.slides.add(slide.info)
         analysis = add_analysis(store, record.id, slide)
-        store.add_cells(record.id, CellImport(table, "cells.csv", "0" * 64, "test", ()))
-        store.add_region(record.id, SQUARE, "polygon")
-        store.annotate(str(analysis.sae_digest), FEATURE, name="glands")
+        store.cells.add(record.id, CellImport(table, "cells.csv", "0" * 64, "test", ()))
+        store.regions.add(record.id, SQUARE, "polygon")
+        store.annotations.set(str(analysis.sae_digest), FEATURE, name="glands")
     return WindowStart(project=folder, feature=FEATURE)
 
 

@@ -18,6 +18,8 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.slide_layers import CELLS, HEATMAP, SLIDE, TILE
 from desktop_app.project.analysis_jobs import AnalyzeOptions, TrainOptions
 from desktop_app.store import NewAnalysis, Store
+from desktop_app.store.rows.annotations import AnnotationRows
+from desktop_app.store.rows.settings import SettingRows
 from desktop_app.widgets.correlation.filter import TABLE
 from sae_backend.errors import StoreError
 from sae_backend.slides.slide import Slide
@@ -65,11 +67,11 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
     form.name.setText("Stroma")
     parts.controller.close()
     with Store.open(project) as store:
-        first, second = store.annotation(SAE_DIGEST, 4), store.annotation(SAE_DIGEST, 5)
+        first, second = store.annotations.get(SAE_DIGEST, 4), store.annotations.get(SAE_DIGEST, 5)
         assert (first.name, first.confidence, first.tags) == ("Glands", 5, ("epithelium", "gland"))
         assert first.description == "round lumina"
         assert second.name == "Stroma"
-        assert {entry.field for entry in store.history(SAE_DIGEST, 4)} == {
+        assert {entry.field for entry in store.annotations.history(SAE_DIGEST, 4)} == {
             "name", "confidence", "tags", "description", "status",
         }  # fmt: skip
 
@@ -84,8 +86,8 @@ def test_what_the_project_refuses_is_kept_and_saved_later(
         raise StoreError("Another program is writing.", "Wait.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "annotate", refuse)
-        patch.setattr(Store, "set_setting", refuse)
+        patch.setattr(AnnotationRows, "set", refuse)
+        patch.setattr(SettingRows, "set", refuse)
         form.name.setText("Glands")
         form.flush()
         assert "Another program" in parts.window.notice.text
@@ -98,8 +100,8 @@ def test_what_the_project_refuses_is_kept_and_saved_later(
     parts.controller.select_feature(5)
     parts.controller.close()
     with Store.open(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).name == "Glands"
-        assert store.annotation(SAE_DIGEST, 5).revision == 0
+        assert store.annotations.get(SAE_DIGEST, 4).name == "Glands"
+        assert store.annotations.get(SAE_DIGEST, 5).revision == 0
 
 
 def test_a_name_being_typed_stays_with_its_autoencoder(parts: Parts, project: Path) -> None:
@@ -110,15 +112,15 @@ def test_a_name_being_typed_stays_with_its_autoencoder(parts: Parts, project: Pa
     assert store is not None and slide is not None
     # What the end of a job does while someone types.
     made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
-    store.set_current_analysis(made.id)
+    store.analyses.choose(made.id)
     parts.controller.features.load_analysis()
-    assert store.annotation(SAE_DIGEST, 4).description == "round lumina"
-    assert store.annotations(OTHER_SAE) == []
+    assert store.annotations.get(SAE_DIGEST, 4).description == "round lumina"
+    assert store.annotations.all(OTHER_SAE) == []
 
 
 def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Path) -> None:
     with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
-        store.annotate(SAE_DIGEST, 4, name="Glands")
+        store.annotations.set(SAE_DIGEST, 4, name="Glands")
         add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
     open_start(parts.desktop, WindowStart(project=project))
     panel = parts.window.features
@@ -138,7 +140,7 @@ def test_every_analysis_of_a_slide_can_be_shown_again(parts: Parts, project: Pat
 
 def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) -> None:
     with Store.open(project) as store, Slide.open(project.parent / "field.tif", MPP) as slide:
-        first = store.current_analysis()
+        first = store.analyses.current()
         assert first is not None
         made = add_analysis(store, 1, slide, sae_digest=OTHER_SAE)
         other = replace(
@@ -147,7 +149,7 @@ def test_training_takes_the_analysis_that_is_shown(parts: Parts, project: Path) 
             embedding_folder="others",
             embedding_digest="e2" * 12,
         )
-        store.add_analysis(other)
+        store.analyses.add(other)
     open_start(parts.desktop, WindowStart(project=project))
     parts.dialogs.train = TrainOptions()
     parts.window.menus.requested("train").emit()
@@ -164,7 +166,7 @@ def test_the_feature_table_is_that_of_the_slide_that_is_shown(
         Store.open(project) as store,
         Slide.open(write_slide(tmp_path / "second.tif", width=1000), MPP) as slide,
     ):
-        add_analysis(store, store.add_slide(slide.info).id, slide)
+        add_analysis(store, store.slides.add(slide.info).id, slide)
     open_start(parts.desktop, WindowStart(project=project))
     parts.dialogs.target = tmp_path / "features.csv"
     for slide_id, name in ((2, "second.tif"), (1, "field.tif")):
@@ -249,8 +251,8 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
             "method": "m",
             "notes": [],
         }
-        analysis = store.current_analysis()
-        store.add_correlation(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
+        analysis = store.analyses.current()
+        store.correlations.add(correlation_of(SAE_DIGEST, (analysis.id,), meta, rows))
     again = Parts()
     open_start(again.desktop, WindowStart(project=project, feature=2))
     panel = again.window.correlations

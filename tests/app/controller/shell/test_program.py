@@ -102,7 +102,7 @@ def test_open_analyse_train_name_close_and_open_again(qtbot: QtBot, tmp_path: Pa
     shut(desktop)
 
     with Store.open(folder) as saved:
-        assert {note.name for note in saved.annotations()} == set(NAMES)
+        assert {note.name for note in saved.annotations.all()} == set(NAMES)
 
     again = open_desktop(dialogs)
     open_start(again, WindowStart(project=folder, feature=firing[1]))

@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 
 from desktop_app.app import WindowStart, open_start
 from desktop_app.project.analysis_jobs import AnalyzeOptions
-from desktop_app.store import Store
+from desktop_app.store.rows.annotations import AnnotationRows
 from sae_backend.errors import StoreError
 from sae_backend.worker.requests import Cancelled, Progress, Ready
 from tests.app.conftest import Parts
@@ -114,7 +114,7 @@ def test_it_says_whether_what_was_typed_is_saved(
         raise StoreError("Another program is writing.", "Wait.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "annotate", refuse)
+        patch.setattr(AnnotationRows, "set", refuse)
         form.name.setText("Glands")
         form.flush()
         assert line.saved.text() == "Not saved yet"

@@ -41,7 +41,7 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
     with Store.open(project) as store:
 
         def said(feature: int) -> tuple[str, int | None]:
-            note = store.annotation(SAE_DIGEST, feature)
+            note = store.annotations.get(SAE_DIGEST, feature)
             return note.name, note.confidence
 
         QTest.keyClick(table, KEY.Key_Z, CTRL)
@@ -54,7 +54,7 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
         assert window.annotation.feature == 4 and window.annotation.name.text() == ""
         assert window.features.model.table.note(4).name == ""
         assert not undo.isEnabled() and redo.text() == "Redo: name, status of feature 4"
-        assert (store.annotation(SAE_DIGEST, 4).status, store.annotation(SAE_DIGEST, 5).status) == (
+        assert (store.annotations.get(SAE_DIGEST, 4).status, store.annotations.get(SAE_DIGEST, 5).status) == (
             "unseen",
             "unseen",
         )
@@ -63,8 +63,10 @@ def test_changes_are_taken_back_and_made_again_with_history(opened: Parts, proje
         assert (said(4), said(5)) == (("glands", None), ("stroma", 3))
         assert not redo.isEnabled()
         # Nothing is forgotten: each step is in the history.
-        assert store.annotation(SAE_DIGEST, 4).status == "draft", "whoever writes about a feature has seen it"
-        assert [(h.before, h.after) for h in store.history(SAE_DIGEST, 4) if h.field == "name"] == [
+        assert store.annotations.get(SAE_DIGEST, 4).status == "draft", (
+            "whoever writes about a feature has seen it"
+        )
+        assert [(h.before, h.after) for h in store.annotations.history(SAE_DIGEST, 4) if h.field == "name"] == [
             ("", "glands"), ("glands", ""), ("", "glands"),
         ]  # fmt: skip
 
@@ -75,7 +77,7 @@ def test_what_is_being_typed_is_undone_first(opened: Parts, project: Path) -> No
     opened.window.menus.requested("undo").emit()
     assert opened.window.annotation.name.text() == "glands"
     with Store.open(project) as store:
-        assert store.annotation(SAE_DIGEST, 4).name == "glands"
+        assert store.annotations.get(SAE_DIGEST, 4).name == "glands"
 
 
 def test_a_new_change_ends_the_redo(opened: Parts) -> None:
@@ -89,7 +91,7 @@ def test_anothers_change_is_not_overwritten(opened: Parts, project: Path) -> Non
     write(opened, 4, "glands")
     with Store.open(project) as store:
         store.author = "colleague"
-        store.annotate(SAE_DIGEST, 4, name="ducts")
+        store.annotations.set(SAE_DIGEST, 4, name="ducts")
         opened.window.menus.requested("undo").emit()
-        assert store.annotation(SAE_DIGEST, 4).name == "ducts"
+        assert store.annotations.get(SAE_DIGEST, 4).name == "ducts"
     assert "changed again by colleague" in opened.window.notice.text

@@ -81,7 +81,7 @@ def test_everything_that_was_done_by_hand_is_kept_and_handed_over(
     final = second.export("Export annotations…", tmp_path / "final.json")
     second.dialogs.directory = copy
     second.key(KEY.Key_O, CTRL | SHIFT)
-    assert second.store.folder == copy and second.store.annotations() == []
+    assert second.store.folder == copy and second.store.annotations.all() == []
     said = second.import_from("Import annotations…", final)
     assert "2 annotations added" in said and "1 comments and 2 examples added" in said
     assert "1 region added" in second.import_from("Import regions…", files["geojson"])
@@ -105,7 +105,7 @@ def analyse(hands: Hands, project: Path, slide: Path) -> None:
     dialogs.analyze = AnalyzeOptions(encoder=SHIPPED_ENCODER)
     QTest.mouseClick(window.start_page.buttons["New project…"], LEFT)
     hands.key(KEY.Key_O, CTRL)
-    assert [record.name for record in hands.store.slides()] == [slide.name]
+    assert [record.name for record in hands.store.slides.all()] == [slide.name]
     QTest.mouseClick(window.slides.analyze_button, LEFT)
     session = hands.controller._context.session
     hands.qtbot.waitUntil(lambda: session.features is not None, timeout=WAIT_MS)
@@ -166,7 +166,7 @@ def draw(hands: Hands) -> None:
     assert editor is not None
     QTest.keyClicks(editor, REGION)
     QTest.keyClick(editor, KEY.Key_Return)
-    hands.qtbot.waitUntil(lambda: hands.store.regions()[0].name == REGION, timeout=WAIT_MS)
+    hands.qtbot.waitUntil(lambda: hands.store.regions.all()[0].name == REGION, timeout=WAIT_MS)
 
 
 def link_examples(hands: Hands, feature: int) -> None:
@@ -178,7 +178,7 @@ def link_examples(hands: Hands, feature: int) -> None:
     QTest.keyClick(hands.canvas, KEY.Key_E)
     hands.window.show_panel("Regions")
     QTest.mouseClick(hands.window.regions.example, LEFT)
-    assert len(hands.store.examples()) == 2
+    assert len(hands.store.examples.all()) == 2
 
 
 def undo_and_redo(hands: Hands, project: Path) -> None:

@@ -44,7 +44,7 @@ def world(made: Path) -> Path:
 def _open(parts: Parts, folder: Path, qtbot: QtBot, kind: str = "slides") -> StudiesPanel:
     open_start(parts.desktop, WindowStart(project=folder))
     with Store.open(folder) as store:
-        first = store.slides()[0].id
+        first = store.slides.all()[0].id
     parts.controller.projects.open_record(first)
     panel = parts.window.studies
     parts.window.show_panel("Studies")
@@ -109,7 +109,7 @@ def test_a_study_is_done_and_its_points_lead_to_features_and_slides(
     _do(parts, panel, qtbot)
     assert "12 slides of 12 patients" in panel.result.words.toPlainText()
     with Store.open(world) as store:
-        assert [one.kind for one in store.studies()] == ["slides"]
+        assert [one.kind for one in store.studies.all()] == ["slides"]
     panel.result.choose_figure("slides-difference")
     drawn = panel.result.figure.drawn
     assert drawn is not None
@@ -250,8 +250,8 @@ def test_cells_that_changed_since_mark_a_study(parts: Parts, world: Path, qtbot:
     _do(parts, panel, qtbot)
     assert not panel.mark.text()
     with Store.open(world) as store:
-        for slide in store.slides()[:2]:
-            store.set_slide_values({slide.id: {"patient": "other", "site": "north"}})
+        for slide in store.slides.all()[:2]:
+            store.slide_values.set({slide.id: {"patient": "other", "site": "north"}})
     parts.controller.studies._view = None
     parts.controller.studies.refresh()
     qtbot.waitUntil(lambda: bool(panel.mark.text()))
@@ -286,14 +286,14 @@ def test_duplicates_get_one_concept_and_a_cluster_a_name(parts: Parts, world: Pa
     parts.dialogs.words = "stroma: keloid"
     panel.merge_requested.emit()
     with Store.open(world) as store:
-        digest = store.studies("geometry")[0].sae_digest
+        digest = store.studies.all("geometry")[0].sae_digest
         for feature in groups[row]:
-            note = store.annotation(digest, feature)
-            assert note.concept == "stroma: keloid" and store.history(digest, feature)
+            note = store.annotations.get(digest, feature)
+            assert note.concept == "stroma: keloid" and store.annotations.history(digest, feature)
     # Each is a step of its own that can be taken back.
     parts.controller.undo.undo()
     with Store.open(world) as store:
-        concepts = [store.annotation(digest, feature).concept for feature in groups[row]]
+        concepts = [store.annotations.get(digest, feature).concept for feature in groups[row]]
     assert concepts.count("") == 1
     panel.name_cluster_requested.emit()
     found = panel.result.shown_table
@@ -304,14 +304,14 @@ def test_duplicates_get_one_concept_and_a_cluster_a_name(parts: Parts, world: Pa
     named = panel.result.shown_table
     assert named is not None and named.columns["name"][0] == "Doubled"
     with Store.open(world) as store:
-        (record,) = store.studies("geometry")
-        assert list(store.cluster_names(record.id).values()) == ["Doubled"]
+        (record,) = store.studies.all("geometry")
+        assert list(store.studies.cluster_names(record.id).values()) == ["Doubled"]
 
 
 def _doubled(folder: Path) -> None:
     """Make features 1 and 2 copies of feature 0 on every slide."""
     with Store.open(folder) as store:
-        for analysis in store.analyses():
+        for analysis in store.analyses.all():
             place = store.cache_dir / analysis.feature_folder
             known = FeatureMatrix.open(place)
             columns = known.csc().tocsc()

@@ -216,10 +216,10 @@ def test_another_slide_and_another_autoencoder_are_followed(
     store = session.store
     assert isinstance(store, Store)
     with Slide.open(write_slide(tmp_path / "other.tif", 600, 800), MPP) as other:
-        record = store.add_slide(other.info)
+        record = store.slides.add(other.info)
         add_analysis(store, record.id, other)
         add_analysis(store, record.id, other, sae_digest="77" * 12)
-    older = store.analyses(record.id)[0]
+    older = store.analyses.all(record.id)[0]
     before = place(window.viewer)
     opened.controller.projects.open_record(record.id)
     assert place(window.viewer) != before
@@ -227,7 +227,7 @@ def test_another_slide_and_another_autoencoder_are_followed(
     assert second_of(opened).viewer.layers[SLIDE].data.shape[:2] == (600, 800)
     shown = {session.features.sae_digest: names(opened)}
     opened.controller.features.choose_analysis(
-        next(a.id for a in store.analyses(record.id) if a.sae_digest != session.features.sae_digest)
+        next(a.id for a in store.analyses.all(record.id) if a.sae_digest != session.features.sae_digest)
     )
     shown[session.features.sae_digest] = names(opened)
     # The pinned number means another thing in another autoencoder, so nothing is drawn for it there.

@@ -18,7 +18,7 @@ from sae_backend.slides.slide import SlideInfo
 
 @pytest.fixture
 def slide_id(store: Store, slide_info: Callable[..., SlideInfo]) -> int:
-    return store.add_slide(slide_info()).id
+    return store.slides.add(slide_info()).id
 
 
 def detected(n: int = 50, seed: int = 0, radius: float = 30.0) -> CellImport:
@@ -39,12 +39,12 @@ def detected(n: int = 50, seed: int = 0, radius: float = 30.0) -> CellImport:
 
 
 def test_cells_come_back_bit_for_bit(store: Store, slide_id: int, cell_import: CellImport) -> None:
-    record = store.add_cells(slide_id, cell_import)
+    record = store.cells.add(slide_id, cell_import)
     assert record.n_cells == 3 and record.current and record.author == "Ada"
     assert record.type_counts == {"Tumor": 1, "Immune cells": 2}
     assert (record.tool, record.notes) == ("QuPath", ("one cell without a type",))
     assert (record.assumed, record.measure_names, record.n_outline_points) == ({}, (), None)
-    table = store.cells(slide_id)
+    table = store.cells.get(slide_id)
     assert table is not None and table.type_names == cell_import.table.type_names
     assert table.outlines is None and table.measures == {}
     for name in ("y_l0", "x_l0", "type_index"):
@@ -52,19 +52,19 @@ def test_cells_come_back_bit_for_bit(store: Store, slide_id: int, cell_import: C
         assert found.dtype == given.dtype and found.flags.writeable
         np.testing.assert_array_equal(found, given)
     empty = CellTable(np.zeros(0), np.zeros(0), np.zeros(0, np.uint16), (), {"a": np.zeros(0, np.float32)})
-    second = store.add_cells(slide_id, replace(cell_import, table=empty))
-    assert store.cells(slide_id).n_cells == 0, "the latest import counts"
-    assert store.cell_imports(slide_id) == [replace(record, current=False), second]
+    second = store.cells.add(slide_id, replace(cell_import, table=empty))
+    assert store.cells.get(slide_id).n_cells == 0, "the latest import counts"
+    assert store.cells.imports(slide_id) == [replace(record, current=False), second]
 
 
 @pytest.mark.parametrize("radius", [30.0, 5000.0])
 def test_measures_and_outlines_come_back(store: Store, slide_id: int, radius: float) -> None:
     given = detected(radius=radius)
-    record = store.add_cells(slide_id, given)
+    record = store.cells.add(slide_id, given)
     assert (record.assumed, record.measure_names) == ({"format": "x", "scale": 0.5}, ("mean_od", "area_um2"))
     assert record.n_outline_points == given.table.outlines.starts[-1]
     with Store.open(store.folder) as again:
-        table = again.cells(slide_id)
+        table = again.cells.get(slide_id)
     assert list(table.measures) == ["mean_od", "area_um2"]
     for name, values in given.table.measures.items():
         assert table.measures[name].dtype == np.float32
@@ -75,43 +75,43 @@ def test_measures_and_outlines_come_back(store: Store, slide_id: int, radius: fl
     np.testing.assert_allclose(
         table.outlines.yx_l0, given.table.outlines.yx_l0, rtol=0, atol=1 / 32 + 1 / 128
     )
-    plain = store.cells(slide_id, details=False)
+    plain = store.cells.get(slide_id, details=False)
     assert plain.outlines is None and plain.measures == {} and plain.n_cells == 50
-    stored = store.add_cells(slide_id, replace(given, table=table))
-    np.testing.assert_array_equal(store.cells(slide_id).outlines.yx_l0, table.outlines.yx_l0)
+    stored = store.cells.add(slide_id, replace(given, table=table))
+    np.testing.assert_array_equal(store.cells.get(slide_id).outlines.yx_l0, table.outlines.yx_l0)
     assert stored.id != record.id
 
 
 def test_outlines_of_the_same_cells_are_stored_once(store: Store, slide_id: int) -> None:
     given = detected()
-    store.add_cells(slide_id, given)
+    store.cells.add(slide_id, given)
     proposed = replace(given.table, type_index=1 - given.table.type_index)
-    store.add_cells(slide_id, replace(given, table=proposed, source_name="classifier"))
+    store.cells.add(slide_id, replace(given, table=proposed, source_name="classifier"))
     with closing(sqlite3.connect(store.folder / "project.sqlite")) as connection:
         assert connection.execute("SELECT count(*) FROM cell_details").fetchone() == (8,)
         assert connection.execute("SELECT count(*) FROM blobs").fetchone() == (4,)
-    np.testing.assert_array_equal(store.cells(slide_id).type_index, 1 - given.table.type_index)
+    np.testing.assert_array_equal(store.cells.get(slide_id).type_index, 1 - given.table.type_index)
 
 
 def test_an_older_import_can_be_chosen(
     store: Store, slide_id: int, cell_import: CellImport, slide_info: Callable[..., SlideInfo]
 ) -> None:
-    first = store.add_cells(slide_id, cell_import)
-    second = store.add_cells(slide_id, detected())
-    other = store.add_slide(slide_info(fingerprint="2" * 40)).id
-    store.add_cells(other, detected(5))
-    assert store.current_cells(slide_id) == second
-    versions = [store.cells_version(slide_id)]
-    store.choose_cells(first.id)
-    assert store.cells(slide_id).n_cells == 3 and store.current_cells(slide_id).id == first.id
-    assert [record.current for record in store.cell_imports(slide_id)] == [True, False]
-    versions.append(store.cells_version(slide_id))
-    store.choose_cells(second.id)
-    assert store.cells_version(slide_id) == versions[0] != versions[1]
-    store.choose_cells(first.id)
-    store.add_cells(slide_id, detected(7))
-    assert store.cells(slide_id).n_cells == 7 and store.cells(other).n_cells == 5
-    assert store.imported_cells(first.id).n_cells == 3
+    first = store.cells.add(slide_id, cell_import)
+    second = store.cells.add(slide_id, detected())
+    other = store.slides.add(slide_info(fingerprint="2" * 40)).id
+    store.cells.add(other, detected(5))
+    assert store.cells.current(slide_id) == second
+    versions = [store.cells.version(slide_id)]
+    store.cells.choose(first.id)
+    assert store.cells.get(slide_id).n_cells == 3 and store.cells.current(slide_id).id == first.id
+    assert [record.current for record in store.cells.imports(slide_id)] == [True, False]
+    versions.append(store.cells.version(slide_id))
+    store.cells.choose(second.id)
+    assert store.cells.version(slide_id) == versions[0] != versions[1]
+    store.cells.choose(first.id)
+    store.cells.add(slide_id, detected(7))
+    assert store.cells.get(slide_id).n_cells == 7 and store.cells.get(other).n_cells == 5
+    assert store.cells.imported(first.id).n_cells == 3
 
 
 def test_cells_that_do_not_fit_together_are_refused(
@@ -128,22 +128,22 @@ def test_cells_that_do_not_fit_together_are_refused(
         {"outlines": far},
     ):
         with pytest.raises(MismatchError):
-            store.add_cells(slide_id, replace(cell_import, table=replace(table, **changes)))
+            store.cells.add(slide_id, replace(cell_import, table=replace(table, **changes)))
     with pytest.raises(MismatchError):
         replace(table, x_l0=np.zeros(2))
-    assert store.cell_imports(slide_id) == []
+    assert store.cells.imports(slide_id) == []
 
 
 @pytest.mark.parametrize("blob", [b"not zlib", b"x\x9c\x03\x00\x00\x00\x00\x01"])
 def test_damaged_cells_are_reported(
     store: Store, slide_id: int, cell_import: CellImport, blob: bytes
 ) -> None:
-    store.add_cells(slide_id, cell_import)
+    store.cells.add(slide_id, cell_import)
     with closing(sqlite3.connect(store.folder / "project.sqlite")) as connection:
         connection.execute("UPDATE cell_arrays SET y_l0 = ?", (blob,))
         connection.commit()
     with pytest.raises(StoreError, match="damaged"):
-        store.cells(slide_id)
+        store.cells.get(slide_id)
 
 
 @pytest.mark.parametrize("name", ["outline_sizes", "outline_offsets", "measures/mean_od"])
@@ -160,10 +160,10 @@ def test_damaged_cells_are_reported(
 def test_damaged_outlines_and_measures_are_reported(
     store: Store, slide_id: int, name: str, damage: str
 ) -> None:
-    store.add_cells(slide_id, detected())
+    store.cells.add(slide_id, detected())
     with closing(sqlite3.connect(store.folder / "project.sqlite")) as connection:
         connection.execute(damage, (name,))
         connection.commit()
-    assert store.cells(slide_id, details=False).n_cells == 50
+    assert store.cells.get(slide_id, details=False).n_cells == 50
     with pytest.raises(StoreError, match="damaged"):
-        store.cells(slide_id)
+        store.cells.get(slide_id)

@@ -22,27 +22,27 @@ def record(uid: str, slide_id: int, name: str = "") -> RegionRecord:
 def test_regions_of_a_file_are_added_once_and_undone_together(
     store: Store, slide_info: Callable[..., SlideInfo]
 ) -> None:
-    slide = store.add_slide(slide_info())
+    slide = store.slides.add(slide_info())
     one, two = record("1", slide.id, " nest "), record("2", slide.id)
-    assert [region.name for region in store.add_regions([one, two])] == ["nest", ""]
-    assert [region.author for region in store.regions(slide.id)] == ["Grace", "Grace"]
-    assert store.add_regions([replace(one, name="other"), two]) == []
-    assert store.regions(slide.id)[0].name == "nest"
-    store.withdraw_regions([one.uid, two.uid])
-    assert store.regions(slide.id) == []
-    (back,) = store.add_regions([replace(one, name="other")])
-    assert back.name == "nest" and store.regions(slide.id) == [back]
+    assert [region.name for region in store.regions.merge([one, two])] == ["nest", ""]
+    assert [region.author for region in store.regions.all(slide.id)] == ["Grace", "Grace"]
+    assert store.regions.merge([replace(one, name="other"), two]) == []
+    assert store.regions.all(slide.id)[0].name == "nest"
+    store.regions.withdraw([one.uid, two.uid])
+    assert store.regions.all(slide.id) == []
+    (back,) = store.regions.merge([replace(one, name="other")])
+    assert back.name == "nest" and store.regions.all(slide.id) == [back]
 
 
 def test_all_or_none(store: Store, slide_info: Callable[..., SlideInfo]) -> None:
-    slide = store.add_slide(slide_info())
+    slide = store.slides.add(slide_info())
     one = record("1", slide.id)
     with pytest.raises(UserInputError):
-        store.add_regions([one, replace(record("2", slide.id), polygons_l0=(((RING[0],),),))])
+        store.regions.merge([one, replace(record("2", slide.id), polygons_l0=(((RING[0],),),))])
     with pytest.raises(StoreError):
-        store.add_regions([one, record("2", 99)])
-    assert store.regions() == []
-    store.add_regions([one])
+        store.regions.merge([one, record("2", 99)])
+    assert store.regions.all() == []
+    store.regions.merge([one])
     with pytest.raises(StoreError, match="no such region"):
-        store.withdraw_regions([one.uid, "0"])
-    assert store.regions(slide.id) == [one]
+        store.regions.withdraw([one.uid, "0"])
+    assert store.regions.all(slide.id) == [one]

@@ -20,41 +20,41 @@ MERGED = ClassMap({"Tumor": "Epithelium"}, frozenset({"Immune cells"}))
 
 @pytest.fixture
 def slide_id(store: Store, slide_info: Callable[..., SlideInfo]) -> int:
-    return store.add_slide(slide_info()).id
+    return store.slides.add(slide_info()).id
 
 
 def test_types_are_seen_through_the_map(store: Store, slide_id: int, cell_import: CellImport) -> None:
-    assert store.class_map() == ClassMap()
-    made = store.add_cells(slide_id, cell_import)
-    before = store.cells_version(slide_id)
-    store.set_class_map(ClassMap())
-    assert store.cells_version(slide_id) == before
-    assert store.cells(slide_id).type_names == ("Tumor", "Immune cells"), "a map of nothing sorts nothing"
-    store.set_class_map(MERGED)
-    assert store.cells_version(slide_id) != before
+    assert store.class_map.get() == ClassMap()
+    made = store.cells.add(slide_id, cell_import)
+    before = store.cells.version(slide_id)
+    store.class_map.set(ClassMap())
+    assert store.cells.version(slide_id) == before
+    assert store.cells.get(slide_id).type_names == ("Tumor", "Immune cells"), "a map of nothing sorts nothing"
+    store.class_map.set(MERGED)
+    assert store.cells.version(slide_id) != before
     with Store.open(store.folder) as again:
-        assert again.class_map() == MERGED
-        table = again.cells(slide_id)
+        assert again.class_map.get() == MERGED
+        table = again.cells.get(slide_id)
     assert table.type_names == ("Epithelium",) and table.n_cells == 1
     np.testing.assert_array_equal(table.y_l0, cell_import.table.y_l0[1:2])
-    assert store.raw_cells(slide_id).type_names == ("Tumor", "Immune cells")
+    assert store.cells.raw(slide_id).type_names == ("Tumor", "Immune cells")
     assert made.class_map == ClassMap().to_json()
-    assert store.add_cells(slide_id, cell_import).class_map == MERGED.to_json()
+    assert store.cells.add(slide_id, cell_import).class_map == MERGED.to_json()
 
 
 def test_changes_come_before_the_map_and_keep_their_numbers(
     store: Store, slide_id: int, cell_import: CellImport
 ) -> None:
-    made = store.add_cells(slide_id, cell_import)
-    store.set_class_map(MERGED)
-    store.add_cell_edits(
+    made = store.cells.add(slide_id, cell_import)
+    store.class_map.set(MERGED)
+    store.cell_edits.add(
         made.id,
         [
             CellEdit("retype", 2, type_after="Tumor"),
             CellEdit("add", y_l0=1.0, x_l0=2.0, type_after="Mitosis"),
         ],
     )
-    found = store.numbered_cells(slide_id)
+    found = store.cells.numbered(slide_id)
     np.testing.assert_array_equal(found.numbers, [1, 2, 3])
     assert [found.table.type_names[i] for i in found.table.type_index] == [
         "Epithelium",
@@ -65,9 +65,9 @@ def test_changes_come_before_the_map_and_keep_their_numbers(
 
 def test_outlines_and_measures_stay_with_their_cells(store: Store, slide_id: int) -> None:
     given = detected().table
-    store.add_cells(slide_id, detected())
-    store.set_class_map(ClassMap({}, frozenset({"Immune"})))
-    found = store.numbered_cells(slide_id)
+    store.cells.add(slide_id, detected())
+    store.class_map.set(ClassMap({}, frozenset({"Immune"})))
+    found = store.cells.numbered(slide_id)
     kept = np.flatnonzero(given.type_index == 0)
     np.testing.assert_array_equal(found.numbers, kept)
     np.testing.assert_array_equal(found.table.measures["mean_od"], given.measures["mean_od"][kept])
@@ -80,9 +80,13 @@ def test_outlines_and_measures_stay_with_their_cells(store: Store, slide_id: int
 def test_a_map_that_cannot_be_read_is_damage(
     store: Store, slide_id: int, cell_import: CellImport, text: str
 ) -> None:
-    store.add_cells(slide_id, cell_import)
-    store.set_setting("class_map", text)
-    for act in (store.class_map, lambda: store.cells(slide_id), lambda: store.cells_version(slide_id)):
+    store.cells.add(slide_id, cell_import)
+    store.settings.set("class_map", text)
+    for act in (
+        store.class_map.get,
+        lambda: store.cells.get(slide_id),
+        lambda: store.cells.version(slide_id),
+    ):
         with pytest.raises(StoreError, match="class map is damaged"):
             act()
-    assert store.raw_cells(slide_id).n_cells == 3
+    assert store.cells.raw(slide_id).n_cells == 3
