@@ -27,7 +27,8 @@ from desktop_app.project.analysis_jobs import (
 )
 from desktop_app.project.notices import CONTROL_NOTICE, GENERATED_NOTICE, analysis_text
 from desktop_app.project.run_jobs import ProgressPrinter, analyze_slide, train_project
-from desktop_app.store import AnalysisRecord, SlideRecord, Store
+from desktop_app.store import AnalysisRecord, AnnotationRecord, SlideRecord, Store
+from desktop_app.store.records.annotation_records import FIELDS, FORM
 from sae_backend.activations.heatmap import heatmap
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.slides.slide import Slide
@@ -233,13 +234,7 @@ def annotate_set(options: Namespace) -> Answer:
             raise UserInputError(
                 f"There is no feature {options.feature}.", f"This SAE has features 0 to {n_features - 1}."
             )
-        given: dict[str, Any] = {
-            key: getattr(options, key)
-            for key in ("name", "description", "confidence", "status")
-            if getattr(options, key) is not None
-        }
-        if options.tags is not None:
-            given["tags"] = tuple(tag.strip() for tag in options.tags.split(",") if tag.strip())
+        given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
         if not given:
             raise UserInputError("Nothing to set was given.", "Add --name, --tags, --confidence or another.")
         if options.author:
@@ -252,13 +247,20 @@ def annotate_list(options: Namespace) -> Answer:
     """List annotations."""
     with project_at(options.project) as store:
         records = store.annotations.all()
-    lines = [
-        f"{r.feature:>6}  {r.status:<9} {r.confidence or '-'}  {r.name}"
-        + (f"  [{', '.join(r.tags)}]" if r.tags else "")
-        for r in records
-    ]
+    lines = [f"{r.feature:>6}  {r.status:<9} {r.confidence or '-'}  {r.name}{_details(r)}" for r in records]
     text = "\n".join(lines) or "No feature is annotated yet: sparsescope annotate set FEATURE --name NAME."
     return Answer(text, {"annotations": [asdict(record) for record in records]})
+
+
+def _details(record: AnnotationRecord) -> str:
+    """What has no column of its own in the list, but for the description, which would not fit into a line."""
+    others = [
+        known.title.lower() if known.kind == "flag" else known.text(value)
+        for known in FORM
+        if known.name not in ("name", "status", "confidence", "description")
+        and (value := getattr(record, known.name))
+    ]
+    return f"  [{', '.join(others)}]" if others else ""
 
 
 def annotate_export(options: Namespace) -> Answer:

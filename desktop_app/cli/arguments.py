@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from desktop_app.store.records.annotation_records import FORM, AnnotationField
+
 
 def whole(text: str) -> int:
     """Read a whole number."""
@@ -68,3 +70,33 @@ def device(command: argparse.ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"),
                          help="where to compute (default: auto, the fastest there is)")  # fmt: skip
+
+
+def annotation_fields(command: argparse.ArgumentParser) -> None:
+    """Add an option for each field of an annotation; one that is not given is not in the answer."""
+    for known in FORM:
+        option: dict[str, Any] = {"dest": known.name, "default": argparse.SUPPRESS, "help": known.help}
+        match known.kind:
+            case "flag":
+                option["action"] = argparse.BooleanOptionalAction
+            case "choice":
+                option |= {"type": _choice_of(known), "metavar": f"{{{','.join(known.options())}}}"}
+            case "tags":
+                option |= {"type": _tags, "metavar": "A,B"}
+            case _:
+                option["metavar"] = "TEXT"
+        command.add_argument(f"--{known.name.replace('_', '-')}", **option)
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _choice_of(known: AnnotationField) -> Callable[[str], str | int | None]:
+    def read(text: str) -> str | int | None:
+        options = known.options()
+        if text not in options:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(options)}")
+        return options[text]
+
+    return read

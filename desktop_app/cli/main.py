@@ -177,15 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
         "feature", type=arguments.natural, metavar="FEATURE", help="number of the feature, from 0"
     )
     arguments.project(command)
-    command.add_argument("--name", metavar="TEXT", help="short name")
-    command.add_argument("--description", metavar="TEXT", help="what it shows, in full")
-    command.add_argument("--tags", metavar="A,B", help="tags, separated by commas; they replace the old ones")
-    command.add_argument(
-        "--confidence", type=arguments.whole, choices=range(1, 6), help="1 (a guess) to 5 (certain)"
-    )
-    command.add_argument(
-        "--status", choices=("unseen", "draft", "reviewed", "rejected"), help="how far the work on it is"
-    )
+    arguments.annotation_fields(command)
     command.add_argument("--author", metavar="NAME", help="who says so (default: your user name)")
     command = arguments.add(actions, "list", commands.annotate_list, "all annotated features")
     arguments.project(command)

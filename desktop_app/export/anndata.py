@@ -15,6 +15,7 @@ from desktop_app.project.analysis_jobs import features_of
 from desktop_app.project.correlation.provenance import analyses_of, provenance
 from desktop_app.project.correlation.staleness import cells_state
 from desktop_app.store import CorrelationRecord, Store
+from desktop_app.store.records.annotation_records import FIELDS, AnnotationRecord
 from sae_backend.atomic_write import atomic_path
 from sae_backend.cells.counts import count_cells
 from sae_backend.errors import UserInputError
@@ -122,14 +123,14 @@ def _features(store: Store, run: CorrelationRecord, n_features: int) -> tuple[An
     import pandas as pd
 
     arrays = store.correlations.arrays(run.id)
-    notes = {note.feature: note for note in store.annotations.all(run.sae_digest)}
+    notes = {note.feature: note.cells() for note in store.annotations.all(run.sae_digest)}
+    blank = AnnotationRecord(run.sae_digest, 0).cells()
     var = pd.DataFrame(
-        {
-            "name": [notes[f].name if f in notes else "" for f in range(n_features)],
-            "status": [notes[f].status if f in notes else "unseen" for f in range(n_features)],
-        },
-        index=[str(f) for f in range(n_features)],
+        [notes.get(f, blank) for f in range(n_features)], index=[str(f) for f in range(n_features)]
     )
+    # A choice of numbers is a number in the file too, NaN where nothing was said.
+    numbers = [name for name, known in FIELDS.items() if known.is_number]
+    var[numbers] = var[numbers].astype(float)
     for key in ("best_type", "beats_null", "entropy", "gap"):
         if f"selectivity/{key}" in arrays:
             var[key] = arrays[f"selectivity/{key}"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import orjson
 
+from desktop_app.export.tables import guarded
 from desktop_app.project.drop.detected import ANNOTATIONS_FORMAT
 from desktop_app.store import (
     AnnotationRecord,
@@ -22,22 +22,21 @@ from desktop_app.store import (
     ImportReport,
     Store,
 )
-from sae_backend.errors import StoreError, UserInputError
+from desktop_app.store.records.annotation_records import FIELDS
+from sae_backend.atomic_write import write_bytes_atomic
+from sae_backend.errors import CacheError, StoreError, UserInputError
 
-VERSION: Final = 2
-_COLUMNS_1: Final = (
-    "sae_digest",
-    "feature",
-    "name",
-    "description",
-    "tags",
-    "confidence",
-    "status",
-    "author",
-    "updated_at",
-)
-COLUMNS: Final = (*_COLUMNS_1, "concept", "nature", "polysemantic")
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+VERSION: Final = max(known.since for known in FIELDS.values())
+
+
+def columns_of(version: int) -> tuple[str, ...]:
+    """Names of what a file of this version has of every annotation."""
+    first = [name for name, known in FIELDS.items() if known.since == 1]
+    later = [name for name, known in FIELDS.items() if 1 < known.since <= version]
+    return ("sae_digest", "feature", *first, "author", "updated_at", *later)
+
+
+COLUMNS: Final = columns_of(VERSION)
 _FILE_MAX_BYTES: Final = 256 << 20
 _Remark = TypeVar("_Remark", CommentRecord, ExampleRecord)
 
@@ -91,8 +90,7 @@ def export_csv(store: Store, path: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for record in store.annotations.all():
-        values = {**vars(record), "tags": "; ".join(record.tags)}
-        writer.writerow([_cell(values[name]) for name in COLUMNS])
+        writer.writerow([_cell(getattr(record, name)) for name in COLUMNS])
     _replace_file(path, text.getvalue().encode())
 
 
@@ -200,11 +198,11 @@ def _records(document: Any, name: str) -> list[AnnotationRecord]:
             f"{name} does not hold annotations.", "Choose a file that `annotate export` wrote as JSON."
         )
     version = document.get("version")
-    if version not in (1, VERSION):
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise UserInputError(
             f"{name} was written by a newer version of Sparsescope.", "Install the newest version."
         )
-    columns = _COLUMNS_1 if version == 1 else COLUMNS
+    columns = columns_of(version)
     entries = document.get("annotations")
     if not isinstance(entries, list):
         raise UserInputError(f"{name} has no list of annotations.", "Export the annotations again.")
@@ -226,34 +224,18 @@ def _entry(entry: Any, columns: tuple[str, ...], where: str) -> AnnotationRecord
             raise UserInputError(f"{where} has a {field} that is not text.", "Export it again.")
     if not isinstance(entry["tags"], list):
         raise UserInputError(f"{where} has tags that are not a list.", "Export it again.")
-    # The store checks the fields that people edit, and the number of the feature.
-    return AnnotationRecord(**{**entry, "tags": tuple(entry["tags"])})
+    # The store checks the fields that people fill in, and the number of the feature.
+    return AnnotationRecord(**entry)
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return "" if value is None else str(value)
+    if isinstance(value, tuple):
+        value = "; ".join(value)
+    return "" if value is None else guarded(str(value))
 
 
 def _replace_file(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        if os.name != "nt":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}.", "Choose another folder or free some space."
-        ) from error
+        write_bytes_atomic(path, content)
+    except (CacheError, UserInputError) as error:
+        raise StoreError(f"{path} cannot be written. {error.sentence}", error.hint) from error

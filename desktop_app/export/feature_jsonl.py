@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,8 +21,8 @@ from desktop_app.store import (
     ImportReport,
     Store,
 )
-from desktop_app.store.records.records import CONTENT_FIELDS
-from desktop_app.store.rows.annotations import checked_content, checked_feature
+from desktop_app.store.records.annotation_records import FIELDS, checked_content
+from desktop_app.store.rows.annotations import checked_feature
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.atomic_write import open_atomic
 from sae_backend.errors import CacheError, UserInputError
@@ -122,7 +122,7 @@ def _said(note: AnnotationRecord, comments: Sequence[CommentRecord]) -> dict[str
     return {
         "index": str(note.feature),
         "saeId": note.sae_digest,
-        **{name: getattr(note, name) for name in CONTENT_FIELDS},
+        **note.content(),
         "author": note.author,
         "updated_at": note.updated_at,
         "explanations": explanations if explanation else [],
@@ -192,8 +192,7 @@ def _numbers(ref: FeatureRef, measured: _Measured | str) -> dict[str, Any]:
 def import_jsonl(store: Store, path: Path) -> ImportReport:
     """Add the annotations of a file of features; one that differs from ours is reported, never overwritten.
 
-    Only what people said of a feature is taken (name, description, tags, confidence, status, concept,
-    nature, polysemantic, author, time); lines that say nothing are passed over.
+    Only what people said of a feature is taken, with author and time; lines that say nothing are passed over.
 
     Raises
     ------
@@ -252,11 +251,7 @@ def _note(entry: Any) -> AnnotationRecord | None:
         index = int(index)
     feature = checked_feature(index)
     blank = AnnotationRecord(entry["saeId"], feature)
-    given = {
-        field.name: entry[field.name]
-        for field in fields(AnnotationRecord)
-        if field.name in CONTENT_FIELDS and field.name in entry
-    }
+    given = {name: entry[name] for name in FIELDS if name in entry}
     content = cast(dict[str, Any], {**blank.content(), **checked_content(given)})
     if content == blank.content():
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from desktop_app.export.tables import check_table_name, columns_of, write_table
 from desktop_app.project.analysis_jobs import features_of, require_current
 from desktop_app.project.studies.scores import study_scores
-from desktop_app.store import CorrelationRow, Store
+from desktop_app.store import AnnotationRecord, CorrelationRow, Store
 
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 
@@ -46,15 +46,13 @@ def feature_rows(store: Store) -> list[dict[str, Any]]:
     scores = study_scores(store, features.sae_digest, features.n_features)
     rows = []
     for feature in range(features.n_features):
-        note, match = notes.get(feature), best.get(feature)
+        note = notes.get(feature, AnnotationRecord(features.sae_digest, feature))
+        match = best.get(feature)
         n_firing = int(stats.n_firing[feature])
         rows.append(
             {
                 "feature": feature,
-                "name": note.name if note else "",
-                "tags": ";".join(note.tags) if note else "",
-                "status": note.status if note else "unseen",
-                "confidence": note.confidence if note else None,
+                **note.cells(),
                 "firing_rate": float(stats.firing_rate[feature]),
                 "n_firing": n_firing,
                 "n_tiles": n_valid,

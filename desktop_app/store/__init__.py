@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from desktop_app.store.project import Store
+from desktop_app.store.records.annotation_records import (
+    AnnotationConflict,
+    AnnotationRecord,
+    FeatureRef,
+    HistoryRecord,
+    ImportReport,
+)
 from desktop_app.store.records.measured_records import (
     CellEditRecord,
     CellImportRecord,
@@ -14,14 +21,9 @@ from desktop_app.store.records.measured_records import (
 )
 from desktop_app.store.records.records import (
     AnalysisRecord,
-    AnnotationConflict,
-    AnnotationRecord,
     CommentRecord,
     ExampleRecord,
     FeatureListRecord,
-    FeatureRef,
-    HistoryRecord,
-    ImportReport,
     NewAnalysis,
     RegionRecord,
     SaeRecord,

@@ -225,13 +225,13 @@ class RemarkActions:
         def add() -> str:
             wider = vocabulary.of_project(store).with_concept(text)
             vocabulary.keep(store, wider)
-            panel.show_vocabulary(wider.families)
+            panel.concept.show_vocabulary(wider.families)
             family, _, term = (text if ":" in text else f"other: {text}").partition(":")
             return f"{family.strip().casefold()}: {' '.join(term.split())}"
 
         concept = self._context.attempt(add)
         if concept is not None:
-            panel.concept.setCurrentIndex(panel.concept.findData(concept))
+            panel.concept.set_value(concept)
 
     def edit_vocabulary(self) -> None:
         """Let the user edit the project's terms, one a line."""
@@ -251,7 +251,7 @@ class RemarkActions:
         def keep() -> None:
             edited = vocabulary.from_lines(text)
             vocabulary.keep(store, edited)
-            self._context.window.annotation.show_vocabulary(edited.families)
+            self._context.window.annotation.concept.show_vocabulary(edited.families)
 
         self._context.attempt(keep)
 
@@ -260,7 +260,7 @@ class RemarkActions:
             return
         panel, author = self._context.window.annotation, self._context.preferences.current.author
         known = self._context.attempt(lambda: vocabulary.of_project(store))
-        panel.show_vocabulary((known or vocabulary.shipped()).families)
+        panel.concept.show_vocabulary((known or vocabulary.shipped()).families)
         if author:
             store.author = author
         panel.ask_author("" if author else store.author)

@@ -141,7 +141,7 @@ class FeatureActions:
             score_notes={score.title: score.note for score in scores},
         )
         for feature, words in said.items():
-            table.notes.setdefault(feature, FeatureNote(words=words))
+            table.notes.setdefault(feature, FeatureNote(features.sae_digest, feature, comments=words))
         window.features.show_features(table)
         self.lists.refresh()
         if session.feature is not None:
@@ -307,16 +307,7 @@ def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[
 
 
 def _note(note: AnnotationRecord, comments: str) -> FeatureNote:
-    return FeatureNote(
-        name=note.name,
-        words=" ".join([note.name, note.description, *note.tags, comments]),
-        status=note.status,
-        confidence=note.confidence,
-        concept=note.concept,
-        nature=note.nature,
-        tags=note.tags,
-        polysemantic=note.polysemantic,
-    )
+    return FeatureNote(**vars(note), comments=comments)
 
 
 def _comments(store: Store, sae_digest: str) -> dict[int, str]:

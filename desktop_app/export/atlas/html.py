@@ -66,12 +66,7 @@ def _index(source: AtlasSource) -> str:
         known = " ".join(
             [
                 str(number),
-                note.name,
-                note.concept,
-                note.nature,
-                note.status,
-                *note.tags,
-                note.description,
+                *(value for value in note.cells().values() if isinstance(value, str)),
                 follows,
             ]
         )

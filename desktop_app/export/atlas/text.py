@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from desktop_app.project.notices import CONTROL_NOTICE, GENERATED_NOTICE
+from desktop_app.store.records.annotation_records import FORM
 from sae_backend.models.bundled_models import SHIPPED_ENCODER
 from sae_backend.statistics.number_text import count_text, length_text, p_text
 
@@ -70,20 +71,13 @@ def number_lines(source: AtlasSource, facts: FeatureFacts) -> list[tuple[str, st
 
 def note_lines(note: AnnotationRecord) -> list[tuple[str, str]]:
     """What people say, as labels and values; comments are apart."""
-    lines = [
-        ("Concept", note.concept or NOT_GIVEN),
-        ("Nature", note.nature or NOT_GIVEN),
-        ("Confidence", NOT_GIVEN if note.confidence is None else f"{note.confidence} of 5"),
-        ("Status", note.status),
-    ]
-    if note.polysemantic:
-        lines.append(("Mixed", "sees several unrelated things (polysemantic)"))
-    if note.tags:
-        lines.append(("Tags", ", ".join(note.tags)))
+    lines = []
+    for known in FORM:
+        words = known.text(getattr(note, known.name))
+        if known.name != "name" and (words or known.kind in ("choice", "concept")):
+            lines.append((known.title, words or NOT_GIVEN))
     if note.author:
         lines.append(("By", f"{note.author}, {note.updated_at[:10]}" if note.updated_at else note.author))
-    if note.description:
-        lines.append(("Description", note.description))
     return lines
 
 

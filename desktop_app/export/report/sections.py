@@ -20,6 +20,7 @@ from desktop_app.project.notices import CONTROL_NOTICE
 from desktop_app.project.studies.read import study_mark
 from desktop_app.project.studies.text import headline, made_with
 from desktop_app.store import AnalysisRecord, CorrelationRecord, Store, StudyRecord
+from desktop_app.store.records.annotation_records import FORM
 from sae_backend.correlation.representations import TITLES
 from sae_backend.errors import StoreError
 from sae_backend.statistics.number_text import count_text
@@ -227,12 +228,7 @@ def features_section(store: Store, analysis: AnalysisRecord) -> str:
         return section("Named features", paragraph("No feature has been named yet."), "features")
     columns: dict[str, list[Any]] = {
         "feature": [note.feature for note in notes],
-        "name": [note.name for note in notes],
-        "concept": [note.concept for note in notes],
-        "status": [note.status for note in notes],
-        "confidence": [note.confidence for note in notes],
-        "nature": [note.nature for note in notes],
-        "description": [note.description for note in notes],
+        **{known.title.lower(): [known.text(getattr(note, known.name)) for note in notes] for known in FORM},
         "by": [note.author for note in notes],
     }
     return section("Named features", table(columns, most=10_000), "features")

@@ -7,30 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from desktop_app.store.records.annotation_records import FeatureRef
+
 MppSource = Literal["file", "user", "unknown"]
-Status = Literal["unseen", "draft", "reviewed", "rejected"]
-STATUSES: Final[tuple[Status, ...]] = ("unseen", "draft", "reviewed", "rejected")
-CONFIDENCES: Final = (1, 2, 3, 4, 5)
-Nature = Literal["", "biological", "technical"]
-NATURES: Final[tuple[Nature, ...]] = ("", "biological", "technical")
 RegionKind = Literal["polygon", "rectangle", "brush"]
 REGION_KINDS: Final[tuple[RegionKind, ...]] = ("polygon", "rectangle", "brush")
-CONTENT_FIELDS: Final = (
-    "name", "description", "tags", "confidence", "status", "concept", "nature", "polysemantic",
-)  # fmt: skip
 BOOKMARKS: Final = "Bookmarks"
 """Name of the list that the key B fills."""
-
-FieldValue = str | int | bool | tuple[str, ...] | None
-"""Value of one annotation field."""
-
-
-@dataclass(frozen=True)
-class FeatureRef:
-    """One feature of one SAE: what an annotation hangs on, the same on every slide."""
-
-    sae_digest: str
-    index: int
 
 
 @dataclass(frozen=True)
@@ -103,51 +86,6 @@ class AnalysisRecord:
 
 
 @dataclass(frozen=True)
-class AnnotationRecord:
-    """What people say of one feature. Revision 0 means that nobody has said anything yet.
-
-    `confidence` is 1 to 5 or None; `updated_at` is UTC in ISO 8601, empty at revision 0. `concept` is
-    a term of the vocabulary or empty; `nature` says whether the feature follows biology or how the slide
-    was made; `polysemantic` that it sees several unrelated things.
-    """
-
-    sae_digest: str
-    feature: int
-    name: str = ""
-    description: str = ""
-    tags: tuple[str, ...] = ()
-    confidence: int | None = None
-    status: Status = "unseen"
-    author: str = ""
-    updated_at: str = ""
-    revision: int = 0
-    concept: str = ""
-    nature: Nature = ""
-    polysemantic: bool = False
-
-    @property
-    def ref(self) -> FeatureRef:
-        """The feature that this is about."""
-        return FeatureRef(self.sae_digest, self.feature)
-
-    def content(self) -> dict[str, FieldValue]:
-        """The fields that people edit, by name."""
-        return {name: getattr(self, name) for name in CONTENT_FIELDS}
-
-
-@dataclass(frozen=True)
-class HistoryRecord:
-    """One changed field of an annotation; `revision` is the one that the change made."""
-
-    at: str
-    author: str
-    field: str
-    before: FieldValue
-    after: FieldValue
-    revision: int
-
-
-@dataclass(frozen=True)
 class CommentRecord:
     """What somebody said about a feature. `at` is UTC in ISO 8601; `uid` is the same in every copy."""
 
@@ -210,24 +148,3 @@ class FeatureListRecord:
     author: str
     at: str
     features: tuple[FeatureRef, ...]
-
-
-@dataclass(frozen=True)
-class AnnotationConflict:
-    """A feature that two people described differently, and in which fields."""
-
-    mine: AnnotationRecord
-    theirs: AnnotationRecord
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What became of imported annotations; those in conflict were left as they were."""
-
-    added: int
-    unchanged: int
-    conflicts: list[AnnotationConflict]
-    comments_added: int = 0
-    examples_added: int = 0
-    listed: int = 0

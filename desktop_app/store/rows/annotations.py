@@ -5,26 +5,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from types import EllipsisType
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
-from desktop_app.store.records.records import (
-    CONFIDENCES,
-    CONTENT_FIELDS,
-    NATURES,
-    STATUSES,
+from desktop_app.store.records.annotation_records import (
+    FIELDS,
     AnnotationConflict,
     AnnotationRecord,
     FeatureRef,
     FieldValue,
     HistoryRecord,
     ImportReport,
-    Nature,
-    Status,
+    checked_content,
 )
 from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
@@ -44,80 +39,23 @@ def checked_feature(feature: Any) -> int:
     return index
 
 
-def checked_content(content: Mapping[str, Any]) -> dict[str, FieldValue]:
-    """Return annotation fields as they are stored: trimmed, tags once each, all values legal.
-
-    Raises
-    ------
-    UserInputError
-        When a value is of the wrong type or out of range.
-    """
-    clean: dict[str, FieldValue] = {}
-    for field, value in content.items():
-        match field:
-            case "name" | "description" | "concept":
-                clean[field] = checked_text(field, value).strip()
-            case "tags":
-                if isinstance(value, str) or not isinstance(value, Iterable):
-                    raise UserInputError("Tags are a list of words.", "Give them separately.")
-                tags = [checked_text("tag", tag).strip() for tag in value]
-                clean[field] = tuple(dict.fromkeys(tag for tag in tags if tag))
-            case "confidence":
-                whole = value is None or (hasattr(value, "__index__") and not isinstance(value, bool))
-                if not whole or (value is not None and operator.index(value) not in CONFIDENCES):
-                    raise UserInputError(
-                        f"A confidence of {value!r} is not possible.",
-                        "Give 1 (a guess) to 5 (certain), or none.",
-                    )
-                clean[field] = None if value is None else operator.index(value)
-            case "status":
-                if value not in STATUSES:
-                    raise UserInputError(
-                        f"There is no status {value!r}.", f"Give one of {', '.join(STATUSES)}."
-                    )
-                clean[field] = value
-            case "nature":
-                if value not in NATURES:
-                    raise UserInputError(
-                        f"A feature is not {value!r}.", "Give biological, technical, or nothing."
-                    )
-                clean[field] = value
-            case "polysemantic":
-                if not isinstance(value, bool):
-                    raise UserInputError(
-                        f"The polysemantic mark cannot be {value!r}.", "It is either set or not."
-                    )
-                clean[field] = value
-            case _:
-                raise UserInputError(f"Annotations have no field {field!r}.", "Check its spelling.")
-    return clean
-
-
-def checked_text(field: str, value: Any) -> str:
-    """Return a text that can be stored, or raise `UserInputError`."""
-    if not isinstance(value, str):
-        raise UserInputError(f"A {field} has to be text.", "Put it in quotation marks.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserInputError(
-            f"The {field} holds half a character that cannot be stored.", "Type it again."
-        ) from error
-    return value
-
-
 def _record(row: Row[Any]) -> AnnotationRecord:
     values = dict(row._mapping)
-    return AnnotationRecord(**{**values, "tags": tuple(from_text(values["tags"]))})
+    lists = {name: tuple(from_text(values[name])) for name in FIELDS if _is_list(name)}
+    return AnnotationRecord(**{**values, **lists})
+
+
+def _is_list(field: str) -> bool:
+    return FIELDS[field].kind == "tags"
 
 
 def _columns(content: Mapping[str, FieldValue]) -> dict[str, Any]:
-    return {field: to_text(value) if field == "tags" else value for field, value in content.items()}
+    return {field: to_text(value) if _is_list(field) else value for field, value in content.items()}
 
 
 def _value(field: str, text: str) -> FieldValue:
     value = from_text(text)
-    return tuple(value) if field == "tags" else cast(FieldValue, value)
+    return tuple(value) if _is_list(field) else cast(FieldValue, value)
 
 
 def _get(connection: Connection, sae_digest: str, feature: int) -> AnnotationRecord:
@@ -165,19 +103,7 @@ class AnnotationRows(Rows):
     """Annotations of features."""
 
     def set(
-        self,
-        sae_digest: str,
-        feature: int,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        confidence: int | EllipsisType | None = ...,
-        status: Status | str | None = None,
-        concept: str | None = None,
-        nature: Nature | str | None = None,
-        polysemantic: bool | None = None,
-        expected_revision: int | None = None,
+        self, sae_digest: str, feature: int, *, expected_revision: int | None = None, **fields: Any
     ) -> AnnotationRecord:
         """Change the given fields of a feature's annotation; on return they are on the disk.
 
@@ -185,34 +111,25 @@ class AnnotationRows(Rows):
         ----------
         sae_digest, feature
             The feature.
-        name, description, tags, status, concept, nature, polysemantic
-            New values; None leaves a field alone.
-        confidence
-            1 to 5, None to clear it; left out, it stays.
         expected_revision
             Revision that the change was based on.
+        **fields
+            New values by the names of `AnnotationRecord`. None leaves a field alone that cannot be None.
 
         Raises
         ------
         UserInputError
-            When a value is not legal.
+            When there is no such field or a value is not legal.
         StoreError
             When somebody else has changed the annotation since `expected_revision`.
         """
         index = checked_feature(feature)
-        given: dict[str, Any] = {
-            "name": name,
-            "description": description,
-            "tags": tags,
-            "status": status,
-            "concept": concept,
-            "nature": nature,
-            "polysemantic": polysemantic,
+        wanted = {
+            name: value
+            for name, value in fields.items()
+            if value is not None or name not in FIELDS or FIELDS[name].blank is None
         }
-        wish: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-        if confidence is not ...:
-            wish["confidence"] = confidence
-        content = checked_content(wish)
+        content = checked_content(wanted)
         with self._database.write() as connection:
             old = _get(connection, sae_digest, index)
             if expected_revision is not None and expected_revision != old.revision:
@@ -300,7 +217,7 @@ class AnnotationRows(Rows):
                 added += 1
                 continue
             own = mine.content()
-            differing = tuple(field for field in CONTENT_FIELDS if content[field] != own[field])
+            differing = tuple(field for field in FIELDS if content[field] != own[field])
             if differing:
                 conflicts.append(AnnotationConflict(mine, theirs, differing))
             else:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from desktop_app.store.encoding.plain import now_utc
+from desktop_app.store.encoding.plain import checked_text, now_utc
 from desktop_app.store.engine import Rows
-from desktop_app.store.rows.annotations import checked_text
 from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 

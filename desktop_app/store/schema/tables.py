@@ -1,5 +1,7 @@
 """The tables of the newest revision. A change here needs a migration beside the others."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from desktop_app.store.records.annotation_records import FIELDS, AnnotationField
 from desktop_app.store.schema.measured_tables import (
     blobs,
     cell_arrays,
@@ -117,26 +120,31 @@ analyses = Table(
     Column("recency", Integer, nullable=False),
 )
 
+
+def _column_and_check(known: AnnotationField) -> list[Column[Any] | CheckConstraint]:
+    """Column of a field of annotations, with what the database itself refuses."""
+    if known.kind == "flag":
+        return [Column(known.name, Boolean(create_constraint=False), nullable=False)]
+    if known.kind != "choice":
+        return [Column(known.name, Text, nullable=False)]
+    values = [value for value, _ in known.choices if value is not None]
+    allowed = ", ".join(map(str, values) if known.is_number else (f"'{value}'" for value in values))
+    return [
+        Column(known.name, Integer if known.is_number else Text, nullable=known.blank is None),
+        CheckConstraint(f"{known.name} IN ({allowed})", name=known.name),
+    ]
+
+
 annotations = Table(
     "annotations",
     metadata,
     Column("sae_digest", Text, primary_key=True),
     Column("feature", Integer, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("tags", Text, nullable=False),
-    Column("confidence", Integer),
-    Column("status", Text, nullable=False),
+    *(item for known in FIELDS.values() for item in _column_and_check(known)),
     Column("author", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("concept", Text, nullable=False, server_default=""),
-    Column("nature", Text, nullable=False, server_default=""),
-    Column("polysemantic", Boolean(create_constraint=False), nullable=False, server_default="0"),
     CheckConstraint("feature >= 0", name="feature"),
-    CheckConstraint("confidence BETWEEN 1 AND 5", name="confidence"),
-    CheckConstraint("status IN ('unseen', 'draft', 'reviewed', 'rejected')", name="status"),
-    CheckConstraint("nature IN ('', 'biological', 'technical')", name="nature"),
 )
 
 annotation_history = Table(

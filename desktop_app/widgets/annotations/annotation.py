@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -23,22 +20,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.store.records.annotation_records import FIELDS, FORM
 from desktop_app.tasks import Pause
 from desktop_app.widgets.annotations.comments import RemarksTabs
+from desktop_app.widgets.annotations.editors import ChoiceBox, ConceptBox, TagLine, TextLine, make_editor
 from desktop_app.widgets.controls.empty_state import EmptyState
 from desktop_app.widgets.controls.time_format import when
 
 if TYPE_CHECKING:
     from desktop_app.store import AnnotationRecord, HistoryRecord
 
-STATUSES: Final = ("unseen", "draft", "reviewed", "rejected")
-CONFIDENCES: Final = ("not given", "1 – a guess", "2", "3", "4", "5 – certain")
-NATURES: Final = (("not given", ""), ("biological", "biological"), ("technical", "technical"))
 TYPING_PAUSE_MS: Final = 700
 NEVER_SAVED: Final = object()
 """Unlike any value of a field, None among them."""
-
-ADD_TERM: Final = "\0add"
+BLANK: Final = {name: known.blank for name, known in FIELDS.items()}
+_E = TypeVar("_E", TextLine, TagLine, ChoiceBox, ConceptBox)
 
 
 class AnnotationPanel(QWidget):
@@ -65,48 +61,27 @@ class AnnotationPanel(QWidget):
         self.bookmark.setCheckable(True)
         self.bookmark.setToolTip("Put this feature on the list of bookmarks (B)")
         self.bookmark.toggled.connect(self._bookmarked)
-        self.name = QLineEdit()
+        self.editors = {known.name: make_editor(known, self._typed, self.flush) for known in FIELDS.values()}
+        # Those that keys and other panels act on.
+        self.name = self._editor("name", TextLine)
         self.name.setPlaceholderText("What does this feature see?")
-        self.concept = QComboBox()
-        self.concept.setMaxVisibleItems(24)
-        self.concept.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.description = QPlainTextEdit()
-        self.description.setMaximumHeight(64)
-        self.description.setTabChangesFocus(True)
-        self.tags = QLineEdit()
-        self.tags.setPlaceholderText("separated by commas")
-        self.confidence, self.status, self.nature = _choice(CONFIDENCES), _choice(STATUSES), QComboBox()
-        for text, value in NATURES:
-            self.nature.addItem(text, value)
-        self.nature.setToolTip("Does it follow the tissue, or how the slide was cut, stained and scanned?")
-        self.polysemantic = QCheckBox("Several things")
-        self.polysemantic.setToolTip(
-            "It sees several things that have nothing to do with each other (polysemantic)"
-        )
-        self.status.setToolTip("How far the review of this feature is")
-        self.status.setAccessibleName("Status")
-        self.status.setMinimumWidth(84)
+        self.concept = self._editor("concept", ConceptBox)
+        self.concept.term_requested.connect(self.term_requested)
+        self.confidence = self._editor("confidence", ChoiceBox)
+        self.status = self._editor("status", ChoiceBox)
+        self._editor("tags", TagLine).setPlaceholderText("separated by commas")
         self.remarks = RemarksTabs()
         self.history = self.remarks.history
         self.saved_note = QLabel("")
         self.saved_note.setWordWrap(True)
-        self.author, self.sign = QLineEdit(), QPushButton("Sign so")
+        self.author, self.sign = QLineEdit(), QPushButton("Use this name")
         self.author_row = self._author_row()
-        self.show_vocabulary({})
         self.pages = EmptyState(self._form(), "Choose a feature to name it.")
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.pages)
         self._pause = Pause(TYPING_PAUSE_MS, self)
         self._pause.over.connect(self.flush)
-        for line in (self.name, self.tags):
-            line.textEdited.connect(self._typed)
-            line.editingFinished.connect(self.flush)
-        self.description.textChanged.connect(self._typed)
-        for box in (self.confidence, self.status, self.nature):
-            box.currentIndexChanged.connect(self.flush)
-        self.concept.currentIndexChanged.connect(self._concept_chosen)
-        self.polysemantic.toggled.connect(self.flush)
 
     def _form(self) -> QWidget:
         head = QHBoxLayout()
@@ -114,20 +89,16 @@ class AnnotationPanel(QWidget):
         head.addWidget(self.bookmark)
         form = QFormLayout()
         form.setVerticalSpacing(4)
-        for text, field in (
-            ("&Name", self.name),
-            ("Conce&pt", self.concept),
-            ("Nat&ure", self.nature),
-            ("C&onfidence", self.confidence),
-            ("Ta&gs", self.tags),
-            ("&Description", self.description),
-        ):
-            label = QLabel(text)
-            label.setBuddy(field)
-            beside = {"Nat&ure": self.polysemantic, "C&onfidence": self.status}.get(text)
-            form.addRow(label, field if beside is None else _pair(field, beside))
-            field.setMinimumWidth(84)
-            field.setAccessibleName(text.replace("&", ""))
+        for _, fields in groupby(FORM, key=lambda known: known.row):
+            first, *beside = fields
+            editor = self.editors[first.name]
+            label = QLabel(first.label)
+            label.setBuddy(editor)
+            row = QHBoxLayout()
+            row.addWidget(editor, 1)
+            for known in beside:
+                row.addWidget(self.editors[known.name], 1)
+            form.addRow(label, row)
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -169,35 +140,6 @@ class AnnotationPanel(QWidget):
         self.author.setText(suggested)
         self.author_row.setVisible(bool(suggested))
 
-    def show_vocabulary(self, families: Mapping[str, Sequence[str]]) -> None:
-        """Offer these terms by family, keeping the one that is chosen."""
-        chosen = self.concept.currentData() or ""
-        with QSignalBlocker(self.concept):
-            self.concept.clear()
-            self.concept.addItem("not given", "")
-            for family, terms in families.items():
-                self._add_heading(family)
-                for term in terms:
-                    self.concept.addItem(f"{family}: {term}", f"{family}: {term}")
-            self.concept.insertSeparator(self.concept.count())
-            self.concept.addItem("Add a term…", ADD_TERM)
-            self._choose_concept(chosen)
-
-    def _add_heading(self, text: str) -> None:
-        model = self.concept.model()
-        assert isinstance(model, QStandardItemModel)
-        heading = QStandardItem(text.upper())
-        heading.setFlags(Qt.ItemFlag.NoItemFlags)
-        model.appendRow(heading)
-
-    def _choose_concept(self, concept: str) -> None:
-        index = self.concept.findData(concept)
-        if index < 0:
-            # A colleague's term that this project does not have.
-            self.concept.insertItem(1, concept, concept)
-            index = 1
-        self.concept.setCurrentIndex(index)
-
     def show_feature(
         self, feature: int, record: AnnotationRecord | None, history: Sequence[HistoryRecord]
     ) -> None:
@@ -208,7 +150,7 @@ class AnnotationPanel(QWidget):
             self.remarks.words.clear()
         self._feature = feature
         self.title.setText(f"Feature {feature}")
-        self._fill(record.content() if record is not None else {})
+        self._fill(record.content() if record is not None else BLANK)
         self._saved = self._draft()
         self._showing = False
         self.saved_note.setText(
@@ -234,20 +176,8 @@ class AnnotationPanel(QWidget):
         self.saved_note.setText("NOT SAVED. It is tried again with your next step or change.")
 
     def _fill(self, content: Mapping[str, Any]) -> None:
-        # A field that already reads the same is left alone, so that the cursor stays where it is.
-        name, description = content.get("name") or "", content.get("description") or ""
-        tags = tuple(content.get("tags") or ())
-        if self.name.text().strip() != name:
-            self.name.setText(name)
-        if self.description.toPlainText().strip() != description:
-            self.description.setPlainText(description)
-        if _tags(self.tags.text()) != tags:
-            self.tags.setText(", ".join(tags))
-        self.confidence.setCurrentIndex(content.get("confidence") or 0)
-        self.status.setCurrentText(content.get("status") or "unseen")
-        self._choose_concept(content.get("concept") or "")
-        self.nature.setCurrentIndex(max(0, self.nature.findData(content.get("nature") or "")))
-        self.polysemantic.setChecked(bool(content.get("polysemantic")))
+        for name, value in content.items():
+            self.editors[name].set_value(value)
 
     def say(self, sentence: str) -> None:
         """Show a sentence in place of the form."""
@@ -270,14 +200,6 @@ class AnnotationPanel(QWidget):
         if not self._showing:
             self._pause.restart()
 
-    def _concept_chosen(self) -> None:
-        if self.concept.currentData() != ADD_TERM:
-            self.flush()
-            return
-        with QSignalBlocker(self.concept):
-            self._choose_concept(self._saved.get("concept", ""))
-        self.term_requested.emit()
-
     def _bookmarked(self, on: bool) -> None:
         self.show_bookmark(on)
         self.bookmark_toggled.emit(on)
@@ -287,32 +209,9 @@ class AnnotationPanel(QWidget):
             self.author_given.emit(self.author.text().strip())
 
     def _draft(self) -> dict[str, Any]:
-        return {
-            "name": self.name.text().strip(),
-            "description": self.description.toPlainText().strip(),
-            "tags": _tags(self.tags.text()),
-            "confidence": self.confidence.currentIndex() or None,
-            "status": self.status.currentText(),
-            "concept": self.concept.currentData() or "",
-            "nature": self.nature.currentData(),
-            "polysemantic": self.polysemantic.isChecked(),
-        }
+        return {name: editor.value() for name, editor in self.editors.items()}
 
-
-def _pair(left: QWidget, right: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.addWidget(left, 1)
-    row.addWidget(right, 1)
-    return row
-
-
-def _choice(texts: Sequence[str]) -> QComboBox:
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(7)
-    box.addItems(texts)
-    return box
-
-
-def _tags(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+    def _editor(self, name: str, kind: type[_E]) -> _E:
+        editor = self.editors[name]
+        assert isinstance(editor, kind)
+        return editor

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.store.records.annotation_records import FIELDS
 from desktop_app.widgets.controls.empty_state import EmptyState
 from desktop_app.widgets.controls.plain_tabs import PlainTabs
 from desktop_app.widgets.controls.time_format import field_value, when
@@ -57,7 +58,7 @@ class RemarksTabs(PlainTabs):
             "Take out", "Take the marked example out (Undo puts it in again)", self._drop
         )
         self.example_pages = EmptyState(
-            self.examples, "No tile stands as an example yet. Pick one on the slide or in the examples."
+            self.examples, "No tile is marked as an example yet. Pick one on the slide or in the examples."
         )
         self.history = _list("History")
         self.restore = _button(
@@ -108,7 +109,7 @@ class RemarksTabs(PlainTabs):
         self.history.clear()
         for entry in reversed(history):
             who = f" by {entry.author}" if entry.author else ""
-            words = f"{entry.field} {field_value(entry.before)} → {field_value(entry.after)}"
+            words = f"{FIELDS[entry.field].title} {field_value(entry.before)} → {field_value(entry.after)}"
             _add(self.history, f"{when(entry.at)}{who}: {words}", entry.revision)
         self._fill(HISTORY, "History", self.history_pages, len(history))
 

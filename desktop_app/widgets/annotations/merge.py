@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_app.store.records.annotation_records import FIELDS
 from desktop_app.widgets.controls.time_format import field_value
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _feature_item(number: int, conflict: AnnotationConflict) -> QTreeWidgetItem:
     )
     own, other = mine.content(), theirs.content()
     for field in conflict.fields:
-        child = QTreeWidgetItem([field, field_value(own[field]), field_value(other[field])])
+        child = QTreeWidgetItem([FIELDS[field].title, field_value(own[field]), field_value(other[field])])
         child.setData(FIELD, _PLACE, (number, field))
         child.setCheckState(MINE, _ON)
         child.setCheckState(THEIRS, _OFF)

@@ -10,14 +10,26 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
+from desktop_app.store import AnnotationRecord
+from desktop_app.store.records.annotation_records import FIELDS
 from sae_backend.statistics.number_text import interval_text, number_text, p_text, percent_text, r_text
 
 _ANY_INDEX = QModelIndex | QPersistentModelIndex
 ID, MARK, NAME, RATE, BEST, MAX, MEAN, SHARE, STATUS, CONFIDENCE, CONCEPT, TAGS = range(12)
+_MORE: Final = [
+    known
+    for known in FIELDS.values()
+    if known.column and known.name not in ("name", "status", "confidence", "concept", "tags")
+]
 HEADERS: Final = (
     "Feature", "★", "Name", "Fires in", "Best correlate", "Max", "Mean firing", "Share of L0",
-    "Status", "Conf.", "Concept", "Tags",
+    "Status", "Conf.", "Concept", "Tags", *(known.column for known in _MORE),
 )  # fmt: skip
+FIELD_COLUMNS: Final = {
+    NAME: "name", STATUS: "status", CONFIDENCE: "confidence", CONCEPT: "concept", TAGS: "tags",
+    **{TAGS + 1 + i: known.name for i, known in enumerate(_MORE)},
+}  # fmt: skip
+"""Columns of what people said, with the name of the field."""
 EXPLAINED: Final = {
     MARK: "Bookmarked (B)",
     RATE: "Share of this slide's tiles in which the feature fires",
@@ -29,27 +41,20 @@ EXPLAINED: Final = {
     CONFIDENCE: "1, a guess, to 5, certain",
 }
 _RIGHT: Final = (ID, RATE, MAX, MEAN, SHARE, CONFIDENCE)
-_WORDED: Final = (NAME, STATUS, CONCEPT, TAGS)
+_WORDED: Final = tuple(column for column in FIELD_COLUMNS if column != CONFIDENCE)
 DEAD, FIRING, NAMED, UNNAMED, BOOKMARKED, POLYSEMANTIC = (
     "dead", "firing", "named", "unnamed", "bookmarked", "polysemantic",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class FeatureNote:
-    """What people said of a feature, as the table shows it; `words` is everything to search in."""
+class FeatureNote(AnnotationRecord):
+    """What people said of a feature; `comments` are searched too."""
 
-    name: str = ""
-    words: str = ""
-    status: str = "unseen"
-    confidence: int | None = None
-    concept: str = ""
-    nature: str = ""
-    tags: tuple[str, ...] = ()
-    polysemantic: bool = False
+    comments: str = ""
 
 
-_BLANK: Final = FeatureNote()
+_BLANK: Final = FeatureNote("", 0)
 _DOUBTFUL_P: Final = 0.05
 
 
@@ -309,7 +314,7 @@ class FeatureModel(QAbstractTableModel):
         types = {kind for kind in set(table.best_type) if word in kind.casefold()}
         keep = np.array([kind in types for kind in table.best_type], bool)
         return keep | self._marked(
-            {f for f, n in table.notes.items() if word in f"{n.words} {n.name} {n.concept}".casefold()}
+            {f for f, n in table.notes.items() if word in f"{n.words} {n.comments}".casefold()}
         )
 
     def _marked(self, features: set[int] | frozenset[int]) -> npt.NDArray[np.bool_]:
@@ -319,12 +324,9 @@ class FeatureModel(QAbstractTableModel):
 
 
 def _worded(note: FeatureNote, column: int) -> str:
-    return {
-        NAME: note.name,
-        STATUS: "" if note.status == "unseen" else note.status,
-        CONCEPT: note.concept,
-        TAGS: ", ".join(note.tags),
-    }[column]
+    known = FIELDS[FIELD_COLUMNS[column]]
+    value = getattr(note, known.name)
+    return "" if value == known.blank else known.text(value)
 
 
 def _kinds(kind: str) -> Callable[[FeatureNote], bool]:

@@ -42,7 +42,7 @@ def close_with_refused_text(parts: Parts, project: Path, patch: pytest.MonkeyPat
     with patch.context() as full:
         full.setattr(AnnotationRows, "set", refuse)
         parts.window.annotation.name.setText("glands")
-        parts.window.annotation.tags.setText("round, lumen")
+        parts.window.annotation.editors["tags"].setText("round, lumen")
         parts.controller.close()
 
 

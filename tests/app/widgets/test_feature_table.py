@@ -37,9 +37,17 @@ def panel(qtbot: QtBot) -> FeaturesPanel:
             best_p=np.array([np.nan, 0.984, 0.001, np.nan]),
             notes={
                 3: FeatureNote(
-                    "Glands", "Glands round lumina", "reviewed", 4, "cell: x", "technical", ("round",)
+                    "sae",
+                    3,
+                    "Glands",
+                    "round lumina",
+                    ("round",),
+                    4,
+                    "reviewed",
+                    concept="cell: x",
+                    nature="technical",
                 ),
-                1: FeatureNote("lymph", polysemantic=True),
+                1: FeatureNote("sae", 1, "lymph", polysemantic=True),
             },
             bookmarks={2},
             scores={"Stability": np.array([0.5, np.nan, 0.1, 0.9])},
@@ -165,7 +173,7 @@ def test_selection_follows_its_feature_through_a_sort(panel: FeaturesPanel, qtbo
     assert panel.selected() == 3
     panel.step(1)
     assert asked == [1]
-    panel.show_note(1, FeatureNote("Plasma cells", "Plasma cells", "draft"))
+    panel.show_note(1, FeatureNote("sae", 1, "Plasma cells", status="draft"))
     assert panel.model.index(panel.model.row_of(1), NAME).data() == "Plasma cells"
 
 

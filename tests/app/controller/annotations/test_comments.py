@@ -13,7 +13,7 @@ from desktop_app.canvas.slide_layers import TILE
 from desktop_app.project.preferences import PreferencesFile
 from desktop_app.project.vocabulary import of_project
 from desktop_app.store import Store
-from desktop_app.widgets.annotations.annotation import ADD_TERM
+from desktop_app.widgets.annotations.editors import ADD_TERM
 from tests.app.conftest import Parts
 from tests.app.fixtures.fakes import SAE_DIGEST
 
@@ -139,7 +139,7 @@ def test_the_author_is_asked_once(opened: Parts, project: Path, tmp_path: Path) 
     panel.author.setText(" Ada Lovelace ")
     panel.sign.click()
     assert not panel.author_row.isVisibleTo(panel)
-    panel.nature.setCurrentIndex(2)
+    panel.editors["nature"].setCurrentIndex(2)
     with stored(project) as store:
         note = store.annotations.get(SAE_DIGEST, 4)
         assert (note.author, note.nature) == ("Ada Lovelace", "technical")

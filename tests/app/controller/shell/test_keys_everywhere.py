@@ -144,7 +144,7 @@ def test_in_the_fields(full: Bench) -> None:
     type_into(full, "search", window.features.search, every_key=True)
     window.features.search.clear()
     type_into(full, "name", window.annotation.name)
-    type_into(full, "description", window.annotation.description, every_key=True)
+    type_into(full, "description", window.annotation.editors["description"], every_key=True)
     type_into(full, "comment", window.annotation.remarks.words)
     assert not full.failures, NL.join(full.failures)
 

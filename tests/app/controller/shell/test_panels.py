@@ -106,7 +106,7 @@ def test_what_the_project_refuses_is_kept_and_saved_later(
 
 def test_a_name_being_typed_stays_with_its_autoencoder(parts: Parts, project: Path) -> None:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
-    parts.window.annotation.description.setPlainText("round lumina")
+    parts.window.annotation.editors["description"].setPlainText("round lumina")
     context = parts.controller._context
     store, slide = context.session.store, context.session.slide
     assert store is not None and slide is not None

@@ -67,7 +67,7 @@ def test_everything_that_was_done_by_hand_is_kept_and_handed_over(
     files = export(first, tmp_path)
     # What is typed last is not confirmed by any key.
     step_to(first, named[1])
-    first.write(first.window.annotation.description, DESCRIPTION)
+    first.write(first.window.annotation.editors["description"], DESCRIPTION)
     first.quit()
 
     kept = Written.of(project)
@@ -286,7 +286,7 @@ def check_shown(hands: Hands, kept: Written, named: tuple[int, int]) -> None:
     assert (panel.concept.currentData(), panel.status.currentText()) == (CONCEPT, "reviewed")
     assert panel.remarks.comments.count() == 1 and COMMENT in panel.remarks.comments.item(0).text()
     step_to(hands, named[1])
-    assert (panel.name.text(), panel.description.toPlainText()) == (NAMES[1], DESCRIPTION)
+    assert (panel.name.text(), panel.editors["description"].toPlainText()) == (NAMES[1], DESCRIPTION)
     assert panel.remarks.examples.count() == 2 and panel.remarks.comments.count() == 0
     assert window.legend.text.startswith(f"Feature {named[1]}: {NAMES[1]}")
     (row,) = window.regions.model.rows
