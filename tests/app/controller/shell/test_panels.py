@@ -25,6 +25,7 @@ from sae_backend.worker.requests import AnalyzeRequest, Cancelled, Crashed, Fail
 from tests.app.conftest import MPP, Parts
 from tests.app.fixtures.correlation_arrays import correlation_of
 from tests.app.fixtures.fakes import SAE_DIGEST, add_analysis, write_slide
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 OTHER_SAE = "0b" * 12
@@ -57,7 +58,7 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
     form = parts.window.annotation
     form.name.setFocus()
     QTest.keyClicks(form.name, "Glands")
-    qtbot.waitUntil(lambda: parts.window.features.model.table.note(4).name == "Glands", timeout=5000)
+    wait_until(lambda: parts.window.features.model.table.note(4).name == "Glands", qtbot)
     form.confidence.setCurrentIndex(5)
     form.tags.setText("epithelium, gland")
     form.description.setPlainText("round lumina")
@@ -223,7 +224,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = project.parent / "cells.csv"
     parts.window.menus.import_cells_requested.emit()
-    qtbot.waitUntil(lambda: "40 cells" in parts.window.notice.text)
+    wait_until(lambda: "40 cells" in parts.window.notice.text, qtbot)
     assert CELLS in parts.layers
     parts.controller.close()
     with Store.open(project) as store:
@@ -254,11 +255,11 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     again = Parts()
     open_start(again.desktop, WindowStart(project=project, feature=2))
     panel = again.window.correlations
-    qtbot.waitUntil(lambda: panel.table.pairs.rowCount() == 2)
+    wait_until(lambda: panel.table.pairs.rowCount() == 2, qtbot)
     panel.filter.views.setCurrentIndex(TABLE)
     panel.table.selectRow(0)
     assert again.window.features.selected() == 4
-    qtbot.waitUntil(lambda: panel.scatter.points.x.size > 0)
+    wait_until(lambda: panel.scatter.points.x.size > 0, qtbot)
     again.window.show_panel("Correlations")
     QTest.qWait(50)
     point = panel.scatter.position_of(0).toPoint()
@@ -330,7 +331,7 @@ def test_bad_input_is_one_sentence_and_loses_nothing(
     assert parts.layers == [SLIDE, HEATMAP]
     parts.dialogs.file = tmp_path / "no.svs"
     parts.window.menus.import_cells_requested.emit()
-    qtbot.waitUntil(lambda: "Reading" not in parts.window.notice.text)
+    wait_until(lambda: "Reading" not in parts.window.notice.text, qtbot)
     assert "no.svs" in parts.window.notice.text
     assert CELLS not in parts.layers
 
