@@ -73,9 +73,7 @@ class JobActions:
         tasks.job_done.connect(self._done)
         tasks.job_failed.connect(self._failed)
         tasks.job_cancelled.connect(self._cancelled)
-        tasks.worker_ready.connect(
-            lambda device: window.jobs.show_worker(f"The worker is ready on {device}.")
-        )
+        tasks.worker_ready.connect(self._worker_ready)
         tasks.worker_crashed.connect(self._crashed)
 
     def ask_analyze(self) -> None:
@@ -283,6 +281,9 @@ class JobActions:
     def _cancelled(self, job: int) -> None:
         self._forget(job)
         self._context.window.jobs.end_job(job, "Cancelled; what was finished is kept")
+
+    def _worker_ready(self, device: str) -> None:
+        self._context.window.jobs.show_worker(f"The worker is ready on {device}.")
 
     def _crashed(self, sentence: str, hint: str) -> None:
         self._context.window.jobs.show_worker("The worker stopped; the next job starts it again.")

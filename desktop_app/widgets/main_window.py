@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
+from napari.utils.theme import _themes
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -49,6 +50,7 @@ from desktop_app.widgets.studies.studies import StudiesPanel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from napari._qt.qt_main_window import Window
 
     from desktop_app.canvas.rotation import Turn
 
@@ -141,6 +143,8 @@ class MainWindow(QObject):
         self.slides.checklist.folded.connect(self._size_left)
         self._put_away: list[QDockWidget] = []
         self.qt_window.resize(1400, 880)
+        # It goes with the window: what is connected to a signal of an object that stays is kept for ever.
+        self.setParent(self.qt_window)
 
     def _build_centre(self) -> None:
         canvas = self.qt_window.takeCentralWidget()
@@ -363,4 +367,15 @@ class MainWindow(QObject):
         if watched is self.qt_window and event.type() == QEvent.Type.Close:
             self.closing.emit()
             self.views.shut()
+            _let_themes_go(self.viewer.window)
         return False
+
+
+def _let_themes_go(window: Window) -> None:
+    # napari's themes outlive every window, and a function that napari connects to each and never takes back
+    # keeps the window with all that is in it.
+    for theme in _themes.values():
+        for callback in theme.events.canvas.callbacks:
+            cells = getattr(callback, "__closure__", None) or ()
+            if any(cell.cell_contents is window for cell in cells):
+                theme.events.canvas.disconnect(callback)

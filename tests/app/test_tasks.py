@@ -9,6 +9,7 @@ from desktop_app.tasks import EveryWrite, LatestRead, Pause, WorkerTasks
 from sae_backend.errors import SlideError
 from sae_backend.worker.requests import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
 from tests.app.fixtures.fakes import FakeBackend
+from tests.waiting import WAIT_MS, wait_until
 
 REQUEST = EncodeRequest("a", "b", "c")
 
@@ -67,7 +68,7 @@ def test_the_timer_asks_by_itself_and_close_ends_the_worker(qtbot: QtBot) -> Non
     tasks = WorkerTasks(backend)
     tasks.start()
     backend.events = [Ready("cuda:0", {})]
-    with qtbot.waitSignal(tasks.worker_ready, timeout=5000) as heard:
+    with qtbot.waitSignal(tasks.worker_ready, timeout=WAIT_MS) as heard:
         pass
     assert heard.args == ["cuda:0"]
     tasks.close()
@@ -80,7 +81,7 @@ def test_an_older_read_is_stale(qtbot: QtBot) -> None:
     answers: list[object] = []
     reads.answered.connect(answers.append)
     reads.ask(lambda: gate.wait(5))
-    with qtbot.waitSignal(reads.answered, timeout=5000):
+    with qtbot.waitSignal(reads.answered, timeout=WAIT_MS):
         reads.ask(lambda: "new")
         gate.set()
     assert answers == ["new"]
@@ -96,7 +97,7 @@ def test_an_error_of_a_read_is_told(qtbot: QtBot) -> None:
     def fail() -> None:
         raise SlideError("Gone.")
 
-    with qtbot.waitSignal(reads.failed, timeout=5000) as heard:
+    with qtbot.waitSignal(reads.failed, timeout=WAIT_MS) as heard:
         reads.ask(fail)
     assert heard.args[0].sentence == "Gone."
 
@@ -105,7 +106,7 @@ def test_a_pause_is_over_once(qtbot: QtBot) -> None:
     pause = Pause(30)
     count: list[int] = []
     pause.over.connect(lambda: count.append(1))
-    with qtbot.waitSignal(pause.over, timeout=5000):
+    with qtbot.waitSignal(pause.over, timeout=WAIT_MS):
         pause.restart()
         pause.restart()
     pause.restart()
@@ -133,6 +134,6 @@ def test_every_write_is_done_and_answered_in_order(qtbot: QtBot) -> None:
         writes.ask(write)
     assert begun.wait(5)
     go_on.set()
-    qtbot.waitUntil(lambda: len(heard) == 3)
+    wait_until(lambda: len(heard) == 3, qtbot)
     assert heard == ["first", "No.", "third"]
     assert writes.close()

@@ -32,7 +32,7 @@ class FeatureMapActions:
         session.feature_changed.connect(panel.plane.choose)
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         # A job may bring new scores, those of a correlation above all.
-        context.tasks.job_done.connect(lambda *_: self._colour(panel.score.currentText()))
+        context.tasks.job_done.connect(self._colour_again)
         context.window.menus.requested("feature_map").connect(self._open)
 
     def refresh(self) -> None:
@@ -76,6 +76,9 @@ class FeatureMapActions:
         self._context.window.show_panel("Feature map")
         if self._context.window.feature_map.make.isVisibleTo(self._context.window.feature_map):
             self.make()
+
+    def _colour_again(self) -> None:
+        self._colour(self._context.window.feature_map.score.currentText())
 
     def _colour(self, title: str) -> None:
         table = self._context.window.features.model.table

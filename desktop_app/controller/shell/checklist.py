@@ -70,8 +70,8 @@ class ChecklistActions:
             changed.connect(lambda _: self.refresh())
         job_actions.submitted.connect(self._submitted)
         tasks.job_progress.connect(self._progress)
-        tasks.job_done.connect(lambda job, _result: self._ended(job))
-        tasks.job_failed.connect(lambda job, sentence, hint: self._ended(job, f"{sentence} {hint}".strip()))
+        tasks.job_done.connect(self._done)
+        tasks.job_failed.connect(self._failed)
         tasks.job_cancelled.connect(self._ended)
         cells.reading.connect(self._cells_asked)
         cells.read_ended.connect(self._cells_ended)
@@ -159,6 +159,12 @@ class ChecklistActions:
         if place is not None and place == self._place(place.step) and progress.total:
             text = f"{progress.stage}, {progress.done:,} of {progress.total:,}"
             self._context.window.slides.checklist.show_progress(place.step, text)
+
+    def _done(self, job: int) -> None:
+        self._ended(job)
+
+    def _failed(self, job: int, sentence: str, hint: str) -> None:
+        self._ended(job, f"{sentence} {hint}".strip())
 
     def _ended(self, job: int, error: str = "") -> None:
         place = self._running.pop(job, None)

@@ -38,7 +38,7 @@ class StatusActions:
         tasks.job_started.connect(self._job_started)
         tasks.job_progress.connect(self._job_progress)
         for ended in (tasks.job_done, tasks.job_failed, tasks.job_cancelled):
-            ended.connect(lambda job, *_: self._job_ended(job))
+            ended.connect(self._job_ended)
         session.slide_changed.connect(self._slide_changed)
         session.project_changed.connect(lambda _store: line.forget_saved())
         session.analysis_changed.connect(lambda _analysis: self._forget_values())

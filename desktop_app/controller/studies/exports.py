@@ -35,7 +35,7 @@ class StudyExports:
     ) -> None:
         self._context, self._view, self._beside = context, view, beside
         self._writing = EveryWrite()
-        self._writing.answered.connect(lambda words: context.window.say(str(words)))
+        self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
         panel = context.window.studies
         panel.export_requested.connect(self.export)
@@ -100,6 +100,9 @@ class StudyExports:
 
         self._context.window.say("Writing the report …")
         self._writing.ask(write)
+
+    def _written(self, words: object) -> None:
+        self._context.window.say(str(words))
 
     def _failed(self, error: SparsescopeError) -> None:
         self._context.show_error(error)

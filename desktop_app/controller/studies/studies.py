@@ -77,7 +77,7 @@ class StudyActions:
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         for ended in (context.tasks.job_done, context.tasks.job_failed):
-            ended.connect(lambda job, *_: self._ended(job))
+            ended.connect(self._ended)
         context.tasks.job_cancelled.connect(self._stopped)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from desktop_app.project.studies.read import StudyView, slide_number, target_pictures
 from desktop_app.tasks import LatestRead
@@ -31,7 +31,7 @@ class StudyTargets:
         self._tiles = LatestRead()
         result = context.window.studies.result
         self._galleries = result.galleries
-        self._tiles.answered.connect(lambda found: self._galleries.show_pictures(*found))
+        self._tiles.answered.connect(self._show_tiles)
         self._tiles.failed.connect(self._no_tiles)
         result.target_requested.connect(self.follow)
         self._galleries.tile_requested.connect(self.go_to)
@@ -71,6 +71,9 @@ class StudyTargets:
         if record is None or record.id != slide_id:
             self._projects.open_record(slide_id)
         self._features.go_to_tile(tile)
+
+    def _show_tiles(self, found: Any) -> None:
+        self._galleries.show_pictures(*found)
 
     def _no_tiles(self, error: SparsescopeError) -> None:
         self._galleries.show_none(f"{error.sentence} {error.hint}")

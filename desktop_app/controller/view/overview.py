@@ -21,7 +21,7 @@ class OverviewActions:
         self._read = LatestRead()
         self._read.answered.connect(self._show)
         # A slide that cannot be read says so already where it is drawn large.
-        self._read.failed.connect(lambda _error: context.window.overview.forget())
+        self._read.failed.connect(context.window.overview.forget)
         window = context.window
         window.field_changed.connect(lambda *_: self._field_changed())
         window.overview.place_requested.connect(window.look_at)

@@ -31,6 +31,7 @@ from tests.app.conftest import Parts
 from tests.app.fixtures.command_line import Commands, assert_refused
 from tests.app.fixtures.correlation_arrays import correlation_of
 from tests.app.fixtures.fakes import SAE_DIGEST, add_analysis, write_slide
+from tests.waiting import wait_until
 
 EVIL = "<script>alert('x')</script> & $5 \\frac"
 VOID = {"meta", "img", "input", "br", "link"}
@@ -293,8 +294,8 @@ def test_the_window_writes_beside_itself(parts: Parts, project: Path, tmp_path: 
     menu["Export feature atlas…"].trigger()
     assert not path.exists(), "the window did not wait"
     said: set[str] = set()
-    qtbot.waitUntil(lambda: bool(said.add(parts.window.notice.text)) or path.exists(), timeout=60_000)
-    qtbot.waitUntil(lambda: "Written" in parts.window.notice.text, timeout=10_000)
+    wait_until(lambda: bool(said.add(parts.window.notice.text)) or path.exists(), qtbot)
+    wait_until(lambda: "Written" in parts.window.notice.text, qtbot)
     assert any(re.search(r"\d of 6 features", text) for text in said)
     assert Page(path).tags.count("article") == 6
     dialogs.target = tmp_path / "out" / "names.jsonl"

@@ -18,6 +18,7 @@ from sae_backend.slides.scanner_metadata import associated_image, scan_facts
 from sae_backend.slides.slide import Slide
 from tests.app.conftest import Parts
 from tests.app.fixtures.fakes import write_slide
+from tests.waiting import wait_until
 
 LABEL = (200, 30, 40)
 HEAD = "Aperio Image Library v11\r\n"
@@ -106,7 +107,7 @@ def test_the_dialog_reads_label_and_macro_on_demand_only(
     monkeypatch.setattr(openslide._AssociatedImageMap, "__getitem__", noting)
     parts.controller.projects.open_slide(write_svs(tmp_path / "a.svs"))
     parts.window.menus.requested("slide_information").emit()
-    qtbot.waitUntil(lambda: parts.controller.slide_info.dialog is not None, timeout=5000)
+    wait_until(lambda: parts.controller.slide_info.dialog is not None, qtbot)
     dialog = parts.controller.slide_info.dialog
     assert isinstance(dialog, SlideInfoDialog) and dialog.isVisible()
     assert read == [] and not dialog.pictures.isVisible()
@@ -114,7 +115,7 @@ def test_the_dialog_reads_label_and_macro_on_demand_only(
     copied = QApplication.clipboard().text()
     assert "Objective\t20x" in copied and "drsecret" not in copied
     dialog.show_button.click()
-    qtbot.waitUntil(dialog.pictures.isVisible, timeout=5000)
+    wait_until(dialog.pictures.isVisible, qtbot)
     assert sorted(read) == ["label", "macro", "thumbnail"]
     # Another slide: the pictures of the one before are gone.
     parts.controller.projects.open_slide(write_slide(tmp_path / "field.tif"), 0.5)

@@ -18,6 +18,7 @@ from desktop_app.widgets.features.feature_page import FeaturePage, Near
 from desktop_app.widgets.features.tile_features import FiresHerePanel, FiringRow
 from sae_backend.activations.histogram import activation_histogram
 from tests.app.fixtures.pointer import move_over
+from tests.waiting import WAIT_MS
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -63,7 +64,7 @@ def test_a_near_feature_is_asked_for(qtbot: QtBot) -> None:
     page.show_feature("Feature 3", "facts", activation_histogram(np.ones(3), 7))
     page.show_near([Near(9, "glands", "+0.91")], [Near(4, "", "r +0.50")], "how")
     assert page.directions.item(0).text() == "+0.91   9  glands"
-    with qtbot.waitSignal(page.feature_requested) as asked:
+    with qtbot.waitSignal(page.feature_requested, timeout=WAIT_MS) as asked:
         page.together.itemClicked.emit(page.together.item(0))
     assert asked.args == [4]
     page.show_cells([], "Not measured yet")
@@ -86,7 +87,7 @@ def place(plane: FeaturePlane, feature: int) -> QPoint:
 
 
 def test_a_click_on_the_plane_chooses_the_nearest_feature(plane: FeaturePlane, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(plane.feature_requested) as asked:
+    with qtbot.waitSignal(plane.feature_requested, timeout=WAIT_MS) as asked:
         QTest.mouseClick(plane, LEFT, NONE, place(plane, 1) + QPoint(3, 2))
     assert asked.args == [1]
     with qtbot.assertNotEmitted(plane.feature_requested):
@@ -96,7 +97,7 @@ def test_a_click_on_the_plane_chooses_the_nearest_feature(plane: FeaturePlane, q
 def test_a_line_around_points_lists_them(plane: FeaturePlane, qtbot: QtBot) -> None:
     near = place(plane, 1)
     corners = [near + QPoint(*step) for step in ((-20, -20), (20, -20), (20, 20), (-20, 20))]
-    with qtbot.waitSignal(plane.lassoed) as drawn:
+    with qtbot.waitSignal(plane.lassoed, timeout=WAIT_MS) as drawn:
         QTest.mousePress(plane, LEFT, NONE, corners[0])
         for corner in corners[1:]:
             move_over(plane, corner)
@@ -160,10 +161,10 @@ def test_examples_are_shown_by_level_with_slide_and_value(qtbot: QtBot) -> None:
     panel.show_look_alikes([picture(9, 0.0, 0.87)], "by vectors")
     assert shown(panel) == {"top": ["3.5", "2.25"], "look-alikes": ["like 0.87"]}
     assert "a.svs, tile 7, activation 3.5" in panel.top.item(0).toolTip()
-    with qtbot.waitSignal(panel.tile_requested) as asked:
+    with qtbot.waitSignal(panel.tile_requested, timeout=WAIT_MS) as asked:
         panel.top.itemClicked.emit(panel.top.item(1))
     assert asked.args == [2, 8]
-    with qtbot.waitSignal(panel.context_requested) as hovered:
+    with qtbot.waitSignal(panel.context_requested, timeout=WAIT_MS) as hovered:
         panel.top.itemEntered.emit(panel.top.item(0))
     assert hovered.args == [1, 7]
     panel.show_levels("Feature 3 fires", levels)

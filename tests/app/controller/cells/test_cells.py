@@ -15,6 +15,7 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.layer_names import REGIONS
 from desktop_app.canvas.slide_layers import CELL_COLOURS, CELLS, DENSITY
 from tests.app.conftest import Parts
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -25,7 +26,7 @@ def opened(parts: Parts, project: Path, tmp_path: Path, qtbot: QtBot) -> Parts:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = tmp_path / "cells.csv"
     parts.window.menus.requested("import_cells").emit()
-    qtbot.waitUntil(lambda: "imported" in parts.window.notice.text, timeout=5000)
+    wait_until(lambda: "imported" in parts.window.notice.text, qtbot)
     return parts
 
 

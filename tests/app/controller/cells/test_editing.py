@@ -25,6 +25,7 @@ from tests.app.fixtures.fakes import FakeDialogs
 from tests.app.fixtures.inline_backend import InlineBackend
 from tests.app.fixtures.pointer import move_over
 from tests.app.fixtures.window_life import make_way
+from tests.waiting import wait_until
 from tests.worlds.nucleus_fields import nuclei_slide
 
 pytestmark = pytest.mark.gl
@@ -34,7 +35,6 @@ KEY, LEFT, NONE, SHIFT = (
     Qt.KeyboardModifier.NoModifier,
     Qt.KeyboardModifier.ShiftModifier,
 )
-WAIT_MS = 20_000
 
 
 class Desk(Parts):
@@ -79,10 +79,10 @@ class Desk(Parts):
     def detect(self) -> None:
         self.window.menus.actions_by_text["Detect nuclei…"].trigger()
         self.wait_for("per mm²")
-        self.qtbot.waitUntil(lambda: self.cells.shown.details is not None, timeout=WAIT_MS)
+        wait_until(lambda: self.cells.shown.details is not None, self.qtbot)
 
     def wait_for(self, words: str) -> None:
-        self.qtbot.waitUntil(lambda: words in self.window.notice.text, timeout=WAIT_MS)
+        wait_until(lambda: words in self.window.notice.text, self.qtbot)
 
     def place_um(self, place: int) -> tuple[float, float]:
         table, mpp = self.cells.shown.table, self.cells.shown.mpp

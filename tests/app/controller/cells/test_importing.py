@@ -13,9 +13,9 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.widgets.cells.cell_import import CellImportDialog
 from sae_backend.cells.class_map import ClassMap
 from tests.app.conftest import Parts
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
-WAIT_MS = 20_000
 
 
 class Desk:
@@ -43,10 +43,10 @@ class Desk:
         return dialog
 
     def wait_for_look(self, dialog: CellImportDialog) -> None:
-        self.qtbot.waitUntil(lambda: dialog.pages.currentIndex() == 1, timeout=WAIT_MS)
+        wait_until(lambda: dialog.pages.currentIndex() == 1, self.qtbot)
 
     def wait_for_end(self) -> None:
-        self.qtbot.waitUntil(lambda: len(self.ended) == 1, timeout=WAIT_MS)
+        wait_until(lambda: len(self.ended) == 1, self.qtbot)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from sae_backend.cells.table import CellImport
 from sae_backend.worker.requests import Cancelled, CorrelateRequest, Submit, to_line
 from tests.app.conftest import Parts
 from tests.app.fixtures.vector_project import WorldChoice, make_project
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 PLASMA, PLASMA_FEATURE = "plasma cell", 8
@@ -51,7 +52,7 @@ def _open(parts: Parts, folder: Path, qtbot: QtBot, feature: int = PLASMA_FEATUR
     open_start(parts.desktop, WindowStart(project=folder, feature=feature))
     panel = parts.window.correlations
     parts.window.show_panel("Correlations")
-    qtbot.waitUntil(lambda: panel.frame is not None)
+    wait_until(lambda: panel.frame is not None, qtbot)
     return panel
 
 
@@ -104,7 +105,7 @@ def test_runs_are_chosen_and_compared(parts: Parts, world: Path, qtbot: QtBot) -
     header.other.setCurrentIndex(1)
     header.other.activated.emit(1)
     model = panel.table.pairs
-    qtbot.waitUntil(lambda: model.comparison is not None)
+    wait_until(lambda: model.comparison is not None, qtbot)
     place = model.row_of(PLASMA_FEATURE, panel.frame.type_names.index(PLASMA))
     column = panel.frame.type_names.index(PLASMA)
     value = panel.frame.value[PLASMA_FEATURE, column]
@@ -112,7 +113,7 @@ def test_runs_are_chosen_and_compared(parts: Parts, world: Path, qtbot: QtBot) -
     assert model.headerData(13, Qt.Orientation.Horizontal) == "r in Run 1" and place >= 0
     header.runs.setCurrentIndex(0)
     header.runs.activated.emit(0)
-    qtbot.waitUntil(lambda: panel.frame is not None and panel.frame.record.name == "Elsewhere")
+    wait_until(lambda: panel.frame is not None and panel.frame.record.name == "Elsewhere", qtbot)
     assert header.mark.text() == "other autoencoder"
     panel.pair_requested.emit(2, "cancer")
     assert parts.window.features.selected() == PLASMA_FEATURE, "its numbers mean other features"
@@ -129,7 +130,7 @@ def test_a_run_whose_cells_changed_is_stale_and_made_again_as_it_was(
     panel = _open(parts, world, qtbot)
     assert panel.header.mark.text() == "stale: cells of 2 slides changed since"
     panel.header.again_button.click()
-    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
+    wait_until(lambda: 1 in parts.backend.requests, qtbot)
     request = parts.backend.requests[1]
     assert isinstance(request, CorrelateRequest)
     assert to_line(Submit(1, request)), "it can be sent to the worker"
@@ -146,7 +147,7 @@ def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
     panel = _open(parts, world, qtbot)
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
     scatter = panel.charts.scatter
-    qtbot.waitUntil(lambda: scatter.points.x.size > 0)
+    wait_until(lambda: scatter.points.x.size > 0, qtbot)
     assert f"against {PLASMA}, cells in the tile, as they are now" in scatter.accessibleName()
     with Store.open(world) as store:
         for slide, table in tables.items():
@@ -154,13 +155,13 @@ def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
             store.cells.add(slide, CellImport(others, "newer.csv", "ce" * 32, "tester", ()))
     panel.header.runs.activated.emit(panel.header.runs.currentIndex())
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
-    qtbot.waitUntil(lambda: "the run saw other cells" in scatter.sentence)
+    wait_until(lambda: "the run saw other cells" in scatter.sentence, qtbot)
 
 
 def test_a_cancelled_run_leaves_no_files(parts: Parts, world: Path, qtbot: QtBot) -> None:
     panel = _open(parts, world, qtbot)
     panel.header.run_button.click()
-    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
+    wait_until(lambda: 1 in parts.backend.requests, qtbot)
     kept = world / "cache" / "correlations"
     assert list(kept.glob("*.npy"))
     parts.backend.events.append(Cancelled(1))
@@ -172,7 +173,7 @@ def test_options_are_asked_for_with_what_the_project_has(parts: Parts, world: Pa
     panel = _open(parts, world, qtbot)
     parts.dialogs.correlate = CorrelateOptions(covariates=("site",), baselines=False)
     panel.header.options_button.click()
-    qtbot.waitUntil(lambda: 1 in parts.backend.requests, timeout=20_000)
+    wait_until(lambda: 1 in parts.backend.requests, qtbot)
     request = parts.backend.requests[1]
     assert isinstance(request, CorrelateRequest)
     assert parts.dialogs.asked[-1] == "correlate" and "site" in parts.dialogs.offer.covariates
@@ -187,7 +188,7 @@ def test_a_pair_shows_tiles_of_all_slides_and_leads_to_them(parts: Parts, world:
     panel.table.selectRow(panel.table.pairs.row_of(PLASMA_FEATURE, panel.frame.type_names.index(PLASMA)))
     assert parts.window.features.selected() == PLASMA_FEATURE
     charts = panel.charts
-    qtbot.waitUntil(lambda: charts.scatter.points.x.size > 0)
+    wait_until(lambda: charts.scatter.points.x.size > 0, qtbot)
     points = charts.scatter.points
     assert points.x.size == 600 and len(np.unique(points.slide)) == 6, "those of the slides that report"
     column = panel.frame.type_names.index(PLASMA)
@@ -211,14 +212,14 @@ def test_feature_and_cells_in_two_hues_and_side_by_side(parts: Parts, world: Pat
     panel = _open(parts, world, qtbot)
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
     panel.header.map_actions[TWO_HUES].trigger()
-    qtbot.waitUntil(lambda: TOGETHER in parts.layers)
+    wait_until(lambda: TOGETHER in parts.layers, qtbot)
     assert f"Cells: {PLASMA}" in parts.window.legend.text and "cells per tile" in parts.window.legend.text
     parts.controller.select_feature(2)
     assert f"Feature 2 and {PLASMA}" in panel.details.text(), "the type that was chosen stays"
     assert "Feature 2" in parts.window.legend.text
     panel.header.map_actions[SIDE_BY_SIDE].trigger()
     views = parts.window.views
-    qtbot.waitUntil(lambda: views.is_open and views.second.legend.map is not None)
+    wait_until(lambda: views.is_open and views.second.legend.map is not None, qtbot)
     assert TOGETHER not in parts.layers
     assert views.second.legend.map.title == f"Cells: {PLASMA}"
     assert views.second.legend.map.unit == "cells per tile"

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import WindowStart, open_start
 from tests.app.conftest import Parts
 from tests.app.fixtures.chain import N_FEATURES, N_TILES, Made
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def opened(parts: Parts, chain: Made, tmp_path: Path) -> Parts:
 
 
 def said(parts: Parts, qtbot: QtBot, words: str) -> None:
-    qtbot.waitUntil(lambda: words in parts.window.notice.text, timeout=20_000)
+    wait_until(lambda: words in parts.window.notice.text, qtbot)
 
 
 def test_a_run_is_written_in_every_form(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
@@ -47,7 +48,7 @@ def test_a_run_is_written_in_every_form(opened: Parts, tmp_path: Path, qtbot: Qt
 def test_what_cannot_be_written_is_said(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     opened.dialogs.target = tmp_path / "c.doc"
     opened.window.menus.requested("export_correlations").emit()
-    qtbot.waitUntil(lambda: ".doc" in opened.window.notice.text, timeout=20_000)
+    wait_until(lambda: ".doc" in opened.window.notice.text, qtbot)
     assert not (tmp_path / "c.doc").exists()
 
 

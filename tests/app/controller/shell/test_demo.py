@@ -18,6 +18,7 @@ from sae_backend.models.bundled_models import scoreboard_followers
 from tests.app.fixtures.fakes import FakeDialogs
 from tests.app.fixtures.inline_backend import InlineBackend
 from tests.app.fixtures.window_life import make_way, shut
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 
@@ -49,7 +50,7 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     for _ in range(6):
         tasks.poll()
     expected = ["DrawRequest", "AnalyzeRequest", "ThumbnailsRequest", "CorrelateRequest"]
-    qtbot.waitUntil(lambda: kinds(desktop) == expected, timeout=20_000)
+    wait_until(lambda: kinds(desktop) == expected, qtbot)
     for _ in range(3):
         tasks.poll()
     followers = scoreboard_followers()
@@ -64,11 +65,11 @@ def test_the_demo_opens_on_the_lymphocyte_feature(desktop: Desktop, tmp_path: Pa
     tiles, values = session.features.column(followers["lymphocyte"].feature)
     n_shown = min(12, len(tiles))
     assert n_shown > 0
-    qtbot.waitUntil(lambda: window.examples.top.count() == n_shown, timeout=20_000)
+    wait_until(lambda: window.examples.top.count() == n_shown, qtbot)
     assert f"Feature {session.feature}" in window.examples.title.text()
     assert session.store is not None
     assert session.store.correlations.latest(session.features.sae_digest) is not None
-    qtbot.waitUntil(lambda: window.examples.sections["look-alikes"].list.count() > 0, timeout=20_000)
+    wait_until(lambda: window.examples.sections["look-alikes"].list.count() > 0, qtbot)
     window.examples.top.itemEntered.emit(window.examples.top.item(0))
     assert window.examples.context.isVisible(), "the tile amid its neighbours"
     window.examples.top.itemClicked.emit(window.examples.top.item(0))
@@ -105,6 +106,6 @@ def test_the_gallery_forgets_an_older_feature(desktop: Desktop, tmp_path: Path, 
     for feature in firing:
         session.set_feature(int(feature))
     wanted = f"Feature {session.feature} fires"
-    qtbot.waitUntil(lambda: wanted in window.examples.title.text(), timeout=10_000)
+    wait_until(lambda: wanted in window.examples.title.text(), qtbot)
     session.set_analysis(None, None)
     assert window.examples.top.count() == 0 and "once the slide is analysed" in window.examples.pages.sentence

@@ -31,6 +31,7 @@ from tests.app.conftest import MPP, Parts
 from tests.app.fixtures.fakes import SAE_DIGEST, FakeBackend, FakeDialogs, write_slide
 from tests.app.fixtures.window_life import make_way
 from tests.app.project.test_checklist import made_elsewhere
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 COPY, LEFT, NONE = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -113,7 +114,7 @@ def test_what_is_dragged_is_told_before_it_is_let_go(parts: Parts, tmp_path: Pat
     drag = Drag(parts, [cells, slide, tmp_path / "weights.pt"])
     assert drag.enter()
     assert overlay.isVisible() and overlay.geometry() == parts.window.qt_window.rect()
-    qtbot.waitUntil(lambda: len(overlay.lines) == 3)
+    wait_until(lambda: len(overlay.lines) == 3, qtbot)
     said = {line.name: (line.words, line.is_taken) for line in overlay.lines}
     assert said["field.tif"] == ("a picture (TIFF)", True)
     assert said["any.geojson"] == ("cells (GeoJSON), for field.tif; asks for a project's folder", True)
@@ -130,7 +131,7 @@ def test_a_slide_and_its_cells_go_into_a_new_project(parts: Parts, tmp_path: Pat
     slide, cells = write_slide(tmp_path / "field.tif"), geojson(tmp_path / "any.geojson")
     parts.dialogs.directory, parts.dialogs.mpp = tmp_path / "new", MPP
     drop(parts, cells, slide)
-    qtbot.waitUntil(lambda: "8 cells imported" in parts.window.notice.text, timeout=10_000)
+    wait_until(lambda: "8 cells imported" in parts.window.notice.text, qtbot)
     session = parts.controller._context.session
     assert session.store is not None and session.store.folder == tmp_path / "new"
     assert session.slide is not None and session.slide.info.path == slide
@@ -144,30 +145,30 @@ def test_without_a_project_the_cells_are_left_and_the_slide_is_shown(
 ) -> None:
     parts.dialogs.mpp = MPP
     drop(parts, write_slide(tmp_path / "field.tif"), geojson(tmp_path / "any.geojson"), tmp_path / "gone.svs")
-    qtbot.waitUntil(lambda: "was left" in parts.window.notice.text)
+    wait_until(lambda: "was left" in parts.window.notice.text, qtbot)
     assert "File > New project" in parts.window.notice.text
     assert "There is no file gone.svs" in parts.window.notice.text, "each thing has its sentence"
     assert parts.layers == [SLIDE]
     drop(parts, tmp_path / "any.geojson", geojson(tmp_path / "more.geojson"))
-    qtbot.waitUntil(lambda: "one such file" in parts.window.notice.text)
+    wait_until(lambda: "one such file" in parts.window.notice.text, qtbot)
 
 
 def test_what_cannot_be_opened_is_said_as_an_error(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     whole = write_slide(tmp_path / "field.tif")
     (tmp_path / "cut.tif").write_bytes(whole.read_bytes()[:3000])
     drop(parts, tmp_path / "cut.tif")
-    qtbot.waitUntil(
-        lambda: "cut.tif" in parts.window.notice.text and "Recognised" not in parts.window.notice.text
+    wait_until(
+        lambda: "cut.tif" in parts.window.notice.text and "Recognised" not in parts.window.notice.text, qtbot
     )
     assert ERROR_COLOURS[0] in parts.window.notice.styleSheet()
     drop(parts, whole)
-    qtbot.waitUntil(lambda: SLIDE in parts.layers)
+    wait_until(lambda: SLIDE in parts.layers, qtbot)
     assert ERROR_COLOURS[0] not in parts.window.notice.styleSheet()
 
 
 def test_cells_alone_ask_for_their_slide(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     drop(parts, geojson(tmp_path / "any.geojson"))
-    qtbot.waitUntil(lambda: "belongs to a slide" in parts.window.notice.text)
+    wait_until(lambda: "belongs to a slide" in parts.window.notice.text, qtbot)
     assert parts.dialogs.asked == []
 
 
@@ -176,7 +177,7 @@ def test_a_project_and_annotations(parts: Parts, project: Path, tmp_path: Path, 
         hers.annotations.set(SAE_DIGEST, 4, name="Glands")
         annotation_exchange.export_json(hers, tmp_path / "hers.txt")
     drop(parts, tmp_path / "hers.txt", project / "project.sqlite")
-    qtbot.waitUntil(lambda: "1 annotations added" in parts.window.notice.text)
+    wait_until(lambda: "1 annotations added" in parts.window.notice.text, qtbot)
     assert parts.window.features.model.table.note(4).name == "Glands"
     assert "field.tif" in parts.window.viewer.title
 
@@ -189,10 +190,10 @@ def test_many_slides_become_slides_of_the_project(
     (tmp_path / "cut.tif").write_bytes(paths[0].read_bytes()[:3000])
     parts.dialogs.mpp = MPP
     drop(parts, *paths, tmp_path / "cut.tif")
-    qtbot.waitUntil(lambda: parts.window.slides.list.count() == 4)
+    wait_until(lambda: parts.window.slides.list.count() == 4, qtbot)
     session = parts.controller._context.session
     assert session.slide is not None and session.slide.info.path == paths[0]
-    qtbot.waitUntil(lambda: "cut.tif" in parts.window.notice.text)
+    wait_until(lambda: "cut.tif" in parts.window.notice.text, qtbot)
 
 
 def test_an_autoencoder_and_embeddings_lead_to_features(
@@ -203,7 +204,7 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
     assert shipped is not None
     folder = shutil.copytree(shipped, tmp_path / "mine")
     drop(parts, folder / "sae_weights.safetensors")
-    qtbot.waitUntil(lambda: "is in the project" in parts.window.notice.text)
+    wait_until(lambda: "is in the project" in parts.window.notice.text, qtbot)
     assert "1,280 features" in parts.window.notice.text
     store = parts.controller._context.session.store
     assert store is not None
@@ -216,7 +217,7 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
     with Slide.open(project.parent / "field.tif", MPP) as slide:
         made = made_elsewhere(tmp_path / "elsewhere", slide)
     drop(parts, made)
-    qtbot.waitUntil(lambda: "Embeddings of 56 tiles of field.tif" in parts.window.notice.text)
+    wait_until(lambda: "Embeddings of 56 tiles of field.tif" in parts.window.notice.text, qtbot)
     newest = store.analyses.all()[-1]
     assert newest.encoder == "timm:test" and newest.feature_folder is None
     assert not any(isinstance(request, EncodeRequest) for request in parts.backend.requests.values())
@@ -226,7 +227,7 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
     card.update(encoder_digest=newest.encoder_digest, encoder_id="timm:test", tile_px=100, mpp=MPP)
     (folder / "cfg.json").write_text(json.dumps(config))
     drop(parts, folder)
-    qtbot.waitUntil(lambda: "are being made" in parts.window.notice.text)
+    wait_until(lambda: "are being made" in parts.window.notice.text, qtbot)
     (request,) = parts.backend.requests.values()
     assert isinstance(request, EncodeRequest) and Path(request.sae_dir) == folder
 
@@ -261,7 +262,7 @@ def test_the_checklist_says_what_runs_what_failed_and_what_is_next(
     (tmp_path / "bad.csv").write_text("x,y\n1,nothing\n")
     parts.dialogs.file = tmp_path / "bad.csv"
     panel.lines["cells"].button.click()
-    qtbot.waitUntil(lambda: panel.lines["cells"].word.text() == "failed")
+    wait_until(lambda: panel.lines["cells"].word.text() == "failed", qtbot)
     assert "no number" in panel.lines["cells"].error.text()
 
 
@@ -269,7 +270,7 @@ def test_a_finished_checklist_folds_and_opens_again(parts: Parts, project: Path,
     open_start(parts.desktop, WindowStart(project=project))
     panel = parts.window.slides.checklist
     drop(parts, project.parent / "cells.csv")
-    qtbot.waitUntil(lambda: panel.lines["cells"].word.text() == "done")
+    wait_until(lambda: panel.lines["cells"].word.text() == "done", qtbot)
     store = parts.controller._context.session.store
     assert store is not None
     meta = {"n_tiles": 9, "n_slides": 1, "n_clusters": 4, "unit": "block", "method": "m", "notes": []}
@@ -281,7 +282,7 @@ def test_a_finished_checklist_folds_and_opens_again(parts: Parts, project: Path,
     panel.fold.click()
     parts.dialogs.file = project.parent / "cells.csv"
     parts.controller.checklist.act("cells")
-    qtbot.waitUntil(lambda: panel.lines["correlations"].fact.full == "out of date")
+    wait_until(lambda: panel.lines["correlations"].fact.full == "out of date", qtbot)
     assert not panel.is_folded, "something is wanting again"
     parts.window.qt_window.resize(1280, 800)
     QTest.qWait(100)
@@ -300,7 +301,7 @@ def test_recent_projects_are_listed_opened_and_forgotten(
     assert window.docks["Slides"].isVisible() and "no slides yet" in window.start_page.notice.text()
     assert remembering.controller.projects.open_project(project)
     assert window.start_page.notice.isHidden()
-    qtbot.waitUntil(lambda: recent.list.count() == 2)
+    wait_until(lambda: recent.list.count() == 2, qtbot)
     first, second = (recent.list.item(row) for row in range(2))
     assert first.text().startswith("project\ttoday ") and first.text().endswith("\t1 slide")
     assert second.text().startswith("second\t") and second.text().endswith("\t0 slides")
@@ -313,7 +314,7 @@ def test_recent_projects_are_listed_opened_and_forgotten(
     assert recent.menu is not None
     recent.menu.actions()[1].trigger()
     recent.menu.close()
-    qtbot.waitUntil(lambda: recent.list.count() == 1)
+    wait_until(lambda: recent.list.count() == 1, qtbot)
     assert len(kept.current.recent_projects) == 1 and (tmp_path / "second" / "project.sqlite").exists()
     remembering.controller.demo.begin(tmp_path / "demo")
     assert kept.current.recent_projects[0] == str(tmp_path / "demo" / "project")

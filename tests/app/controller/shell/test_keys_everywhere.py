@@ -26,6 +26,7 @@ from tests.app.conftest import MPP
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 from tests.app.fixtures.key_bench import FITS, MAP, SLOW, Bench, keys_of_napari, known_keys, may_change, press
 from tests.app.fixtures.window_life import make_way, shut
+from tests.waiting import WAIT_MS
 
 pytestmark = pytest.mark.gl
 
@@ -60,7 +61,7 @@ def bench(qtbot: QtBot) -> Iterator[Bench]:
     built.desktop.window.show()
     built.desktop.controller.start()
     # Only in the active window do keys go the way of menus and shortcuts too.
-    with qtbot.waitActive(built.desktop.window.qt_window, timeout=5000):
+    with qtbot.waitActive(built.desktop.window.qt_window, timeout=WAIT_MS):
         built.desktop.window.qt_window.activateWindow()
     yield built
     shut(built.desktop.window)

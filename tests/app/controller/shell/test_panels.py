@@ -27,6 +27,7 @@ from sae_backend.worker.requests import AnalyzeRequest, Cancelled, Crashed, Fail
 from tests.app.conftest import MPP, Parts
 from tests.app.fixtures.correlation_arrays import correlation_of
 from tests.app.fixtures.fakes import SAE_DIGEST, add_analysis, write_slide
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 OTHER_SAE = "0b" * 12
@@ -59,7 +60,7 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
     form = parts.window.annotation
     form.name.setFocus()
     QTest.keyClicks(form.name, "Glands")
-    qtbot.waitUntil(lambda: parts.window.features.model.table.note(4).name == "Glands", timeout=5000)
+    wait_until(lambda: parts.window.features.model.table.note(4).name == "Glands", qtbot)
     form.confidence.setCurrentIndex(5)
     form.tags.setText("epithelium, gland")
     form.description.setPlainText("round lumina")
@@ -225,7 +226,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.dialogs.file = project.parent / "cells.csv"
     parts.window.menus.requested("import_cells").emit()
-    qtbot.waitUntil(lambda: "40 cells" in parts.window.notice.text)
+    wait_until(lambda: "40 cells" in parts.window.notice.text, qtbot)
     assert CELLS in parts.layers
     parts.controller.close()
     with Store.open(project) as store:
@@ -256,11 +257,11 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     again = Parts()
     open_start(again.desktop, WindowStart(project=project, feature=2))
     panel = again.window.correlations
-    qtbot.waitUntil(lambda: panel.table.pairs.rowCount() == 2)
+    wait_until(lambda: panel.table.pairs.rowCount() == 2, qtbot)
     panel.filter.views.setCurrentIndex(TABLE)
     panel.table.selectRow(0)
     assert again.window.features.selected() == 4
-    qtbot.waitUntil(lambda: panel.scatter.points.x.size > 0)
+    wait_until(lambda: panel.scatter.points.x.size > 0, qtbot)
     again.window.show_panel("Correlations")
     QTest.qWait(50)
     point = panel.scatter.position_of(0).toPoint()
@@ -332,7 +333,7 @@ def test_bad_input_is_one_sentence_and_loses_nothing(
     assert parts.layers == [SLIDE, HEATMAP]
     parts.dialogs.file = tmp_path / "no.svs"
     parts.window.menus.requested("import_cells").emit()
-    qtbot.waitUntil(lambda: "Reading" not in parts.window.notice.text)
+    wait_until(lambda: "Reading" not in parts.window.notice.text, qtbot)
     assert "no.svs" in parts.window.notice.text
     assert CELLS not in parts.layers
 

@@ -23,6 +23,7 @@ from sae_backend.slides.tiles import TileSpec
 from sae_backend.worker.client import WorkerClient
 from tests.app.fixtures.fakes import FakeDialogs
 from tests.app.fixtures.window_life import make_way
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.gl, pytest.mark.slow]
 NAMES = ("Stroma", "Glass edge", "Glands")
@@ -77,10 +78,10 @@ def test_open_analyse_train_name_close_and_open_again(qtbot: QtBot, tmp_path: Pa
     open_start(desktop, WindowStart(slide=data_dir / "CMU-1-Small-Region.svs"))
     dialogs.analyze = AnalyzeOptions(spec=TileSpec(min_tissue=0.5))
     QTest.mouseClick(window.slides.analyze_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: jobs_idle(desktop), timeout=120 * SECONDS)
+    wait_until(lambda: jobs_idle(desktop), qtbot)
     dialogs.train = TrainOptions(epochs=30)
     controller.jobs.ask_train()
-    qtbot.waitUntil(lambda: jobs_idle(desktop), timeout=120 * SECONDS)
+    wait_until(lambda: jobs_idle(desktop), qtbot)
 
     store = session_of(desktop)
     features = features_of(store, require_current(store))
@@ -126,10 +127,10 @@ def test_a_trained_architecture_goes_the_same_way(qtbot: QtBot, tmp_path: Path, 
         encoder="timm:vit_tiny_patch16_224", weights=weights, layer=6, spec=TileSpec(min_tissue=0.5)
     )
     desktop.controller.jobs.ask_analyze()
-    qtbot.waitUntil(lambda: jobs_idle(desktop), timeout=200 * SECONDS)
+    wait_until(lambda: jobs_idle(desktop), qtbot)
     dialogs.train = TrainOptions(epochs=20)
     desktop.controller.jobs.ask_train()
-    qtbot.waitUntil(lambda: jobs_idle(desktop), timeout=120 * SECONDS)
+    wait_until(lambda: jobs_idle(desktop), qtbot)
     store = session_of(desktop)
     analysis = require_current(store)
     assert (analysis.encoder, analysis.layer, analysis.is_control) == ("timm:vit_tiny_patch16_224", 6, False)

@@ -21,7 +21,8 @@ from sae_backend.models.bundled_models import SHIPPED_ENCODER
 from sae_backend.synthetic.slide import draw_slide
 from sae_backend.synthetic.specs import SlideSpec
 from tests.app.controller.regions.test_regions import click
-from tests.app.fixtures.window_hands import CTRL, KEY, LEFT, SHIFT, WAIT_MS, Hands, Written, step_to
+from tests.app.fixtures.window_hands import CTRL, KEY, LEFT, SHIFT, Hands, Written, step_to
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.gl, pytest.mark.slow]
 
@@ -108,9 +109,9 @@ def analyse(hands: Hands, project: Path, slide: Path) -> None:
     assert [record.name for record in hands.store.slides.all()] == [slide.name]
     QTest.mouseClick(window.slides.analyze_button, LEFT)
     session = hands.controller._context.session
-    hands.qtbot.waitUntil(lambda: session.features is not None, timeout=WAIT_MS)
+    wait_until(lambda: session.features is not None, hands.qtbot)
     assert window.features.model.rowCount() > 100 and HEATMAP in hands.layers
-    hands.qtbot.waitUntil(lambda: len(hands.backend.requests) == 3, timeout=WAIT_MS)
+    wait_until(lambda: len(hands.backend.requests) == 3, hands.qtbot)
     assert not window.control.isVisible(), "the shipped encoder is no control"
 
 
@@ -166,7 +167,7 @@ def draw(hands: Hands) -> None:
     assert editor is not None
     QTest.keyClicks(editor, REGION)
     QTest.keyClick(editor, KEY.Key_Return)
-    hands.qtbot.waitUntil(lambda: hands.store.regions.all()[0].name == REGION, timeout=WAIT_MS)
+    wait_until(lambda: hands.store.regions.all()[0].name == REGION, hands.qtbot)
 
 
 def link_examples(hands: Hands, feature: int) -> None:
@@ -272,7 +273,7 @@ def check_files(files: dict[str, Path], kept: Written, named: tuple[int, int]) -
 def reopen(hands: Hands, project: Path) -> None:
     """From the list of the start page, with a click."""
     recent = hands.window.start_page.recent.list
-    hands.qtbot.waitUntil(lambda: recent.count() == 1, timeout=WAIT_MS)
+    wait_until(lambda: recent.count() == 1, hands.qtbot)
     hands.click_row(recent, recent.model().index(0, 0))
     assert hands.store.folder == project
     assert REGIONS in hands.layers

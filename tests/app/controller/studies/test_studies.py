@@ -22,6 +22,7 @@ from sae_backend.studies.framework.report import Target
 from sae_backend.worker.requests import Cancelled, Done, StudyRequest
 from tests.app.conftest import Parts
 from tests.app.fixtures.vector_project import WorldChoice, make_project
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 
@@ -49,7 +50,7 @@ def _open(parts: Parts, folder: Path, qtbot: QtBot, kind: str = "slides") -> Stu
     panel = parts.window.studies
     parts.window.show_panel("Studies")
     panel.choose(kind)
-    qtbot.waitUntil(lambda: "12 slides" in panel.has.text())
+    wait_until(lambda: "12 slides" in panel.has.text(), qtbot)
     return panel
 
 
@@ -63,7 +64,7 @@ def _asked(parts: Parts, qtbot: QtBot) -> tuple[int, StudyRequest]:
         ]
         return bool(found)
 
-    qtbot.waitUntil(look)
+    wait_until(look, qtbot)
     return found[-1]
 
 
@@ -71,12 +72,12 @@ def _do(parts: Parts, panel: StudiesPanel, qtbot: QtBot) -> None:
     """Start the chosen study, let the worker do it, and wait for its answer to be seen."""
     before = set(parts.backend.requests)
     panel.start.click()
-    qtbot.waitUntil(lambda: set(parts.backend.requests) > before)
+    wait_until(lambda: set(parts.backend.requests) > before, qtbot)
     job, request = _asked(parts, qtbot)
     shown = parts.controller.studies.view
     parts.backend.events.append(Done(job, run(request)))
     # The first answer waits for matplotlib, too.
-    qtbot.waitUntil(lambda: parts.controller.studies.view not in (None, shown), timeout=20_000)
+    wait_until(lambda: parts.controller.studies.view not in (None, shown), qtbot)
     assert panel.pages.currentIndex() == RESULT
 
 
@@ -92,10 +93,10 @@ def test_every_study_says_what_it_answers_and_what_is_missing(
     panel = _open(parts, world, qtbot)
     for one in STUDIES:
         panel.choose(one.kind)
-        qtbot.waitUntil(lambda wanted=one: panel.question.text() == wanted.question)
+        wait_until(lambda wanted=one: panel.question.text() == wanted.question, qtbot)
         assert one.needs in panel.has.text() and panel.pages.currentIndex() == SETTINGS
     panel.choose("encoders")
-    qtbot.waitUntil(lambda: "one encoder only" in panel.missing.text())
+    wait_until(lambda: "one encoder only" in panel.missing.text(), qtbot)
     assert not panel.start.isEnabled() and "control:random-vit" in panel.missing.text()
 
 
@@ -119,15 +120,15 @@ def test_a_study_is_done_and_its_points_lead_to_features_and_slides(
     parts.controller.studies.targets.follow(hit.target)
     assert parts.controller._context.session.feature == 8
     galleries = panel.result.galleries
-    qtbot.waitUntil(lambda: galleries.galleries[0].list.count() > 0)
+    wait_until(lambda: galleries.galleries[0].list.count() > 0, qtbot)
     assert "feature 8" in galleries.galleries[0].title.text()
     (world / "cache").rename(world / "elsewhere")
     parts.controller.studies.targets.follow(hit.target)
-    qtbot.waitUntil(lambda: "slide-0.tif and 11 other slides" in galleries.note.text())
+    wait_until(lambda: "slide-0.tif and 11 other slides" in galleries.note.text(), qtbot)
     assert "sparsescope analyze" in galleries.note.text() and galleries.galleries[0].isHidden()
     (world / "elsewhere").rename(world / "cache")
     parts.controller.studies.targets.follow(Target(slide="slide-3.tif"))
-    qtbot.waitUntil(lambda: parts.controller._context.session.slide_record.name == "slide-3.tif")
+    wait_until(lambda: parts.controller._context.session.slide_record.name == "slide-3.tif", qtbot)
 
 
 def test_a_threshold_that_is_moved_tells_the_study_anew(parts: Parts, world: Path, qtbot: QtBot) -> None:
@@ -149,34 +150,34 @@ def test_runs_are_chosen_compared_renamed_and_exported(
     measure = _combo(panel, "measure")
     measure.setCurrentIndex(measure.findData("rate"))
     _do(parts, panel, qtbot)
-    qtbot.waitUntil(lambda: "share of tiles in which" in panel.result.words.toPlainText())
+    wait_until(lambda: "share of tiles in which" in panel.result.words.toPlainText(), qtbot)
     assert panel.runs.count() == 3 and panel.others.count() == 2
     panel.result.choose_figure("slides-plane")
     panel.others.setCurrentIndex(1)
     panel.others.activated.emit(1)
-    qtbot.waitUntil(lambda: "measure: rate / mean" in panel.result.words.toPlainText())
+    wait_until(lambda: "measure: rate / mean" in panel.result.words.toPlainText(), qtbot)
     assert panel.result.other_figure.drawn is not None
     panel.result.choose_table("difference-slides-profiles")
     assert "has no interval" in panel.result.table_note.text()
     assert panel.result.table.model.rowCount() == 12
     parts.dialogs.target = tmp_path / "difference.tsv"
     panel.export_requested.emit("table")
-    qtbot.waitUntil((tmp_path / "difference.tsv").is_file)
+    wait_until((tmp_path / "difference.tsv").is_file, qtbot)
     assert "L0 · difference" in (tmp_path / "difference.tsv").read_text().splitlines()[0]
     parts.dialogs.words = "By rate"
     panel.rename_requested.emit()
-    qtbot.waitUntil(lambda: panel.runs.itemText(0).startswith("By rate"))
+    wait_until(lambda: panel.runs.itemText(0).startswith("By rate"), qtbot)
     parts.dialogs.target = tmp_path / "plane.svg"
     panel.export_requested.emit("figure")
-    qtbot.waitUntil(lambda: "plane.svg" in parts.window.notice.text)
+    wait_until(lambda: "plane.svg" in parts.window.notice.text, qtbot)
     assert "<svg" in (tmp_path / "plane.svg").read_text()
     panel.result.choose_table("slides-nearest")
     parts.dialogs.target = tmp_path / "nearest.csv"
     panel.export_requested.emit("table")
-    qtbot.waitUntil((tmp_path / "nearest.csv").is_file)
+    wait_until((tmp_path / "nearest.csv").is_file, qtbot)
     parts.dialogs.directory = tmp_path
     panel.export_requested.emit("all")
-    qtbot.waitUntil(lambda: bool(list(tmp_path.glob("slides-*/difference-to-*/difference.json"))))
+    wait_until(lambda: bool(list(tmp_path.glob("slides-*/difference-to-*/difference.json"))), qtbot)
     assert list(tmp_path.glob("slides-*/study.json"))
     # The other run goes, and its tables with it.
     panel.others.setCurrentIndex(0)
@@ -184,7 +185,7 @@ def test_runs_are_chosen_compared_renamed_and_exported(
     assert not any(key.startswith("difference-") for key in panel.result.table_keys)
     parts.dialogs.target = tmp_path / "report.html"
     panel.report.click()
-    qtbot.waitUntil((tmp_path / "report.html").is_file)
+    wait_until((tmp_path / "report.html").is_file, qtbot)
 
 
 @pytest.mark.parametrize("how", ["button", "close"])
@@ -193,9 +194,9 @@ def test_enlarged_results_come_back_to_their_place_and_size(
 ) -> None:
     panel = _open(parts, world, qtbot)
     window, dock = parts.window, parts.window.docks["Results"]
-    qtbot.waitUntil(lambda: dock.height() > 300)
+    wait_until(lambda: dock.height() > 300, qtbot)
     window.qt_window.resizeDocks([dock], [333], Qt.Orientation.Vertical)
-    qtbot.waitUntil(lambda: dock.height() == 333)
+    wait_until(lambda: dock.height() == 333, qtbot)
     before, area = dock.geometry(), window.qt_window.dockWidgetArea(dock)
     others = {
         name: one.geometry() for name, one in window.docks.items() if one.isVisible() and one is not dock
@@ -211,7 +212,7 @@ def test_enlarged_results_come_back_to_their_place_and_size(
             panel.enlarge.click()
         else:
             dock.close()
-        qtbot.waitUntil(lambda: dock.isVisible() and dock.geometry() == before)
+        wait_until(lambda: dock.isVisible() and dock.geometry() == before, qtbot)
     assert not dock.isFloating() and window.qt_window.dockWidgetArea(dock) == area
     assert panel.enlarge.text() == "Enlarge" and panel.isVisible()
     assert {name: window.docks[name].geometry() for name in others} == others
@@ -223,18 +224,18 @@ def test_a_study_under_way_is_cancelled_and_can_be_started_again(
     panel = _open(parts, world, qtbot)
     panel.start.click()
     job, _ = _asked(parts, qtbot)
-    qtbot.waitUntil(panel.cancel.isVisible)
+    wait_until(panel.cancel.isVisible, qtbot)
     assert not panel.start.isEnabled()
     panel.cancel.click()
     assert parts.backend.cancelled == [job]
     parts.backend.events.append(Cancelled(job))
-    qtbot.waitUntil(panel.start.isEnabled)
+    wait_until(panel.start.isEnabled, qtbot)
     assert not panel.cancel.isVisible()
 
 
 def test_a_number_that_cannot_be_read_is_told_at_its_field(parts: Parts, world: Path, qtbot: QtBot) -> None:
     panel = _open(parts, world, qtbot, "depth")
-    qtbot.waitUntil(lambda: "layers" in panel.form._fields)
+    wait_until(lambda: "layers" in panel.form._fields, qtbot)
     line = panel.form._fields["layers"][1]
     assert isinstance(line, QLineEdit)
     line.setText("1, two")
@@ -254,7 +255,7 @@ def test_cells_that_changed_since_mark_a_study(parts: Parts, world: Path, qtbot:
             store.slide_values.set({slide.id: {"patient": "other", "site": "north"}})
     parts.controller.studies._view = None
     parts.controller.studies.refresh()
-    qtbot.waitUntil(lambda: bool(panel.mark.text()))
+    wait_until(lambda: bool(panel.mark.text()), qtbot)
     assert panel.mark.text() == "stale: the slide table says something else of 2 slides"
 
 
@@ -275,7 +276,7 @@ def test_duplicates_get_one_concept_and_a_cluster_a_name(parts: Parts, world: Pa
     parts.controller.studies.run(few)
     job, request = _asked(parts, qtbot)
     parts.backend.events.append(Done(job, run(request)))
-    qtbot.waitUntil(lambda: parts.controller.studies.view is not None)
+    wait_until(lambda: parts.controller.studies.view is not None, qtbot)
     panel.merge_requested.emit()
     assert "Choose a group" in parts.window.notice.text
     table = panel.result.shown_table

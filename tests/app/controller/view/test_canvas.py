@@ -14,6 +14,7 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.slide_layers import HEATMAP, TOGETHER
 from sae_backend.statistics.number_text import number_text
 from tests.app.conftest import Parts
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -105,7 +106,7 @@ def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> N
 def test_the_overview_follows_the_field_and_moves_it(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
     overview = window.overview
-    qtbot.waitUntil(lambda: overview.has_slide, timeout=5000)
+    wait_until(lambda: overview.has_slide, qtbot)
     assert not overview.isVisible(), "the whole slide is seen already"
     window.zoom_to(0.1)
     window.look_at(100.0, 100.0)
@@ -127,7 +128,7 @@ def test_the_whole_slide_stays_in_sight_until_the_user_moves(opened: Parts, qtbo
     window.fit()
     before = window.um_per_px
     window.qt_window.resize(1050, 800)
-    qtbot.waitUntil(lambda: window.um_per_px > before, timeout=3000)
+    wait_until(lambda: window.um_per_px > before, qtbot)
     y0, x0, y1, x1 = window.field_um()
     assert y0 <= 0 and x0 <= 0 and y1 >= 350 and x1 >= 450
     window.zoom_to(0.2)
@@ -139,7 +140,7 @@ def test_the_whole_slide_stays_in_sight_until_the_user_moves(opened: Parts, qtbo
 def test_cells_have_their_legend_while_they_are_shown(opened: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     opened.dialogs.file = tmp_path / "cells.csv"
     opened.window.menus.requested("import_cells").emit()
-    qtbot.waitUntil(lambda: "imported" in opened.window.notice.text, timeout=5000)
+    wait_until(lambda: "imported" in opened.window.notice.text, qtbot)
     assert "a 20" in opened.window.legend.text and "b 20" in opened.window.legend.text
     opened.window.menus.action("cells").setChecked(False)
     assert "a 20" not in opened.window.legend.text

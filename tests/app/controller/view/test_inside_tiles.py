@@ -16,6 +16,7 @@ from desktop_app.controller.view import inside_tiles as inside
 from sae_backend.worker.requests import Cancelled, Done, Failed, OcclusionRequest, Progress, TokenMapRequest
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs
 from tests.app.fixtures.window_life import make_way, shut
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 
@@ -98,7 +99,7 @@ def test_the_field_is_what_the_canvas_shows(live: Live, qtbot: QtBot) -> None:
     np.testing.assert_allclose(np.ravel(corners)[[-4, -3, -2, -1]], expected, atol=0.5)
     count = len(seen)
     window.qt_window.resize(1000, 700)
-    qtbot.waitUntil(lambda: len(seen) > count)
+    wait_until(lambda: len(seen) > count, qtbot)
     assert seen[-1] == pytest.approx(window.field_um())
 
 
@@ -112,7 +113,7 @@ def test_what_is_in_view_is_asked_when_the_view_rests(live: Live, qtbot: QtBot) 
     assert isinstance(request, TokenMapRequest) and request.tiles == (17,) and request.feature == 4
     assert request.sae_dir.endswith("sae")
     live.answer(1, 2.5)
-    qtbot.waitUntil(lambda: live.layer is not None)
+    wait_until(lambda: live.layer is not None, qtbot)
     corners = tile_corners_um(live.grid, 17)
     np.testing.assert_allclose(live.layer.data_to_world((-0.5, -0.5)), corners[0], atol=1e-9)
     np.testing.assert_allclose(live.layer.data_to_world((SIDE - 0.5,) * 2), corners[2], atol=1e-9)
@@ -136,14 +137,14 @@ def test_a_stale_answer_is_dropped_and_the_newest_question_asked(live: Live, qtb
     live.desktop.controller.inside._tasks().poll()
     live.look_at(18)
     assert live.backend.cancelled == [], "the view has not rested yet"
-    qtbot.waitUntil(lambda: live.backend.cancelled == [1])
+    wait_until(lambda: live.backend.cancelled == [1], qtbot)
     assert len(live.backend.requests) == 1, "one question at a time"
     live.answer(1, 9.0)
-    qtbot.waitUntil(lambda: len(live.backend.requests) == 2)
+    wait_until(lambda: len(live.backend.requests) == 2, qtbot)
     assert live.layer is None
     assert live.backend.requests[2].tiles == (18,)
     live.answer(2, 3.0)
-    qtbot.waitUntil(lambda: live.layer is not None)
+    wait_until(lambda: live.layer is not None, qtbot)
     assert (live.layer.data == 3.0).all()
     assert not list(Path(live.backend.requests[1].out_file).parent.glob("*.npy"))
 
@@ -155,9 +156,9 @@ def test_a_worker_that_loads_is_left_to_load(live: Live, qtbot: QtBot) -> None:
     qtbot.wait(inside.REST_MS + 100)
     assert live.backend.cancelled == []
     live.backend.events.append(Progress(1, "look inside tiles", 0, 1, 0.0, None))
-    qtbot.waitUntil(lambda: live.backend.cancelled == [1])
+    wait_until(lambda: live.backend.cancelled == [1], qtbot)
     live.backend.events.append(Cancelled(1))
-    qtbot.waitUntil(lambda: len(live.backend.requests) == 2)
+    wait_until(lambda: len(live.backend.requests) == 2, qtbot)
     assert live.backend.requests[2].tiles == (18,)
 
 
@@ -165,14 +166,14 @@ def test_another_feature_takes_the_old_map_away(live: Live, qtbot: QtBot) -> Non
     live.look_at(17)
     live.window.menus.action("inside").setChecked(True)
     live.answer(1, 2.0)
-    qtbot.waitUntil(lambda: live.layer is not None)
+    wait_until(lambda: live.layer is not None, qtbot)
     live.session.set_feature(5)
     assert live.layer is None
-    qtbot.waitUntil(lambda: len(live.backend.requests) == 2)
+    wait_until(lambda: len(live.backend.requests) == 2, qtbot)
     assert live.backend.requests[2].feature == 5
     # A view that still shows the same tile asks nothing anew.
     live.answer(2, 1.0)
-    qtbot.waitUntil(lambda: live.layer is not None)
+    wait_until(lambda: live.layer is not None, qtbot)
     live.look_at(17, 38.0)
     qtbot.wait(inside.REST_MS + 100)
     assert len(live.backend.requests) == 2
@@ -191,11 +192,11 @@ def test_of_a_cls_token_the_picked_tile_is_shown_as_an_occlusion_map(cls: Live, 
     assert cls.made == 0 and "Click on a tile" in cls.note
     y, x = tile_corners_um(cls.grid, 9).mean(axis=0)
     cls.window.slide_clicked.emit(y, x)
-    qtbot.waitUntil(lambda: bool(cls.backend.requests))
+    wait_until(lambda: bool(cls.backend.requests), qtbot)
     request = cls.backend.requests[1]
     assert isinstance(request, OcclusionRequest) and request.tile == 9
     cls.answer(1, 0.5, unoccluded=1.25)
-    qtbot.waitUntil(lambda: cls.layer is not None)
+    wait_until(lambda: cls.layer is not None, qtbot)
     np.testing.assert_allclose(
         cls.layer.data_to_world((-0.5, -0.5)), tile_corners_um(cls.grid, 9)[0], atol=1e-9
     )
@@ -206,7 +207,7 @@ def test_an_error_is_said_once_and_switches_it_off(live: Live, qtbot: QtBot) -> 
     live.look_at(17)
     live.window.menus.action("inside").setChecked(True)
     live.backend.events.append(Failed(1, "MismatchError", "The weights are others.", "Analyse again."))
-    qtbot.waitUntil(lambda: not live.window.menus.action("inside").isChecked())
+    wait_until(lambda: not live.window.menus.action("inside").isChecked(), qtbot)
     assert "The weights are others. Analyse again." in live.window.notice.text
     live.look_at(18)
     qtbot.wait(inside.REST_MS + 100)

@@ -19,6 +19,7 @@ from sae_backend.slides.slide import Slide
 from tests.app.conftest import MPP, Parts
 from tests.app.fixtures.fakes import write_slide
 from tests.app.fixtures.pointer import move_over
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 
@@ -68,7 +69,7 @@ def test_a_click_picks_the_tile_that_is_drawn_there(opened: Parts, qtbot: QtBot,
         move_over(native(opened), at)
         QTest.mouseClick(native(opened), Qt.MouseButton.LeftButton, pos=at)
         assert session.tile == tile
-    qtbot.waitUntil(lambda: "µm" in window.status.cursor_at.text(), timeout=2000)
+    wait_until(lambda: "µm" in window.status.cursor_at.text(), qtbot)
     said = [float(part.split()[1].replace(",", "")) for part in window.status.cursor_at.text().split(", ")]
     assert said == pytest.approx((x, y), abs=1.0)
 
@@ -93,7 +94,7 @@ def test_the_same_tissue_stays_in_the_middle_and_is_found_again(opened: Parts) -
 
 def test_the_overview_shows_the_turned_field_and_leads_there(opened: Parts, qtbot: QtBot) -> None:
     window = opened.window
-    qtbot.waitUntil(lambda: window.overview.has_slide, timeout=5000)
+    wait_until(lambda: window.overview.has_slide, qtbot)
     opened.controller.turn.turn_to(30.0)
     assert window.overview.sees_all, "the whole slide is fitted into the turned view too"
     window.zoom_to(0.1)

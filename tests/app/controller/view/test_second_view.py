@@ -21,6 +21,7 @@ from tests.app.conftest import MPP, Parts
 from tests.app.controller.shell.test_keys import DANGEROUS
 from tests.app.fixtures.fakes import add_analysis, write_slide
 from tests.app.fixtures.pointer import move_over
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -135,7 +136,7 @@ def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot
     middle = QPoint(native.width() // 2, native.height() // 2)
     QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
     move_over(native, middle + QPoint(1, 0), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: place(window.viewer)[2] == pytest.approx(49999.75, abs=1e-6), timeout=2000)
+    wait_until(lambda: place(window.viewer)[2] == pytest.approx(49999.75, abs=1e-6), qtbot)
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=middle + QPoint(1, 0))
     assert place(window.viewer) == place(second_of(opened).viewer)
 
@@ -153,7 +154,7 @@ def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) 
         move_over(native, middle + QPoint(shift, 0), Qt.MouseButton.LeftButton)
         qtbot.wait(20)
     QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=middle + QPoint(20, 0))
-    qtbot.waitUntil(lambda: place(window.viewer)[2] < 196.5, timeout=2000)
+    wait_until(lambda: place(window.viewer)[2] < 196.5, qtbot)
     assert place(window.viewer) == place(second_of(opened).viewer)
 
 
@@ -253,7 +254,7 @@ def test_a_ring_marks_in_one_view_where_the_pointer_is_in_the_other(opened: Part
     assert not rings[0].isVisible() and not rings[1].isVisible()
     at = QPoint(main.width() // 2 + 60, main.height() // 2 - 40)
     move_over(main, at)
-    qtbot.waitUntil(rings[1].isVisible, timeout=2000)
+    wait_until(rings[1].isVisible, qtbot)
     assert not rings[0].isVisible(), "there is a pointer already"
     offset = rings[1].geometry().center() - there.rect().center()
     assert (offset - QPoint(60, -40)).manhattanLength() <= 4
