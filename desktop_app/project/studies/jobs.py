@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_app.project.correlation.jobs import patient_of, slide_labels, split_for
-from desktop_app.project.studies.requirements import check_cache
+from desktop_app.project.studies.requirements import check_cache, check_columns, check_encoder, check_groups
 from desktop_app.project.studies.sets import StudySet, study_sets
-from desktop_app.project.studies.study_checks import check_blocks, check_columns, check_groups
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.store import AnalysisRecord, NewStudy, Store, StudyRecord
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.atomic_write import disk_errors
@@ -55,8 +54,8 @@ def study_request(store: Store, options: StudyOptions) -> StudyRequest:
             "Analyse the same slides, on the same tiles, with each of them.",
         )
     check_columns(store, options, [record.slide_id for record in shared])
-    check_cache(store, options.kind, spec, sets, [record.slide_id for record in shared])
-    check_blocks(store, spec, shared[0])
+    check_cache(store, options, sets, [record.slide_id for record in shared])
+    check_encoder(store, options, shared[0])
     check_groups(store, options, shared)
     return _Request(store, options, spec, sets, shared).made()
 
@@ -160,7 +159,7 @@ class _Request:
                 "kind": self._options.kind,
                 "version": metadata.version("sparsescope"),
                 # Steps that were kept in another form cannot be gone on from.
-                "format": study(self._options.kind).format,
+                "format": self._options.study.format,
                 "spec": self._spec,
                 "slides": [{key: entry[key] for key in entry if key != "path"} for entry in entries],
                 "sets": [

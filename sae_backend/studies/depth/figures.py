@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.depth.label_free_shown import label_free_figure
+from sae_backend.studies.depth.label_free_report import label_free_figure
 from sae_backend.studies.framework.report import Band, Bars, Figure, Line, Mark, Rule, Target
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import BASELINE_TITLES, oriented, row_means
+from sae_backend.studies.methods.number_text import BASELINE_TITLES, oriented, row_means
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sae_backend.studies.depth.label_free_shown import label_free_columns
+from sae_backend.studies.depth.label_free_report import label_free_columns
 from sae_backend.studies.framework.report import Table, Target, as_column
 from sae_backend.studies.framework.result import StudyResult
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sae_backend.studies.encoders.triage import limit_of_chance, triaged
 from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Rule, Target
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import (
+from sae_backend.studies.methods.number_text import (
     BASELINE_TITLES,
     mean_of,
     oriented,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.framework.report import Knob
+from sae_backend.studies.framework.report import Threshold
 from sae_backend.studies.framework.result import StudyResult
 
 Floats = npt.NDArray[np.float64]
 
-SECOND_KNOB = Knob(
+SECOND_THRESHOLD = Threshold(
     "second", "A second type counts from this share of the first one's lift", 0.0, 1.0, 0.05, 0.5
 )
 NO_LABEL, NO_TYPE, ONE_TYPE, SEVERAL = "not judged", "no type", "one type", "several types"

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from sae_backend.studies.methods.labels.confounding import COMPOSITION, is_suspect
-from sae_backend.studies.methods.labels.interval_words import interval_limits
-from sae_backend.studies.robustness.fields import BIOLOGY
+from sae_backend.studies.methods.labels.predictability import interval_limits
+from sae_backend.studies.robustness.array_names import BIOLOGY
 from sae_backend.studies.robustness.roles import LEVEL
-from sae_backend.studies.robustness.words import counted, p_words
+from sae_backend.studies.robustness.text import counted, p_words
 
 Meta = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Rule, Target
-from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, PCA, RAW, SCORES
+from sae_backend.studies.robustness.array_names import FEATURES, INDEX_FIELDS, PCA, RAW, SCORES
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
-from sae_backend.studies.robustness.words import counted, few_units, people, units
+from sae_backend.studies.robustness.text import counted, few_units, people, units
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Figure, Line, Mark, Points, Target
-from sae_backend.studies.robustness.words import counted
+from sae_backend.studies.robustness.text import counted
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Table, Target, as_column
-from sae_backend.studies.robustness.fields import INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.array_names import INDEX_FIELDS, SCORES
 from sae_backend.studies.robustness.roles import ROLES, SILENT, Axes, reason
-from sae_backend.studies.robustness.words import few_units, holm_over_sources
+from sae_backend.studies.robustness.text import few_units, holm_over_sources
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Meta = Mapping[str, Any]

@@ -9,8 +9,8 @@ import numpy as np
 
 from sae_backend.studies.framework.report import Bars, Figure, Table
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import count
-from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched, prefix_of
+from sae_backend.studies.methods.number_text import count
+from sae_backend.studies.universality.match_counts import comes_back, is_judged, is_matched, prefix_of
 
 _BACK, _CLOSER = "come back", "closer than random"
 

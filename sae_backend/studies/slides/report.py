@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from sae_backend.statistics.holm import holm
-from sae_backend.studies.framework.report import Figure, Knob, Shown, Table, Target, as_column
+from sae_backend.studies.framework.report import Figure, Number, Report, Table, Target, Threshold, as_column
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.slides.figures import (
     MEASURE_WORDS,
@@ -29,10 +29,10 @@ _STRONG: Final = 0.5
 _LEAST_PATIENTS: Final = 6
 
 
-def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
-    """Tell how slides differ; the knob `q` is the false discovery rate up to which a difference is listed as found."""
+def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
+    """Tell how slides differ; the threshold `q` is the false discovery rate up to which a difference is listed as found."""
     meta, arrays = result.meta, result.arrays
-    q = float(knobs.get("q", Q))
+    q = float(thresholds.get("q", Q))
     figures: list[Figure] = []
     tables: list[Table] = []
     if meta["compared"]:
@@ -43,10 +43,12 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures.append(shared(meta, arrays))
         tables.append(_shared_table(meta, arrays))
     tables += [_nearest(meta, arrays), _profiles(meta, arrays)]
-    knob = Knob("q", "False discovery rate up to which a difference counts as found", 0.01, 0.25, 0.01, q)
-    return Shown(
+    threshold = Threshold(
+        "q", "False discovery rate up to which a difference counts as found", 0.01, 0.25, 0.01, q
+    )
+    return Report(
         _found(meta, arrays, q), _limits(meta), _warnings(meta), figures, tables,
-        (knob,) if meta["compared"] else (), _short(meta, arrays, q),
+        (threshold,) if meta["compared"] else (), _short(meta, arrays, q),
     )  # fmt: skip
 
 
@@ -276,3 +278,31 @@ def _profiles(meta: Meta, arrays: Arrays) -> Table:
 
 def _p(value: float) -> str:
     return "not defined" if not np.isfinite(value) else f"{value:.2g}" if value >= 0.001 else f"{value:.1e}"
+
+
+def numbers(result: StudyResult, thresholds: Mapping[str, float]) -> list[Number]:
+    """How many features differ between the groups, and what slides that are alike share."""
+    meta, arrays = result.meta, result.arrays
+    found = [
+        Number("slides", len(meta["slides"])),
+        Number("patients", meta["n_patients"]),
+        Number("features", meta["n_features"]),
+    ]
+    if meta["compared"]:
+        q = float(thresholds.get("q", Q))
+        groups = f"{meta['a']} and {meta['b']}"
+        found += [
+            Number(f"patients of {meta['a']}", meta["n_a"]),
+            Number(f"patients of {meta['b']}", meta["n_b"]),
+            Number(
+                f"features that differ between {groups} (family-wise)",
+                int((arrays["group/p"] <= LEVEL).sum()),
+            ),
+            Number(f"features that differ between {groups} (q)", int((arrays["group/q"] <= q).sum())),
+        ]
+    for k, key in enumerate(meta["facts"]):
+        found += [
+            Number(f"most alike slide has the same {key}", float(arrays["shared"][k])),
+            Number(f"the same by chance, {key}", float(arrays["shared_chance"][k])),
+        ]
+    return found

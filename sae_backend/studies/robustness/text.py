@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.statistics.holm import holm
-from sae_backend.studies.robustness.fields import BIOLOGY, FEATURES, INDEX_FIELDS, SCORES
+from sae_backend.studies.robustness.array_names import BIOLOGY, FEATURES, INDEX_FIELDS, SCORES
 from sae_backend.studies.robustness.paired_scans import MIN_UNITS
 from sae_backend.studies.robustness.roles import ENTANGLED, LEVEL, NOT_JUDGED, ROLES, SILENT
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
 from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
-from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.report import Number, Report
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.framework.warnings import explained_note
 
 
-def show(result: StudyResult, _knobs: Mapping[str, float]) -> Shown:
+def make_report(result: StudyResult, _thresholds: Mapping[str, float]) -> Report:
     """Tell what was kept and what was lost; this study has no thresholds to move."""
     meta, arrays = result.meta, result.arrays
     figures, tables = [], []
@@ -26,7 +26,7 @@ def show(result: StudyResult, _knobs: Mapping[str, float]) -> Shown:
     if fit is not None:
         figures.append(fit)
     tables.append(quality_table(meta, arrays))
-    return Shown(
+    return Report(
         _found(meta, arrays),
         _limits(meta, arrays),
         [*_warnings(meta), *_poor(meta, arrays)],
@@ -196,3 +196,37 @@ def _r(value: float, low: float, high: float) -> str:
         return "not defined"
     ends = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) and np.isfinite(high) else " (no interval)"
     return f"{value:.2f}{ends}"
+
+
+def numbers(result: StudyResult, _thresholds: Mapping[str, float]) -> list[Number]:
+    """What was kept and what was lost, and how well the SAE describes both cohorts."""
+    meta, arrays = result.meta, result.arrays
+    found = []
+    for side in ("a", "b"):
+        found += [
+            Number(f"slides of {meta[side]}", meta[f"n_slides_{side}"]),
+            Number(f"patients of {meta[side]}", meta[f"n_patients_{side}"]),
+        ]
+    if meta["has_cells"]:
+        found.append(Number(f"features above chance on {meta['a']}", meta["n_beating_null"]))
+        for which, chosen in (
+            ("best features", arrays["pair/verdict"][arrays["pair/is_best"].astype(bool)]),
+            ("pairs", arrays["pair/verdict"]),
+        ):
+            counts = np.bincount(chosen, minlength=len(VERDICTS))
+            found += [
+                Number(f"{which} {name} on {meta['b']}", int(n))
+                for name, n in zip(VERDICTS, counts, strict=True)
+            ]
+        for name, title in meta["representations"].items():
+            values = np.abs(arrays[f"best/{name}/b"])
+            known = values[np.isfinite(values)]
+            if known.size:
+                found.append(Number(f"median |r| on {meta['b']}, {title}", float(np.median(known))))
+    for side in ("a", "b"):
+        if f"{side}/explained" in arrays:
+            ends = (float(value) for value in arrays[f"{side}/explained"])
+            found.append(Number(f"explained variance on {meta[side]}", *ends))
+        never = float(arrays[f"{side}/dead"][0])
+        found.append(Number(f"share of features that never fire on {meta[side]}", never))
+    return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import nan
 from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.framework.report import Figure, Knob, Shown, Table
+from sae_backend.studies.framework.report import Figure, Number, Report, Table, Threshold
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import count
-from sae_backend.studies.universality.counted import comes_back, is_judged, is_matched
+from sae_backend.studies.methods.number_text import count
 from sae_backend.studies.universality.figures import (
     between_figure,
     correlation_figure,
@@ -19,7 +19,8 @@ from sae_backend.studies.universality.figures import (
     numbers_figure,
     stability_figure,
 )
-from sae_backend.studies.universality.reference_shown import (
+from sae_backend.studies.universality.match_counts import comes_back, is_judged, is_matched, prefix_of
+from sae_backend.studies.universality.reference_report import (
     reference_figure,
     reference_short,
     reference_table,
@@ -31,9 +32,9 @@ LEAST_R: Final = "least_r"
 THIS: Final = "this SAE"
 
 
-def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
-    """Tell the result; the knob `least_r` asks for more than chance of a pair before it counts as matched."""
-    least = float(knobs.get(LEAST_R, 0.0))
+def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
+    """Tell the result; the threshold `least_r` asks for more than chance of a pair before it counts as matched."""
+    least = float(thresholds.get(LEAST_R, 0.0))
     first = str(result.meta["sets"][0]["title"])
     result = _about_this(result)
     meta = result.meta
@@ -65,13 +66,13 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
     between = between_figure(result)
     if between is not None:
         figures.append(between)
-    return Shown(
+    return Report(
         found="\n".join(sentence for sentence in sentences if sentence),
         limits=_limits(meta),
         warnings=[*meta["warnings"], *_lenient(meta)],
         figures=figures,
         tables=tables,
-        knobs=[Knob(LEAST_R, "Least held-out r of a match", 0.0, 1.0, 0.05, least)],
+        thresholds=[Threshold(LEAST_R, "Least held-out r of a match", 0.0, 1.0, 0.05, least)],
         short=_short(result, least),
     )
 
@@ -259,3 +260,36 @@ def _lenient(meta: Mapping[str, Any]) -> list[str]:
         "Shuffled tiles would have been too lenient a chance: in these exchanges of whole units, where no match is real, some "
         f"feature exceeded everything that shuffled tiles gave: {', '.join(found)}."
     ]
+
+
+def numbers(result: StudyResult, thresholds: Mapping[str, float]) -> list[Number]:
+    """How many features come back in each other SAE, and how stable they are over all."""
+    meta, arrays = result.meta, result.arrays
+    least = float(thresholds.get(LEAST_R, 0.0))
+    found = [Number("slides", meta["n_slides"]), Number("patients", meta["n_patients"])]
+    for comparison in meta["comparisons"]:
+        k = int(comparison["set"])
+        title = meta["sets"][k]["title"]
+        found.append(Number(f"features that fire often enough, {title}", comparison["n_live"][0]))
+        if comparison["n_exchanged"] or comparison["n_random"]:
+            found.append(Number(f"come back in {title}", int(comes_back(result, k, least).sum())))
+        if comparison["n_random"]:
+            words = f"come back in {title} closer than random directions"
+            found.append(Number(words, int(is_matched(result, k, least).sum())))
+        if comparison["mean_r"] is not None:
+            ends = (nan if end is None else float(end) for end in comparison["mean_r_interval"])
+            found.append(Number(f"mean held-out r of all pairs, {title}", comparison["mean_r"], *ends))
+    for comparison in (meta["reference"] or {}).get("comparisons", ()):
+        title = meta["sets"][int(comparison["set"])]["title"]
+        if is_judged(comparison):
+            n = int(comes_back(result, prefix_of(comparison), least).sum())
+            found.append(
+                Number(f"features of the reference that fire often enough, {title}", comparison["n_live"][0])
+            )
+            found.append(Number(f"come back in {title}, of the reference", n))
+    for key, words in (("stability", "median stability"), ("found_in", "mean share of SAEs it is found in")):
+        known = arrays[key][np.isfinite(arrays[key])]
+        if known.size:
+            value = np.median(known) if key == "stability" else known.mean()
+            found.append(Number(words, float(value)))
+    return found

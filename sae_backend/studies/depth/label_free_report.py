@@ -9,7 +9,7 @@ import numpy as np
 
 from sae_backend.studies.framework.report import Figure, Line, Mark, as_column
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import number
+from sae_backend.studies.methods.number_text import number
 
 
 def _judge(result: StudyResult) -> str:

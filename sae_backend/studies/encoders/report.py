@@ -8,10 +8,10 @@ import numpy as np
 
 from sae_backend.studies.encoders.figures import figures
 from sae_backend.studies.encoders.tables import tables, verdict
-from sae_backend.studies.encoders.triage import ONE_TYPE, SECOND_KNOB, SEVERAL, limit_of_chance, triaged
-from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.encoders.triage import ONE_TYPE, SECOND_THRESHOLD, SEVERAL, limit_of_chance, triaged
+from sae_backend.studies.framework.report import Number, Report
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.cell_types.held_out_shown import (
+from sae_backend.studies.methods.number_text import (
     BASELINE_TITLES,
     count,
     interval,
@@ -23,9 +23,9 @@ from sae_backend.studies.methods.cell_types.held_out_shown import (
 )
 
 
-def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
+def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
     """Tell a result of :func:`sae_backend.studies.encoders.run`."""
-    second = float(knobs.get(SECOND_KNOB.key, SECOND_KNOB.value))
+    second = float(thresholds.get(SECOND_THRESHOLD.key, SECOND_THRESHOLD.value))
     sentences = (
         _setting(result),
         _cells(result),
@@ -33,13 +33,13 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         _counts(result),
         _alike(result, second),
     )
-    return Shown(
+    return Report(
         found="\n".join(sentence for sentence in sentences if sentence),
         limits=_limits(result),
         warnings=tuple(result.meta["warnings"]),
         figures=figures(result, second),
         tables=tables(result, second),
-        knobs=(SECOND_KNOB,),
+        thresholds=(SECOND_THRESHOLD,),
         short=_short(result),
     )
 
@@ -230,3 +230,20 @@ def _limits(result: StudyResult) -> str:
     parts += missing_baselines(result.arrays, meta["titles"])
     notes = [str(note) for report in meta["reports"] for note in report.get("notes", [])]
     return " ".join([*parts, *dict.fromkeys(notes)])
+
+
+def numbers(result: StudyResult, _thresholds: Mapping[str, float]) -> list[Number]:
+    """Mean r of every encoder beside its baselines, and the differences between encoders."""
+    arrays, meta = result.arrays, result.meta
+    found = [Number("slides", meta["n_slides"]), Number("patients", meta["n_patients"])]
+    if not meta["types"]:
+        return found
+    for k, title in enumerate(meta["titles"]):
+        for name, words in {"sae": "best features", **BASELINE_TITLES}.items():
+            r = mean_of(oriented(arrays[f"{name}/value"][k], arrays[f"{name}/choose"][k]))
+            found.append(Number(f"mean r, {words} of {title}", r))
+        found.append(Number(f"features above chance, {title}", float(arrays["sae/n_beating"][k])))
+    for i, (a, b) in enumerate(meta["pairs"]):
+        ends = (float(arrays[f"difference/{key}"][i, 0]) for key in ("value", "family_low", "family_high"))
+        found.append(Number(f"mean r of {meta['titles'][a]} less {meta['titles'][b]}", *ends))
+    return found

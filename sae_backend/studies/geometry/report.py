@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sae_backend.studies.framework.report import Figure, Knob, Shown, Table
+from sae_backend.studies.framework.report import Figure, Number, Report, Table, Threshold
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.geometry.figures import (
     between_figure,
@@ -23,20 +23,20 @@ from sae_backend.studies.geometry.tables import (
     pair_table,
     stable_clusters,
 )
-from sae_backend.studies.methods.cell_types.held_out_shown import count
+from sae_backend.studies.methods.number_text import count
 
 LEAST_STABILITY: Final = "least_stability"
 KINDS: Final = {"coactivation": "by the tiles they fire in", "directions": "by their directions"}
 
 
-_MOST_TOLD: Final = 5
+_MOST_LISTED: Final = 5
 """Clusters whose cells are told in words; the table has all."""
 
 
-def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
-    """Tell the result; the knob `least_stability` asks for more of a stable cluster."""
+def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
+    """Tell the result; the threshold `least_stability` asks for more of a stable cluster."""
     meta = result.meta
-    least = float(knobs.get(LEAST_STABILITY, meta["dissolved"]))
+    least = float(thresholds.get(LEAST_STABILITY, meta["dissolved"]))
     kinds = [kind for kind in KINDS if f"{kind}/labels" in result.arrays]
     figures: list[Figure] = []
     tables: list[Table] = []
@@ -60,13 +60,13 @@ def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:
         figures.append(pairs)
     tables += [merge_table(result), pair_table(result)]
     sentences = [_setting(meta), *(_clusters(result, kind, least) for kind in kinds), _pairs(result)]
-    return Shown(
+    return Report(
         found=" ".join(sentences),
         limits=_limits(meta),
         warnings=list(meta["warnings"]),
         figures=figures,
         tables=tables,
-        knobs=[Knob(LEAST_STABILITY, "Least stability of a stable cluster", 0.0, 1.0, 0.05, least)],
+        thresholds=[Threshold(LEAST_STABILITY, "Least stability of a stable cluster", 0.0, 1.0, 0.05, least)],
         short=_short(result, kinds, least),
     )
 
@@ -178,9 +178,9 @@ def _cells(result: StudyResult, kind: str, stable: Any) -> str:
     told = "; ".join(
         f"{k + 1} ({result.meta['type_names'][types[k]]}) {r[k]:.2f} ({low[k]:.2f} to {high[k]:.2f}), its best single feature "
         f"{arrays[f'{kind}/single'][k]:.2f}, random features in the same number {arrays[f'{kind}/random'][k]:.2f}"
-        for k in known[:_MOST_TOLD]
+        for k in known[:_MOST_LISTED]
     )
-    more = f"; {known.size - _MOST_TOLD} more in the table" if known.size > _MOST_TOLD else ""
+    more = f"; {known.size - _MOST_LISTED} more in the table" if known.size > _MOST_LISTED else ""
     held = "held-out " if result.meta["held_out"] else ""
     return f" Clusters that follow cells, by {held}r with the type chosen for each: {told}{more}."
 
@@ -213,3 +213,31 @@ def _limits(meta: Mapping[str, Any]) -> str:
     if not meta["n_seed_sets"]:
         text += " Only one SAE was looked at: clusters of another seed may differ."
     return text
+
+
+def numbers(result: StudyResult, thresholds: Mapping[str, float]) -> list[Number]:
+    """How many clusters, stable ones, pairs of each kind and groups there are."""
+    meta, arrays = result.meta, result.arrays
+    least = float(thresholds.get(LEAST_STABILITY, meta["dissolved"]))
+    found = [
+        Number("slides", meta["n_slides"]),
+        Number("patients", meta["n_patients"]),
+        Number("features that take part", meta["n_live"]),
+    ]
+    for kind, words in KINDS.items():
+        labels = arrays.get(f"{kind}/labels")
+        if labels is not None:
+            stable = stable_clusters(result, kind, least)
+            found += [
+                Number(f"clusters {words}", int(labels.max(initial=-1)) + 1),
+                Number(f"stable clusters {words}", int(stable.sum())),
+                Number(
+                    f"features in stable clusters {words}", int(np.isin(labels, np.flatnonzero(stable)).sum())
+                ),
+            ]
+    found.append(Number("pairs that go together beyond chance", meta["n_pairs_found"]))
+    found += [
+        Number(f"pairs listed: {name}", int((arrays["pair/kind"] == k).sum()))
+        for k, name in enumerate(meta["kinds"])
+    ]
+    return [*found, Number("groups proposed for one concept", len(meta["merge"]))]

@@ -14,8 +14,7 @@ from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.geometry.absorption import Presence
 from sae_backend.studies.geometry.cluster_cells import ClusterCells
 from sae_backend.studies.geometry.cluster_stability import DISSOLVED, N_SCRAMBLED, JudgedClusters
-from sae_backend.studies.geometry.duplicates import merge_groups
-from sae_backend.studies.geometry.feature_pairs import KINDS, FeaturePairs
+from sae_backend.studies.geometry.feature_pairs import KINDS, FeaturePairs, merge_groups
 from sae_backend.studies.methods.matching.cross_products import Columns
 from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
@@ -95,7 +94,7 @@ def widened(values: npt.NDArray[Any], empty: Any, size: int, at: Ints) -> npt.ND
 
 
 def answer_arrays(
-    given: StudyInput,
+    inputs: StudyInput,
     live: LiveFeatures,
     clusters: tuple[JudgedClusters, JudgedClusters | None],
     cells: list[ClusterCells],
@@ -105,7 +104,7 @@ def answer_arrays(
 
     Parameters
     ----------
-    given, live
+    inputs, live
         What the study was given, and the features that take part.
     clusters
         By co-activation and by direction, None without a decoder.
@@ -114,7 +113,7 @@ def answer_arrays(
     found
         Pairs, and how often the parent's direction is there.
     """
-    n = given.sets[0].n_features
+    n = inputs.sets[0].n_features
     arrays: dict[str, npt.NDArray[Any]] = {
         "is_live": widened(np.ones(live.numbers.size, np.bool_), False, n, live.numbers),
         "n_active": widened(live.firing[0].n_active, 0, n, live.numbers),
@@ -162,14 +161,14 @@ def _between(columns: Columns, labels: Ints) -> Floats:
 
 
 def answer_meta(
-    given: StudyInput,
+    inputs: StudyInput,
     live: LiveFeatures,
     settings: GeometrySettings,
     clusters: tuple[JudgedClusters, JudgedClusters | None],
     pairs: FeaturePairs,
 ) -> dict[str, Any]:
     """Names, numbers, settings and warnings of the result; parameters as of `answer_arrays`."""
-    some, halves = given.sets[0], given.halves
+    some, halves = inputs.sets[0], inputs.halves
     together, aligned = clusters
     units = live.halves[1].clusters
     notes = [*live.halves[0].clusters.notes, *units.notes]
@@ -187,16 +186,16 @@ def answer_meta(
         "is_control": bool(some.model.get("is_control")),
         "n_features": some.n_features,
         "n_live": int(live.numbers.size),
-        "n_slides": len(given.slides),
-        "slide_names": [slide.name for slide in given.slides],
-        "n_patients": len({slide.unit for slide in given.slides}),
+        "n_slides": len(inputs.slides),
+        "slide_names": [slide.name for slide in inputs.slides],
+        "n_patients": len({slide.unit for slide in inputs.slides}),
         "n_tiles": [tiles.n_rows for tiles in live.halves],
         "n_tiles_clustered": int(live.rows.size),
         "n_units": [tiles.clusters.n_clusters for tiles in live.halves],
         "unit": units.unit,
         "held_out": halves is not None,
         "halves_unit": None if halves is None else halves.unit,
-        "type_names": list(given.type_names),
+        "type_names": list(inputs.type_names),
         "cut": {"coactivation": together.cut, "directions": None if aligned is None else aligned.cut},
         "dissolved": DISSOLVED,
         "n_scrambled": N_SCRAMBLED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sae_backend.compute.jobs.embed import Watch
-from sae_backend.compute.studies.seed_sets import recipe_of
+from sae_backend.compute.studies.prepare_universality import recipe_of
 from sae_backend.compute.studies.train_sets import make_set
 from sae_backend.studies.framework.cohorts import two_groups
 from sae_backend.worker.requests import StudyRequest

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from sae_backend.studies.depth.figures import figures
-from sae_backend.studies.depth.label_free_shown import label_free_words
-from sae_backend.studies.depth.reading_words import read_words, what_was_read
+from sae_backend.studies.depth.label_free_report import label_free_words
 from sae_backend.studies.depth.tables import tables
-from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.report import Number, Report
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.framework.warnings import explained_note
-from sae_backend.studies.methods.cell_types.held_out_shown import (
+from sae_backend.studies.methods.labels.predictability import MIN_GROUPS, interval_limits
+from sae_backend.studies.methods.number_text import (
     BASELINE_TITLES,
     count,
     interval,
@@ -23,14 +24,14 @@ from sae_backend.studies.methods.cell_types.held_out_shown import (
     number,
     oriented,
     row_means,
+    with_interval,
 )
-from sae_backend.studies.methods.labels.interval_words import interval_limits
 
 
-def show(result: StudyResult, knobs: Mapping[str, float]) -> Shown:  # noqa: ARG001
+def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:  # noqa: ARG001
     """Tell a result of :func:`sae_backend.studies.depth.run`; there is no threshold to move."""
     meta = result.meta
-    return Shown(
+    return Report(
         found="\n".join(
             sentence
             for sentence in (
@@ -269,3 +270,79 @@ def _limits(result: StudyResult) -> str:
     if not meta["held_out"]:
         parts.append("The tiles that chose the best features also report on them.")
     return " ".join(parts)
+
+
+_ENDS = {"first": 0, "last": -1}
+
+
+def numbers(result: StudyResult, _thresholds: Mapping[str, float]) -> list[Number]:
+    """First and last block, and the change between them; there is no threshold to move."""
+    arrays, meta = result.arrays, result.meta
+    found = [
+        Number("slides", meta["n_slides"]),
+        Number("patients", meta["n_patients"]),
+        Number("tiles", meta["n_tiles"]),
+    ]
+    if meta["types"]:
+        for end, k in _ENDS.items():
+            for name, words in (("sae", "best features"), ("raw", "best raw dimensions")):
+                r = mean_of(oriented(arrays[f"{name}/value"][k], arrays[f"{name}/choose"][k]))
+                found.append(Number(f"mean r of the {words}, {end} block", r))
+            found.append(Number(f"features above chance, {end} block", float(arrays["sae/n_beating"][k])))
+        ends = (float(arrays[f"slope/{key}"][0]) for key in ("value", "family_low", "family_high"))
+        found.append(Number("change of the mean r a block", *ends))
+    for name, about in meta["read"].items():
+        if not about["reason"]:
+            for end, k in _ENDS.items():
+                scores = (float(value) for value in arrays[name][k, 0, :3])
+                found.append(Number(f"AUROC of the {about['fact']}, {end} block", *scores))
+    if "variance/share" in arrays:
+        for end, k in _ENDS.items():
+            shares = (float(arrays[f"variance/{key}"][k, 0]) for key in ("share", "share_low", "share_high"))
+            found.append(Number(f"share of the variance of the {meta['fact']}, {end} block", *shares))
+    return found
+
+
+def read_words(result: StudyResult, name: str) -> str:
+    """How well one column of the slide table is read, in the first block and in the last."""
+    about, values = result.meta["read"][name], result.arrays[name]
+    fact = about["fact"]
+    if about["reason"]:
+        return f"The {fact} was not read from the tiles: {about['reason']}."
+    if not np.isfinite(values[[0, -1], 0, 0]).all():
+        return ""
+    first, last = values[0, 0], values[-1, 0]
+    return (
+        f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*first[:3])} in the first "
+        f"block and {with_interval(*last[:3])} in the last, where exchanged labels give {interval(last[3], last[4])}"
+        f"{_left_out(about)}."
+    )
+
+
+def _left_out(about: Mapping[str, Any]) -> str:
+    """Labels that took no part; runs of earlier versions left none out."""
+    names = about.get("left_out", [])
+    if not names:
+        return ""
+    each = "it" if len(names) == 1 else "each"
+    return (
+        f" ({about['n_patients']} patients with {listed(about['classes'])}; {listed(names)} left out, as fewer than {MIN_GROUPS} "
+        f"patients have {each})"
+    )
+
+
+def what_was_read(result: StudyResult) -> str:
+    """From which SAE, patients and tiles; and why another study may give another number. Empty where nothing was read."""
+    read = [about for about in result.meta["read"].values() if not about["reason"]]
+    if not read:
+        return ""
+    one = max(read, key=lambda about: int(about["n_patients"]))
+    patients = count(one["n_patients"], "patient")
+    whose = (
+        f"the {patients} whose {one['fact']} is not left out" if one.get("left_out") else f"all {patients}"
+    )
+    return (
+        f"This was read from the SAE that was trained for each block here, on {count(one['n_tiles'], 'tile')} of {whose} "
+        f"in {count(one['n_folds'], 'fold')}; Scanner and stain reads the project's own SAE, on "
+        "the patients that report alone, which leaves fewer to learn from, so that its AUROC may differ."
+    )

@@ -68,9 +68,7 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
             for layer, made in zip(layers, embed_layers(slide, grid, encoder, layers, run), strict=True):
                 folders[layer].append(str(made.folder))
     recipe = {
-        key: request.spec[key]
-        for key in ("seed", "expansion", "epochs", "l1", "batch_size")
-        if request.spec.get(key) is not None
+        key: request.spec[key] for key in ("seed", "expansion", "epochs") if request.spec.get(key) is not None
     }
     blocks = [make_set(request, f"block {layer}", folders[layer], recipe, watch) for layer in layers]
     judges = [{**entry, "model": {**entry["model"], "is_judge": True}} for entry in request.sets[1:2]]
