@@ -11,7 +11,7 @@ from scipy import sparse, stats
 from sae_backend.errors import UserInputError
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput, StudySlide
 from sae_backend.studies.framework.run import run_study
-from sae_backend.studies.slides.figures import order_of
+from sae_backend.studies.slides.findings import order_of
 from sae_backend.studies.slides.group_difference import Exchange, compare
 from sae_backend.studies.slides.profiles import profile_slides, similarity
 from sae_backend.studies.slides.report import make_report
@@ -143,7 +143,7 @@ def test_a_patient_under_several_scanners_counts_under_each() -> None:
 
 def test_equal_rank_sums_are_told_by_the_larger_effect() -> None:
     single, effect = np.array([0.2, 0.01, 0.01, np.nan]), np.array([5.0, 1.0, -2.0, 9.0])
-    assert order_of({"group/p_single": single, "group/effect": effect}).tolist() == [2, 1, 0]
+    assert order_of(single, effect).tolist() == [2, 1, 0]
 
 
 def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() -> None:
