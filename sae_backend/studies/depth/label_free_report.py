@@ -7,32 +7,31 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.studies.depth.findings import DepthFindings
 from sae_backend.studies.framework.report import Figure, Line, Mark, as_column
-from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.methods.number_text import number
 
 
-def _judge(result: StudyResult) -> str:
-    judge = result.meta["judge"]
-    return str(judge["title"]) + (" (control, random weights)" if judge["is_control"] else "")
+def _judge(found: DepthFindings) -> str:
+    assert found.judge is not None
+    return found.judge.title + (" (control, random weights)" if found.judge.is_control else "")
 
 
-def _is_known(result: StudyResult) -> bool:
-    return result.meta["judge"] is not None and bool(np.isfinite(result.arrays["alike/sae"][:, 1]).any())
+def _is_known(found: DepthFindings) -> bool:
+    return found.judge is not None and bool(np.isfinite(found.alike.sae[:, 1]).any())
 
 
-def label_free_words(result: StudyResult) -> str:
+def label_free_words(found: DepthFindings) -> str:
     """Sentences on the scores of the first block and the last."""
-    if not _is_known(result):
+    if not _is_known(found):
         return (
             "How alike the tiles of a feature look without labels is not said: that takes another encoder which saw all "
             "slides on the same tiles."
         )
-    arrays = result.arrays
-    features, raw, pairs, above = (arrays[f"alike/{key}"] for key in ("sae", "raw", "pairs", "above"))
+    features, raw, pairs, above = (found.alike.sae, found.alike.raw, found.alike.pairs, found.alike.above)
     first, last = features[[0, -1]]
     text = (
-        f"Without labels: in the eyes of {_judge(result)} tiles in which a feature of the first block fires are alike with a "
+        f"Without labels: in the eyes of {_judge(found)} tiles in which a feature of the first block fires are alike with a "
         f"mean cosine of {number(first[1])} (median of {int(first[0]):,} features), those of the last block with "
         f"{number(last[1])} ({int(last[0]):,})"
     )
@@ -47,30 +46,31 @@ def label_free_words(result: StudyResult) -> str:
     return text
 
 
-def label_free_figure(result: StudyResult) -> Figure | None:
+def label_free_figure(found: DepthFindings) -> Figure | None:
     """Median score of each block; None where nobody judged."""
-    if not _is_known(result):
+    if not _is_known(found):
         return None
-    arrays, x = result.arrays, np.asarray(result.meta["blocks"], np.float64)
+    x = found.blocks
     marks: list[Mark] = [
-        Line(x, arrays["alike/pairs"][:, 0], "any two tiles", is_baseline=True, is_dashed=True),
+        Line(x, found.alike.pairs[:, 0], "any two tiles", is_baseline=True, is_dashed=True),
     ]
-    if np.isfinite(arrays["alike/above"][:, 1]).any():
+    if np.isfinite(found.alike.above[:, 1]).any():
         label = "95 % of the features by chance"
-        marks.append(Line(x, arrays["alike/above"][:, 1], label, is_baseline=True, is_dashed=True))
-    for key, title in (("raw", "raw dimensions"), ("sae", "features")):
-        values = arrays[f"alike/{key}"]
+        marks.append(Line(x, found.alike.above[:, 1], label, is_baseline=True, is_dashed=True))
+    for values, title in ((found.alike.raw, "raw dimensions"), (found.alike.sae, "features")):
         if np.isfinite(values[:, 1]).any():
             median, low, high = values[:, 1:].T
-            marks.append(Line(x, median, title, low, high, is_baseline=key == "raw"))
+            marks.append(Line(x, median, title, low, high, is_baseline=values is found.alike.raw))
     weak = (
-        " Its weights are random, so that it is a weak judge." if result.meta["judge"]["is_control"] else ""
+        " Its weights are random, so that it is a weak judge."
+        if found.judge and found.judge.is_control
+        else ""
     )
-    n = int(np.nanmax(arrays["alike/pairs"][:, 1]))
+    n = int(np.nanmax(found.alike.pairs[:, 1]))
     return Figure(
         "label-free",
         "Label-free monosemanticity",
-        f"Mean cosine of pairs of tiles, weighted by a column's activations, in the eyes of {_judge(result)}.{weak} Median and "
+        f"Mean cosine of pairs of tiles, weighted by a column's activations, in the eyes of {_judge(found)}.{weak} Median and "
         f"quartiles over columns, not an interval; all {n:,} tiles, as no label chooses anything. By chance: the judging "
         "vectors are those of another patient.",
         "block",
@@ -79,15 +79,14 @@ def label_free_figure(result: StudyResult) -> Figure | None:
     )
 
 
-def label_free_columns(result: StudyResult) -> dict[str, Sequence[Any]]:
+def label_free_columns(found: DepthFindings) -> dict[str, Sequence[Any]]:
     """Columns of the table of blocks; none where nobody judged."""
-    if not _is_known(result):
+    if not _is_known(found):
         return {}
-    arrays = result.arrays
     return {
-        "label-free score, features": as_column(arrays["alike/sae"][:, 1]),
-        "label-free score, dimensions": as_column(arrays["alike/raw"][:, 1]),
-        "label-free score, any two tiles": as_column(arrays["alike/pairs"][:, 0]),
-        "label-free score, effect": as_column(arrays["alike/effect"][:, 0]),
-        "features above the limit of chance": as_column(arrays["alike/above"][:, 0]),
+        "label-free score, features": as_column(found.alike.sae[:, 1]),
+        "label-free score, dimensions": as_column(found.alike.raw[:, 1]),
+        "label-free score, any two tiles": as_column(found.alike.pairs[:, 0]),
+        "label-free score, effect": as_column(found.alike.effect[:, 0]),
+        "features above the limit of chance": as_column(found.alike.above[:, 0]),
     }

@@ -18,7 +18,8 @@ NEVER_TRAIN, NEVER_HELD_OUT, RARE = (
     "dead_never_fired_on_held_out",
     "dead_rate_below_1e-4_on_all",
 )
-FIELDS: Final = ("explained_variance", "l0", NEVER_TRAIN, NEVER_HELD_OUT, RARE)
+EXPLAINED, L0 = "explained_variance", "l0"
+FIELDS: Final = (EXPLAINED, L0, NEVER_TRAIN, NEVER_HELD_OUT, RARE)
 CARD, COUNTED = "the SAE's card", "counted on the reporting half"
 _RARE_RATE: Final = 1e-4
 

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from sae_backend.studies.framework.result import Arrays
-
-Floats = npt.NDArray[np.float64]
-
-BASELINE_TITLES: Final = {
-    "raw": "raw dimensions",
-    "pca": "principal components",
-    "random": "random SAE",
-}
+from sae_backend.studies.methods.cell_types.best_columns import CellColumns
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -45,36 +35,11 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
-def mean_of(values: Floats) -> float:
-    """Mean of what is finite, NaN without."""
-    fine = values[np.isfinite(values)]
-    return float(fine.mean()) if fine.size else float("nan")
-
-
-def oriented(value: Floats, choose: Floats) -> Floats:
-    """R of columns with the sign turned where the half that chose them saw a negative one."""
-    return np.asarray(value * np.where(choose < 0, -1.0, 1.0), np.float64)
-
-
-def row_means(values: Floats) -> Floats:
-    """Mean of each row (B, C) over what is finite in it."""
-    return np.array([mean_of(row) for row in values], np.float64)
-
-
-def missing_baselines(arrays: Arrays, titles: Sequence[str]) -> list[str]:
+def missing_baselines(cells: CellColumns, titles: Sequence[str]) -> list[str]:
     """Sentences on baselines of a set that have no value though its features do."""
-    texts = []
-    for k, title in enumerate(titles):
-        if not np.isfinite(arrays["sae/value"][k]).any():
-            continue
-        lacking = [
-            words
-            for name, words in BASELINE_TITLES.items()
-            if not np.isfinite(arrays[f"{name}/value"][k]).any()
-        ]
-        if lacking:
-            texts.append(
-                f"{title} has no value for {listed(lacking)}: its embeddings are missing, or no column differs from 0 in enough "
-                "tiles (a random SAE fires as rarely as the features do on average)."
-            )
-    return texts
+    return [
+        f"{title} has no value for {listed(lacking)}: its embeddings are missing, or no column differs from 0 in enough tiles "
+        "(a random SAE fires as rarely as the features do on average)."
+        for k, title in enumerate(titles)
+        if (lacking := cells.without_baseline(k))
+    ]

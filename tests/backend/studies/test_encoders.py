@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sae_backend.errors import UserInputError
 from sae_backend.statistics.split import draw_halves
+from sae_backend.studies.encoders.findings import EncoderFindings
 from sae_backend.studies.encoders.study import judge_of
 from sae_backend.studies.encoders.triage import SEVERAL, triaged
 from sae_backend.studies.framework.inputs import StudyInput
@@ -72,7 +73,7 @@ def test_the_better_encoder_is_called_better(compared: StudyResult) -> None:
 
 
 def test_a_cross_class_feature_is_poly_by_labels_and_mono_without(compared: StudyResult) -> None:
-    judged = triaged(compared, 0, 0.5)
+    judged = triaged(EncoderFindings.of(compared).sets[0], 0.5)
     assert judged.words[CROSS] == SEVERAL and judged.above_chance[CROSS]
     assert judged.words[2] == judged.words[8] == "one type"
     assert compared.meta["judges"] == ["natural", "pathology", "pathology"]
