@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import WindowStart, open_start
 from desktop_app.store import Store
 from desktop_app.widgets.studies.studies import RESULT
-from sae_backend.compute.jobs.analyze import run as run_job
+from sae_backend.compute.dispatch import run as run_job
 from sae_backend.studies.framework import registry
 from sae_backend.worker.requests import Done, StudyRequest
 from tests.app.conftest import Parts
