@@ -14,9 +14,9 @@ from scipy import sparse
 from sae_backend.statistics.bootstrap import bootstrap_weights
 from sae_backend.statistics.resampling_units import Clusters
 from sae_backend.studies.framework.result import Arrays, Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.coactivation_chance import scrambled
 from sae_backend.studies.geometry.feature_clusters import CoActivation, best_jaccard, find_clusters
-from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import Columns, Laid, centre
 from sae_backend.studies.methods.matching.family_chance import LEVEL, family_chance

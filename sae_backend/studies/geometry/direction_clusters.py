@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.result import Arrays, Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.cluster_stability import DISSOLVED, JudgedClusters, StabilitySettings
 from sae_backend.studies.geometry.feature_clusters import Directions, best_jaccard, cohesion, find_clusters
-from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching.family_chance import LEVEL
 from sae_backend.studies.methods.matching.feature_matching import match
 from sae_backend.studies.methods.matching.random_dictionary import random_directions

@@ -13,6 +13,7 @@ from sae_backend.errors import UserInputError
 from sae_backend.feature_dashboard.umap import N_NEIGHBOURS, nearest_rows, principal_plane, umap_plane
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.absorption import MAX_PAIRS as MAX_ABSORBED
 from sae_backend.studies.geometry.absorption import Presence, presence, presence_steps
 from sae_backend.studies.geometry.cluster_cells import cluster_cells
@@ -42,7 +43,6 @@ from sae_backend.studies.geometry.result import (
     plain,
     widened,
 )
-from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import Columns
 from sae_backend.studies.methods.matching.family_chance import family_chance

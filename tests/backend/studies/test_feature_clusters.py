@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from sae_backend.statistics.resampling_units import Clusters
 from sae_backend.studies.framework.result import Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry import coactivation_chance as coactivation_chance_module
 from sae_backend.studies.geometry import feature_clusters, feature_pairs
 from sae_backend.studies.geometry.cluster_stability import StabilitySettings, mean_within
@@ -34,7 +35,6 @@ from sae_backend.studies.geometry.feature_pairs import (
     find_pairs,
     merge_groups,
 )
-from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching import cross_products
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import (
