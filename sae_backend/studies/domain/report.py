@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
+from sae_backend.studies.domain.findings import DomainFindings, JudgedPairs
 from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
 from sae_backend.studies.framework.report import Number, Report
 from sae_backend.studies.framework.result import StudyResult
@@ -17,50 +16,52 @@ from sae_backend.studies.framework.warnings import explained_note
 
 def make_report(result: StudyResult, _thresholds: Mapping[str, float]) -> Report:
     """Tell what was kept and what was lost; this study has no thresholds to move."""
-    meta, arrays = result.meta, result.arrays
+    found = DomainFindings.of(result)
     figures, tables = [], []
-    if meta["has_cells"]:
-        figures = [scatter(meta, arrays), best(meta, arrays)]
-        tables = [pairs(meta, arrays), best_table(meta, arrays)]
-    fit = quality(meta, arrays)
+    if found.pairs is not None:
+        figures = [scatter(found, found.pairs), best(found)]
+        tables = [pairs(found, found.pairs), best_table(found)]
+    fit = quality(found)
     if fit is not None:
         figures.append(fit)
-    tables.append(quality_table(meta, arrays))
+    tables.append(quality_table(found))
     return Report(
-        _found(meta, arrays),
-        _limits(meta, arrays),
-        [*_warnings(meta), *_poor(meta, arrays)],
+        _found(found),
+        _limits(found),
+        [*_warnings(found), *_poor(found)],
         figures,
         tables,
-        short=_short(meta, arrays),
+        short=_short(found),
     )
 
 
-def _found(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    a, b = meta["a"], meta["b"]
-    trained = f"was trained on {a} alone" if meta["retrained"] else "is the project's own"
+def _found(found: DomainFindings) -> str:
+    a, b = found.a.name, found.b.name
+    trained = f"was trained on {a} alone" if found.retrained else "is the project's own"
     head = (
-        f"Cohort A, {a}: {_n(meta['n_slides_a'], 'slide')} of {_n(meta['n_patients_a'], 'patient')}; cohort B, {b}: "
-        f"{_n(meta['n_slides_b'], 'slide')} of {_n(meta['n_patients_b'], 'patient')}. The SAE {trained}."
+        f"Cohort A, {a}: {_n(found.a.n_slides, 'slide')} of {_n(found.a.n_patients, 'patient')}; cohort B, {b}: "
+        f"{_n(found.b.n_slides, 'slide')} of {_n(found.b.n_patients, 'patient')}. The SAE {trained}."
     )
     parts = [head]
-    if meta["has_cells"]:
-        parts += [_best_words(meta, arrays), _all_words(meta, arrays), _baseline_words(meta, arrays)]
-    parts.append(_quality_words(meta, arrays))
+    if found.pairs is not None:
+        judged = found.pairs
+        parts += [_best_words(found, judged), _all_words(found, judged), _baseline_words(found)]
+    parts.append(_quality_words(found))
     return "\n".join(part for part in parts if part)
 
 
-def _short(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    if not meta["has_cells"]:
+def _short(found: DomainFindings) -> str:
+    pairs = found.pairs
+    if pairs is None:
         return "Without cells in both cohorts nothing can be said of what the features follow."
-    best = np.flatnonzero(arrays["pair/is_best"])
-    verdict = arrays["pair/verdict"][best]
+    best = pairs.best
+    verdict = pairs.verdict[best]
     kept = np.isin(verdict, (KEPT, WEAKER))
-    gone = [meta["type_names"][int(arrays["pair/type"][k])] for k in best[np.isin(verdict, (LOST, REVERSED))]]
+    gone = [found.type_names[int(pairs.type[k])] for k in best[np.isin(verdict, (LOST, REVERSED))]]
     open_ones = int((verdict == UNDECIDED).sum())
     parts = [
-        f"Of the best features of {best.size} cell types, found on {meta['a']}, {int(kept.sum())} "
-        f"{'follows' if kept.sum() == 1 else 'follow'} the same cells on {meta['b']}"
+        f"Of the best features of {best.size} cell types, found on {found.a.name}, {int(kept.sum())} "
+        f"{'follows' if kept.sum() == 1 else 'follow'} the same cells on {found.b.name}"
     ]
     parts.append(
         f"{len(gone)} do not ({', '.join(gone)})" if gone else "none is shown to have lost its meaning"
@@ -70,117 +71,117 @@ def _short(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> s
         parts.append(f"{faded} {'is' if faded == 1 else 'are'} weaker there or lost")
     if open_ones:
         parts.append(f"{open_ones} cannot be decided with the patients there are")
-    return "; ".join(parts) + f". Of all {meta['n_pairs']} pairs of feature and cell type: {_counts(arrays)}."
-
-
-def _best_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    best = np.flatnonzero(arrays["pair/is_best"])
-    verdicts = arrays["pair/verdict"][best]
-    held = int(np.isin(verdicts, (KEPT, WEAKER)).sum())
-    each = "; ".join(_pair_words(meta, arrays, int(k)) for k in best)
-    half = "on the other half of its patients" if meta["held_out"] else "on the tiles that chose it"
     return (
-        f"The best feature of each cell type, chosen on {meta['a']} and reported {half} and on {meta['b']}: {held} of "
+        "; ".join(parts) + f". Of all {pairs.feature.size} pairs of feature and cell type: {_counts(pairs)}."
+    )
+
+
+def _best_words(found: DomainFindings, pairs: JudgedPairs) -> str:
+    best = pairs.best
+    verdicts = pairs.verdict[best]
+    held = int(np.isin(verdicts, (KEPT, WEAKER)).sum())
+    each = "; ".join(_pair_words(found, pairs, int(k)) for k in best)
+    half = "on the other half of its patients" if found.held_out else "on the tiles that chose it"
+    return (
+        f"The best feature of each cell type, chosen on {found.a.name} and reported {half} and on {found.b.name}: {held} of "
         f"{best.size} {'is' if held == 1 else 'are'} there again. {each}."
     )
 
 
-def _pair_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], k: int) -> str:
-    name = meta["type_names"][int(arrays["pair/type"][k])]
-    in_a = _r(*(float(arrays[f"pair/{key}_a"][k]) for key in ("r", "low", "high")))
-    in_b = _r(*(float(arrays[f"pair/{key}_b"][k]) for key in ("r", "low", "high")))
-    verdict = VERDICTS[int(arrays["pair/verdict"][k])]
-    return f"{name}, feature {int(arrays['pair/feature'][k])}: r {in_a} on {meta['a']}, {in_b} on {meta['b']}, {verdict}"
+def _pair_words(found: DomainFindings, pairs: JudgedPairs, k: int) -> str:
+    name = found.type_names[int(pairs.type[k])]
+    in_a = _r(*(float(values[k]) for values in (pairs.r_a, pairs.low_a, pairs.high_a)))
+    in_b = _r(*(float(values[k]) for values in (pairs.r_b, pairs.low_b, pairs.high_b)))
+    verdict = VERDICTS[int(pairs.verdict[k])]
+    return f"{name}, feature {int(pairs.feature[k])}: r {in_a} on {found.a.name}, {in_b} on {found.b.name}, {verdict}"
 
 
-def _counts(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    counts = np.bincount(arrays["pair/verdict"], minlength=len(VERDICTS))
+def _counts(pairs: JudgedPairs) -> str:
+    counts = np.bincount(pairs.verdict, minlength=len(VERDICTS))
     codes = (KEPT, WEAKER, FADED, LOST, REVERSED, UNDECIDED)
     return ", ".join(f"{counts[code]} {VERDICTS[code]}" for code in codes if counts[code])
 
 
-def _all_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    cut = ""
-    if meta["n_beating_null"] > meta["n_pairs"]:
-        cut = f" (the {meta['n_pairs']} strongest)"
+def _all_words(found: DomainFindings, pairs: JudgedPairs) -> str:
+    cut, n_pairs = "", pairs.feature.size
+    if found.n_beating_null > n_pairs:
+        cut = f" (the {n_pairs} strongest)"
     return (
-        f"{meta['n_beating_null']:,} of {meta['n_features']:,} features beat chance on the choosing half of "
-        f"{meta['a']}{cut}; with the best of each type these are {meta['n_pairs']} pairs: {_counts(arrays)}."
+        f"{found.n_beating_null:,} of {found.n_features:,} features beat chance on the choosing half of "
+        f"{found.a.name}{cut}; with the best of each type these are {n_pairs} pairs: {_counts(pairs)}."
     )
 
 
-def _baseline_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def _baseline_words(found: DomainFindings) -> str:
     said = []
-    for name, title in meta["representations"].items():
-        values = arrays[f"best/{name}/b"]
-        if np.isfinite(values).any():
-            said.append(f"{title} {_number(float(np.nanmedian(np.abs(values))))}")
-    return f"Median |r| on {meta['b']} of the best column of each type: {', '.join(said)}." if said else ""
+    for columns in found.best.values():
+        if np.isfinite(columns.b).any():
+            said.append(f"{columns.title} {_number(float(np.nanmedian(np.abs(columns.b))))}")
+    return f"Median |r| on {found.b.name} of the best column of each type: {', '.join(said)}." if said else ""
 
 
-def _quality_words(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def _quality_words(found: DomainFindings) -> str:
     silent = (
-        f"{float(arrays['a/dead'][0]):.0%} of the features never fire on {meta['a']} "
-        f"({int(arrays['a/n_tiles']):,} tiles), {float(arrays['b/dead'][0]):.0%} on {meta['b']} "
-        f"({int(arrays['b/n_tiles']):,} tiles)."
+        f"{found.a.never_fires:.0%} of the features never fire on {found.a.name} "
+        f"({found.a.n_tiles:,} tiles), {found.b.never_fires:.0%} on {found.b.name} "
+        f"({found.b.n_tiles:,} tiles)."
     )
-    if "a/explained" not in arrays:
+    if found.a.explained is None or found.b.explained is None:
         return silent
-    ends = [_r(*map(float, arrays[f"{name}/explained"])) for name in ("a", "b")]
-    own = ""
-    known = meta["sae_metrics"].get("explained_variance")
-    if meta["retrained"] and known is not None:
-        own = f" (on the tiles of {meta['a']} that its training held out: {float(known):.2f})"
-    return f"The explained variance is {ends[0]} on {meta['a']}{own} and {ends[1]} on {meta['b']}. {silent}"
+    ends = [_r(*values.tolist()) for values in (found.a.explained, found.b.explained)]
+    own, known = "", found.held_out_variance
+    if found.retrained and known is not None:
+        own = f" (on the tiles of {found.a.name} that its training held out: {float(known):.2f})"
+    return f"The explained variance is {ends[0]} on {found.a.name}{own} and {ends[1]} on {found.b.name}. {silent}"
 
 
-def _limits(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def _limits(found: DomainFindings) -> str:
     parts = []
-    if not meta["has_cells"]:
+    pairs = found.pairs
+    if pairs is None:
         parts.append(
             "Without cells in both cohorts nothing can be said of what the features follow, only of how well the SAE "
             "describes the embeddings."
         )
     else:
-        n = int((arrays["pair/verdict"] == UNDECIDED).sum())
+        n = int((pairs.verdict == UNDECIDED).sum())
         if n:
             parts.append(
-                f"{n} of {meta['n_pairs']} pairs are undecided: {meta['b']} has {_n(meta['n_clusters_b'], 'unit')} "
-                f"({meta['unit_b']}), too few to show them or to show that they are gone."
+                f"{n} of {pairs.feature.size} pairs are undecided: {found.b.name} has {_n(found.b.n_clusters, 'unit')} "
+                f"({found.b.unit}), too few to show them or to show that they are gone."
             )
         parts.append(
             "Counts come from a detector or a file; where that does worse on one cohort, r falls there without any "
             "change of the features."
         )
     parts.append(
-        f"Two cohorts differ in many ways at once: what was lost between {meta['a']} and {meta['b']} has no single cause."
+        f"Two cohorts differ in many ways at once: what was lost between {found.a.name} and {found.b.name} has no single cause."
     )
     return " ".join(parts)
 
 
-def _warnings(meta: Mapping[str, Any]) -> list[str]:
-    found = []
-    if not meta["retrained"]:
-        found.append(
-            f"The SAE is the project's own. Where slides of {meta['b']} took part in its training, this is no test out "
+def _warnings(found: DomainFindings) -> list[str]:
+    notes = []
+    if not found.retrained:
+        notes.append(
+            f"The SAE is the project's own. Where slides of {found.b.name} took part in its training, this is no test out "
             "of domain; let the study train one on the first cohort alone."
         )
-    if meta["has_cells"] and not meta["held_out"]:
-        found.append(
-            f"{meta['a']} is too small to hold half of it out, so its r is that of the tiles that chose the features "
+    if found.pairs is not None and not found.held_out:
+        notes.append(
+            f"{found.a.name} is too small to hold half of it out, so its r is that of the tiles that chose the features "
             "and looks better than it is."
         )
-    if meta.get("cut_slides"):
-        found.append(
-            f"{meta['a']} has fewer than 10 patients: its slides were cut in two, one end choosing and the other reporting."
+    if found.cut_slides:
+        notes.append(
+            f"{found.a.name} has fewer than 10 patients: its slides were cut in two, one end choosing and the other reporting."
         )
-    return found
+    return notes
 
 
-def _poor(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    if "a/explained" not in arrays:
-        return []
-    return explained_note({meta[key]: float(arrays[f"{key}/explained"][0]) for key in ("a", "b")})
+def _poor(found: DomainFindings) -> list[str]:
+    known = {each.name: each.explained for each in found.cohorts}
+    return explained_note({name: float(values[0]) for name, values in known.items() if values is not None})
 
 
 def _n(n: int, word: str) -> str:
@@ -200,33 +201,28 @@ def _r(value: float, low: float, high: float) -> str:
 
 def numbers(result: StudyResult, _thresholds: Mapping[str, float]) -> list[Number]:
     """What was kept and what was lost, and how well the SAE describes both cohorts."""
-    meta, arrays = result.meta, result.arrays
-    found = []
-    for side in ("a", "b"):
-        found += [
-            Number(f"slides of {meta[side]}", meta[f"n_slides_{side}"]),
-            Number(f"patients of {meta[side]}", meta[f"n_patients_{side}"]),
+    found = DomainFindings.of(result)
+    other = found.b.name
+    summed = []
+    for cohort in found.cohorts:
+        summed += [
+            Number(f"slides of {cohort.name}", cohort.n_slides),
+            Number(f"patients of {cohort.name}", cohort.n_patients),
         ]
-    if meta["has_cells"]:
-        found.append(Number(f"features above chance on {meta['a']}", meta["n_beating_null"]))
-        for which, chosen in (
-            ("best features", arrays["pair/verdict"][arrays["pair/is_best"].astype(bool)]),
-            ("pairs", arrays["pair/verdict"]),
-        ):
+    if found.pairs is not None:
+        summed.append(Number(f"features above chance on {found.a.name}", found.n_beating_null))
+        verdict = found.pairs.verdict
+        for which, chosen in (("best features", verdict[found.pairs.best]), ("pairs", verdict)):
             counts = np.bincount(chosen, minlength=len(VERDICTS))
-            found += [
-                Number(f"{which} {name} on {meta['b']}", int(n))
-                for name, n in zip(VERDICTS, counts, strict=True)
+            summed += [
+                Number(f"{which} {name} on {other}", int(n)) for name, n in zip(VERDICTS, counts, strict=True)
             ]
-        for name, title in meta["representations"].items():
-            values = np.abs(arrays[f"best/{name}/b"])
-            known = values[np.isfinite(values)]
+        for columns in found.best.values():
+            known = np.abs(columns.b[np.isfinite(columns.b)])
             if known.size:
-                found.append(Number(f"median |r| on {meta['b']}, {title}", float(np.median(known))))
-    for side in ("a", "b"):
-        if f"{side}/explained" in arrays:
-            ends = (float(value) for value in arrays[f"{side}/explained"])
-            found.append(Number(f"explained variance on {meta[side]}", *ends))
-        never = float(arrays[f"{side}/dead"][0])
-        found.append(Number(f"share of features that never fire on {meta[side]}", never))
-    return found
+                summed.append(Number(f"median |r| on {other}, {columns.title}", float(np.median(known))))
+    for cohort in found.cohorts:
+        if cohort.explained is not None:
+            summed.append(Number(f"explained variance on {cohort.name}", *cohort.explained.tolist()))
+        summed.append(Number(f"share of features that never fire on {cohort.name}", cohort.never_fires))
+    return summed
