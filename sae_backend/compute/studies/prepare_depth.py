@@ -17,7 +17,7 @@ from sae_backend.errors import CacheError, MismatchError, UserInputError
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileGrid
 from sae_backend.studies.depth.chosen_blocks import chosen_blocks
-from sae_backend.worker.requests import StudyRequest
+from sae_backend.worker.requests import StudyRequest, StudySlideEntry
 
 
 def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
@@ -83,12 +83,12 @@ def _grid(first: Mapping[str, Any], number: int) -> TileGrid:
         return Embeddings.open(Path(first["embedding_dirs"][number])).grid
 
 
-def _opened(entry: Mapping[str, Any], grid: TileGrid) -> Slide:
-    slide = Slide.open(Path(entry["path"]), entry["mpp"])
+def _opened(entry: StudySlideEntry, grid: TileGrid) -> Slide:
+    slide = Slide.open(Path(entry.path), entry.mpp)
     if slide.info.fingerprint != grid.slide_fingerprint:
         slide.close()
         raise MismatchError(
-            f"{Path(entry['path']).name} is not the slide that was analysed.",
+            f"{Path(entry.path).name} is not the slide that was analysed.",
             "Put the old file back, or analyse this one.",
         )
     return slide

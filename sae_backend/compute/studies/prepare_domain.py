@@ -21,8 +21,8 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
     """
     spec = request.spec
     groups = two_groups(
-        [slide["facts"] for slide in request.slides],
-        [slide["patient"] or slide["name"] for slide in request.slides],
+        [slide.facts for slide in request.slides],
+        [slide.patient or slide.name for slide in request.slides],
         spec["fact"], spec["a"], spec["b"],
     )  # fmt: skip
     current = request.sets[0]

@@ -296,11 +296,12 @@ def test_one_block_or_a_feature_that_is_not_there_is_refused(world) -> None:
 def test_from_slides_to_the_paragraph(tmp_path: Path) -> None:
     request = layer_request(tmp_path, **LITTLE)
     counts = np.random.default_rng(0).poisson(2.0, (42, 2)).astype(float)
+    slides = []
     for entry in request.slides:
-        n = 36 if entry["name"] == "s0.tif" else 42
-        np.save(tmp_path / f"{entry['name']}.npy", counts[:n])
-        entry |= {"targets_file": str(tmp_path / f"{entry['name']}.npy"), "facts": {"scanner": "A"}}
-    request = replace(request, type_names=("a", "b"))
+        file = tmp_path / f"{entry.name}.npy"
+        np.save(file, counts[: 36 if entry.name == "s0.tif" else 42])
+        slides.append(replace(entry, targets_file=str(file), facts={"scanner": "A"}))
+    request = replace(request, slides=tuple(slides), type_names=("a", "b"))
     done = run_study_job(request, Watch())
     assert [entry["title"] for entry in done["sets"]] == ["block 1", "block 4"]
     result = read_result(Path(done["work_dir"]))

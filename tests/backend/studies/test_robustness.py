@@ -298,6 +298,6 @@ def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     wrong = replace(request, sets=(other,), work_dir=str(tmp_path / "other"))
     reason = read_result(Path(run_study_job(wrong, Watch())["work_dir"])).meta["stress"]["reason"]
     assert "is not the one of the analysis" in reason
-    Path(request.slides[1]["path"]).unlink()
+    Path(request.slides[1].path).unlink()
     gone = equip(open_input(request), request, Watch())
     assert gone.reencode is None and "s1.tif is not there" in gone.not_reencoded
