@@ -9,53 +9,31 @@ from typing import Any, Final
 
 from desktop_app.cli import arguments
 from desktop_app.cli.answers import Answer, worker_of
-from desktop_app.export.study import shown_of, study_of, write_study
+from desktop_app.export.study import report_of, study_of, write_study
 from desktop_app.export.study_comparison import compared, comparison_data, comparison_words, write_comparison
 from desktop_app.export.tables import check_can_write
 from desktop_app.project.run_jobs import ProgressPrinter, study_project
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.project.studies.text import headline, paragraphs
 from desktop_app.store import Store, StudyRecord
 from sae_backend.errors import UserInputError
-from sae_backend.studies.framework.registry import STUDIES, study
+from sae_backend.studies.framework.registry import studies, study
+from sae_backend.studies.framework.settings import SEED, Setting
 
 
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-_READ: Final[dict[str, tuple[Callable[[str], Any], str, str]]] = {
-    "layers": (arguments.feature_numbers, "1,4,8", "blocks of the encoder (default: about six, evenly spread)"),
-    "epochs": (arguments.whole, "N", "passes over the tiles in training (default: as documented for train)"),
-    "expansion": (arguments.whole, "N", "features for each dimension of the vectors"),
-    "expansions": (arguments.feature_numbers, "4,16", "also train SAEs of these widths"),
-    "seeds": (arguments.natural, "N", "how many SAEs with other seeds to train"),
-    "with_sets": (_names, "SAE,...", "also compare with these SAEs of the project (beginning of the digest)"),
-    "fact": (str, "COLUMN", "column of the slide table"),
-    "label": (str, "COLUMN", "column of the slide table with the disease or group"),
-    "paired_by": (str, "COLUMN", "column that names the glass, where one glass was scanned several times"),
-    "stress_tiles": (arguments.natural, "N", "tiles that are changed and encoded again; 0 for none"),
-    "a": (str, "VALUE", "first group or cohort: a value of the column"),
-    "b": (str, "VALUE", "second group or cohort"),
-    "encoders": (_names, "ID,...", "encoders to compare (default: all that saw the slides)"),
-    "feature": (arguments.natural, "N", "feature of the last block to follow (default: the one that follows the first cell type best)"),
-    "within": (str, "COLUMN", "exchange patients only where this column is the same, such as site"),
-    "measure": (str, "mean|rate|top", "a slide's mean activation, its share of tiles that fire, or the mean of its strongest tenth"),
-    "neighbours": (arguments.whole, "N", "nearest tiles that the robustness index looks at"),
-    "n_bootstrap": (arguments.whole, "N", "draws for the intervals"),
-    "n_boot": (arguments.whole, "N", "draws for the intervals"),
-    "n_permutations": (arguments.whole, "N", "arrangements for p"),
-    "n_shuffles": (arguments.natural, "N", "exchanges of the labels, for what chance reads"),
-    "most_tiles": (arguments.whole, "N", "most tiles that the scanner is read from"),
-    "n_null": (arguments.natural, "N", "draws of chance: exchanges that say what chance gives"),
-    "n_random": (arguments.natural, "N", "random dictionaries that say what takes no training"),
-    "n_resamples": (arguments.natural, "N", "draws for stability: times that patients, or features, are drawn again"),
-    "min_active": (arguments.whole, "N", "fewest tiles of a feature: one that fires in fewer takes no part"),
-    "least_r": (arguments.number, "R", "least likeness in a cluster: no grouping below this mean r or cosine"),
-    "share": (arguments.number, "SHARE", "overlap of duplicates: share of a feature's tiles in which the other fires"),
-    "same_cosine": (arguments.number, "COSINE", "cosine of the same direction"),
-    "plane": (str, "umap|pca", "how the map for the eye is laid out"),
-}  # fmt: skip
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "column": str,
+    "value": str,
+    "choice": str,
+    "numbers": arguments.feature_numbers,
+    "share": arguments.number,
+    "saes": _names,
+    "encoders": _names,
+}
 
 
 def add_parser(groups: Any) -> None:
@@ -64,12 +42,12 @@ def add_parser(groups: Any) -> None:
         groups, "study", None, "studies of a model on slides of several patients"
     )
     actions = group.add_subparsers(metavar="KIND", required=True)
-    for one in STUDIES:
+    for one in studies():
         command = arguments.add(actions, one.kind, do_study, one.question)
         command.set_defaults(kind=one.kind)
         arguments.project(command)
-        for key, value in one.defaults.items():
-            _setting(command, key, value)
+        for setting in one.settings:
+            _setting(command, setting)
         command.add_argument("--name", default="", metavar="NAME", help="name of the run (default: a number)")
         command.add_argument("--out", type=Path, metavar="DIR", help="also write figures and tables here")
         arguments.device(command)
@@ -90,26 +68,19 @@ def add_parser(groups: Any) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="write figures and tables here")
 
 
-def _setting(command: ArgumentParser, key: str, value: Any) -> None:
-    flag = f"--{key.replace('_', '-')}"
-    if key == "seed":
+def _setting(command: ArgumentParser, setting: Setting) -> None:
+    if setting == SEED:
         arguments.seed(command)
         return
-    if isinstance(value, bool):
-        command.add_argument(flag, action=BooleanOptionalAction, default=None, help=_TOLD.get(key, key))
+    flag, default, words = f"--{setting.key.replace('_', '-')}", setting.default, setting.help
+    if setting.kind == "yes":
+        command.add_argument(flag, action=BooleanOptionalAction, default=None, help=words)
         return
-    read, metavar, told = _READ.get(key, (_like(value), "VALUE", key.replace("_", " ")))
-    usual = "" if value is None or value == () or "default" in told else f" (default: {value})"
-    command.add_argument(flag, type=read, metavar=metavar, help=told + usual)
-
-
-_TOLD: Final = {"retrain": "train the SAE on the first cohort alone (default: yes)"}
-
-
-def _like(value: Any) -> Callable[[str], Any]:
-    if isinstance(value, int):
-        return arguments.whole
-    return arguments.number if isinstance(value, float) else str
+    read = _READ.get(setting.kind)
+    if read is None:
+        read = arguments.whole if setting.low > 0 and not setting.draws else arguments.natural
+    usual = "" if default in (None, ()) or "default" in words else f" (default: {default})"
+    command.add_argument(flag, type=read, metavar=setting.metavar, help=words + usual)
 
 
 def do_study(options: Namespace) -> Answer:
@@ -165,8 +136,8 @@ def compare(options: Namespace) -> Answer:
 
 
 def _answer(store: Store, record: StudyRecord, out: Path | None) -> Answer:
-    shown = shown_of(store, record)
-    parts = paragraphs(record, shown)
+    report = report_of(store, record)
+    parts = paragraphs(record, report)
     files = [] if out is None else write_study(store, record, out)
     if out is not None:
         parts.append(f"{len(files)} files are in {out}.")
@@ -174,10 +145,10 @@ def _answer(store: Store, record: StudyRecord, out: Path | None) -> Answer:
         "id": record.id,
         "kind": record.kind,
         "name": record.name,
-        "short": shown.short,
-        "found": shown.found,
-        "limits": shown.limits,
-        "warnings": list(shown.warnings),
+        "short": report.short,
+        "found": report.found,
+        "limits": report.limits,
+        "warnings": list(report.warnings),
         "meta": record.meta,
         "files": [str(path) for path in files],
     }

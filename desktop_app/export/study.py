@@ -11,19 +11,19 @@ from typing import Any, Final
 from desktop_app.export.tables import write_table
 from desktop_app.project.studies.cluster_names import with_names
 from desktop_app.project.studies.figures import picture
-from desktop_app.project.studies.text import headline, paragraphs, told
+from desktop_app.project.studies.text import headline, paragraphs, render
 from desktop_app.store import Store, StudyRecord
 from sae_backend.atomic_write import write_bytes_atomic
 from sae_backend.errors import UserInputError
-from sae_backend.studies.framework.report import Figure, Shown, Table
+from sae_backend.studies.framework.report import Figure, Report, Table
 
 PICTURES: Final = ("svg", "png", "pdf")
 
 
-def shown_of(store: Store, record: StudyRecord, knobs: Mapping[str, float] | None = None) -> Shown:
+def report_of(store: Store, record: StudyRecord, thresholds: Mapping[str, float] | None = None) -> Report:
     """What a stored study says, with thresholds that the user moved."""
-    shown = told(record, store.studies.arrays(record.id), knobs)
-    return with_names(shown, store.studies.cluster_names(record.id))
+    report = render(record, store.studies.arrays(record.id), thresholds)
+    return with_names(report, store.studies.cluster_names(record.id))
 
 
 def study_of(store: Store, wanted: str = "", kind: str | None = None) -> StudyRecord:
@@ -64,14 +64,14 @@ def write_study(store: Store, record: StudyRecord, folder: Path, with_facts: boo
         When a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shown = shown_of(store, record)
-    files = [write_content(folder / "study.txt", "\n\n".join(paragraphs(record, shown)).encode() + b"\n")]
-    for figure in shown.figures:
+    report = report_of(store, record)
+    files = [write_content(folder / "study.txt", "\n\n".join(paragraphs(record, report)).encode() + b"\n")]
+    for figure in report.figures:
         for ending in ("svg", "png"):
             files.append(write_figure(figure, folder / f"{figure.key}.{ending}"))
-    for table in shown.tables:
+    for table in report.tables:
         files.append(write_study_table(table, folder / f"{table.key}.csv"))
-    document = json.dumps(_document(record, shown, with_facts), indent=1, allow_nan=False)
+    document = json.dumps(_document(record, report, with_facts), indent=1, allow_nan=False)
     files.append(write_content(folder / "study.json", document.encode()))
     return files
 
@@ -117,7 +117,7 @@ def write_content(path: Path, content: bytes) -> Path:
     return path
 
 
-def _document(record: StudyRecord, shown: Shown, with_facts: bool) -> dict[str, Any]:
+def _document(record: StudyRecord, report: Report, with_facts: bool) -> dict[str, Any]:
     request = dict(record.request)
     if not with_facts:
         # Patients are keys of the halves, too.
@@ -135,11 +135,11 @@ def _document(record: StudyRecord, shown: Shown, with_facts: bool) -> dict[str, 
         "sae_sha": record.sae_digest,
         "request": request,
         "sets": [{"title": entry["title"], **_public(entry["model"])} for entry in record.sets],
-        "short": shown.short,
-        "found": shown.found,
-        "limits": shown.limits,
-        "warnings": list(shown.warnings),
-        "tables": {table.key: plain_table(table) for table in shown.tables},
+        "short": report.short,
+        "found": report.found,
+        "limits": report.limits,
+        "warnings": list(report.warnings),
+        "tables": {table.key: plain_table(table) for table in report.tables},
     }
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from desktop_app.export.study import plain_table, shown_of, write_content, write_study_table
+from desktop_app.export.study import plain_table, report_of, write_content, write_study_table
 from desktop_app.project.studies.compare import (
     ComparedRun,
     StudyComparison,
@@ -33,7 +33,7 @@ def compared(store: Store, first: StudyRecord, second: StudyRecord) -> StudyComp
     """
     check_comparable(first, second)
     one, other = (
-        ComparedRun(run, store.studies.arrays(run.id), shown_of(store, run)) for run in (first, second)
+        ComparedRun(run, store.studies.arrays(run.id), report_of(store, run)) for run in (first, second)
     )
     return compare_studies(one, other)
 

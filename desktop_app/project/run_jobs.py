@@ -21,7 +21,7 @@ from desktop_app.project.analysis_jobs import (
 from desktop_app.project.correlation.jobs import correlate_request, discard_request, record_correlation
 from desktop_app.project.correlation.options import CorrelateOptions
 from desktop_app.project.studies.jobs import record_study, study_request
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.store import AnalysisRecord, CorrelationRecord, SaeRecord, Store, StudyRecord
 from sae_backend.worker.client import Backend, wait_for
 from sae_backend.worker.requests import Progress

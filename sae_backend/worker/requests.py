@@ -178,11 +178,28 @@ class TypeNucleiRequest:
 
 
 @dataclass(frozen=True)
+class StudySlideEntry:
+    """A slide of a study: what it is called, whose it is, what the slide table says of it, and where it is.
+
+    `mpp` is what the user stated, else None; `cells_version` says which cells were counted; `targets_file` (.npy, float64
+    (N, C) in the order of the request's `type_names`) is empty without cells.
+    """
+
+    name: str
+    patient: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    path: str = ""
+    mpp: float | None = None
+    fingerprint: str = ""
+    cells_version: str = ""
+    targets_file: str = ""
+
+
+@dataclass(frozen=True)
 class StudyRequest:
     """Do a study of `kind` on several slides.
 
-    `slides` are dicts with `name`, `patient`, `facts`, `path`, `mpp` (what the user stated, else None), `fingerprint`
-    and `targets_file` (.npy, float64 (N, C) in the order of `type_names`, empty without cells). `sets` are dicts with
+    `slides` come as records, or as the dicts that these are on their way to the worker. `sets` are dicts with
     `title`, `model` (see FeatureSet), `tile_spec`, `feature_dirs` and `embedding_dirs` (one a slide). `spec` holds the
     study's settings, `halves` the dict of Halves, empty where nothing is held out. SAEs and features that the study
     makes go to `cache_dir`; what is finished of it to `work_dir`, from where it goes on. The result, `arrays.npz` and
@@ -190,7 +207,7 @@ class StudyRequest:
     """
 
     kind: str
-    slides: tuple[dict[str, Any], ...]
+    slides: tuple[StudySlideEntry, ...]
     sets: tuple[dict[str, Any], ...]
     type_names: tuple[str, ...]
     cache_dir: str
@@ -198,6 +215,10 @@ class StudyRequest:
     spec: dict[str, Any] = field(default_factory=dict)
     halves: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        slides = (StudySlideEntry(**slide) if isinstance(slide, dict) else slide for slide in self.slides)
+        object.__setattr__(self, "slides", tuple(slides))
 
 
 @dataclass(frozen=True)

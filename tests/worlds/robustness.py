@@ -11,7 +11,7 @@ from scipy import sparse
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.framework.run import run_study
-from sae_backend.studies.robustness.fields import SCORES
+from sae_backend.studies.robustness.array_names import SCORES
 from tests.worlds.study import PROGRESS, study_input, true_set
 from tests.worlds.vectors.slides import FeatureSpec, NuisanceSpec, SlideSpec, VectorWorldSpec, make_world
 
@@ -45,15 +45,15 @@ def planted_input() -> StudyInput:
     control = replace(
         control, features=[sparse.csc_array(x[rng.permutation(x.shape[0])]) for x in control.features]
     )
-    given = study_input(world, [true_set(world.slides, world.dictionary), control])
-    assert given.halves is not None
+    inputs = study_input(world, [true_set(world.slides, world.dictionary), control])
+    assert inputs.halves is not None
     sides = {f"P{s.patient:03d}": ("choose", "report") for s in world.slides}
     by_scanner: dict[int, int] = {0: 0, 1: 0}
     for slide in world.slides:
         name = f"P{slide.patient:03d}"
         sides[name] = ("choose", "report")[by_scanner[slide.scanner] % 2]  # type: ignore[assignment]
         by_scanner[slide.scanner] += 1
-    return replace(given, halves=replace(given.halves, assignments=sides))
+    return replace(inputs, halves=replace(inputs.halves, assignments=sides))
 
 
 @cache

@@ -42,9 +42,9 @@ def true_set(slides: Sequence[SlideVectors], dictionary, title="truth", **model)
 def study_input(world: VectorWorld, sets: Sequence[FeatureSet] | None = None, seed: int = 0) -> StudyInput:
     """A world with its true features, or with these sets, halves drawn by patient."""
     slides = [study_slide(slide) for slide in world.slides]
-    given = StudyInput(
+    inputs = StudyInput(
         slides=slides,
         sets=sets or [true_set(world.slides, world.dictionary)],
         type_names=world.type_names,
     )
-    return StudyInput(slides, given.sets, given.type_names, draw_halves(given.parts(), seed))
+    return StudyInput(slides, inputs.sets, inputs.type_names, draw_halves(inputs.parts(), seed))

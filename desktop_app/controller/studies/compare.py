@@ -41,10 +41,10 @@ class StudyBeside:
         if store is None or view is None or study_id < 0:
             self.forget()
             return
-        knobs = self._context.window.studies.result.knobs_row.values()
-        self._reads.ask(partial(read_beside, view, store.folder, study_id, knobs))
+        thresholds = self._context.window.studies.result.thresholds_row.values()
+        self._reads.ask(partial(read_beside, view, store.folder, study_id, thresholds))
 
-    def told_again(self) -> None:
+    def render_again(self) -> None:
         """Compare anew, as thresholds or names have changed."""
         if self._found is not None:
             self.compare_with(self._found.view.record.id)
@@ -67,5 +67,5 @@ class StudyBeside:
         self._found = found
         other = found.view
         self._context.window.studies.result.show_other(
-            other.shown, beside_words(found.comparison), other.record.name, found.comparison.tables
+            other.report, beside_words(found.comparison), other.record.name, found.comparison.tables
         )

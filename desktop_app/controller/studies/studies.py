@@ -15,8 +15,8 @@ from desktop_app.controller.studies.merging import StudyMerging
 from desktop_app.controller.studies.targets import StudyTargets
 from desktop_app.project.studies.jobs import record_study, study_request
 from desktop_app.project.studies.read import StudyView, read_study
-from desktop_app.project.studies.study_needs import StudyOffer, offer_of
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.requirements import StudyOffer, offer_of
+from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.store import Store, StudyRecord
 from desktop_app.tasks import LatestRead
 from desktop_app.widgets.controls.time_format import when
@@ -72,7 +72,7 @@ class StudyActions:
         self.results_window = StudyWindow(context.window.docks["Results"], context.window.qt_window)
         panel.enlarge_requested.connect(self.results_window.turn)
         self.results_window.changed.connect(panel.show_enlarged)
-        panel.result.knobs_changed.connect(self._turn)
+        panel.result.thresholds_changed.connect(self._turn)
         context.window.menus.requested("studies").connect(lambda: context.window.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
@@ -161,7 +161,7 @@ class StudyActions:
         self._view = view
         panel.result.galleries.hide()
         self.beside.forget()
-        panel.result.show_answer(view.words, view.shown)
+        panel.result.show_answer(view.words, view.report)
         self._list(store.studies.all(panel.kind), view.record)
         panel.show_result()
         panel.show_mark(view.mark)
@@ -176,16 +176,16 @@ class StudyActions:
         store, view = self._context.session.store, self._view
         if store is not None and view is not None:
             names = self._context.attempt(lambda: store.studies.cluster_names(view.record.id))
-            self._tell(view.told(self._context.window.studies.result.knobs_row.values(), names))
+            self._tell(view.rendered(self._context.window.studies.result.thresholds_row.values(), names))
 
-    def _turn(self, knobs: dict[str, float]) -> None:
+    def _turn(self, thresholds: dict[str, float]) -> None:
         if self._view is not None:
-            self._tell(self._view.told(knobs))
-            self.beside.told_again()
+            self._tell(self._view.rendered(thresholds))
+            self.beside.render_again()
 
     def _tell(self, view: StudyView) -> None:
         self._view = view
-        self._context.window.studies.result.show_answer(view.words, view.shown)
+        self._context.window.studies.result.show_answer(view.words, view.report)
 
     def run(self, settings: dict[str, Any]) -> None:
         """Start the chosen study."""
@@ -267,7 +267,7 @@ class StudyActions:
             record = self._context.attempt(lambda: store.studies.rename(view.record.id, name))
         if record is not None:
             self._view = replace(view, record=record)
-            self._turn(self._context.window.studies.result.knobs_row.values())
+            self._turn(self._context.window.studies.result.thresholds_row.values())
             self._list(store.studies.all(record.kind), record)
 
     def _forget(self) -> None:

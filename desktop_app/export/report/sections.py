@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from desktop_app.export.report.parts import figure, paragraph, section, table, text
-from desktop_app.export.study import shown_of
+from desktop_app.export.study import report_of
 from desktop_app.project.correlation.jobs import patient_of, slide_labels
 from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import analyses_of
@@ -24,7 +24,7 @@ from desktop_app.store.records.annotation_records import FORM
 from sae_backend.correlation.representations import TITLES
 from sae_backend.errors import StoreError
 from sae_backend.statistics.number_text import count_text
-from sae_backend.studies.framework.registry import STUDIES, study
+from sae_backend.studies.framework.registry import studies, study
 
 _METRICS: Final = {
     "explained_variance": "explained variance, on tiles held out of the training",
@@ -49,10 +49,10 @@ class ReportChoice:
 def short_section(store: Store) -> str:
     """The answer of the newest run of every study in a sentence or two, for whoever reads no further."""
     parts = []
-    for one in STUDIES:
+    for one in studies():
         for record in store.studies.all(one.kind)[-1:]:
             try:
-                short = shown_of(store, record).short
+                short = report_of(store, record).short
             except StoreError:
                 # What cannot be told any more is named where the studies stand.
                 continue
@@ -190,12 +190,12 @@ def scores_section(store: Store, run: CorrelationRecord | None) -> str:
 def studies_section(store: Store, choice: ReportChoice) -> str:
     """The newest run of every study, or all of them."""
     parts = []
-    for one in STUDIES:
+    for one in studies():
         runs = store.studies.all(one.kind)
         for record in runs if choice.all_runs else runs[-1:]:
             content = _study_content(store, record)
             parts.append(f'<article id="study-{record.id}"><h2>{text(one.title)}</h2>{content}</article>')
-    missing = [one.title for one in STUDIES if not store.studies.all(one.kind)]
+    missing = [one.title for one in studies() if not store.studies.all(one.kind)]
     if missing:
         parts.append(paragraph(f"Not done: {', '.join(missing)}.", "small"))
     return section("Studies", "".join(parts), "studies")
@@ -205,7 +205,7 @@ def _study_content(store: Store, record: StudyRecord) -> str:
     """One study: what it asks, what it found, its figures and tables."""
     content = [paragraph(headline(record)), f"<p><i>{text(study(record.kind).question)}</i></p>"]
     try:
-        shown = shown_of(store, record)
+        shown = report_of(store, record)
     except StoreError as error:
         # One that cannot be told any more is named, and the others stand.
         return "".join([*content, paragraph(f"{error.sentence} {error.hint}", "notice")])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sae_backend.studies.framework.report import Figure, Points, Shown, Table
+from sae_backend.studies.framework.report import Figure, Points, Report, Table
 
 TABLES: Final = "clusters-"
 """How the keys of tables of clusters begin; how they were found follows."""
@@ -20,12 +20,12 @@ def cluster_key(table: Table, row: int) -> str:
     return f"{table.key.removeprefix(TABLES)} {table.columns['cluster'][row]}"
 
 
-def with_names(shown: Shown, names: Mapping[str, str]) -> Shown:
+def with_names(report: Report, names: Mapping[str, str]) -> Report:
     """The answer with a column of names in each table of clusters, and names in the legends."""
-    if not any(table.key.startswith(TABLES) for table in shown.tables):
-        return shown
-    tables = [_named_table(one, names) if one.key.startswith(TABLES) else one for one in shown.tables]
-    return replace(shown, tables=tables, figures=[_named_figure(one, names) for one in shown.figures])
+    if not any(table.key.startswith(TABLES) for table in report.tables):
+        return report
+    tables = [_named_table(one, names) if one.key.startswith(TABLES) else one for one in report.tables]
+    return replace(report, tables=tables, figures=[_named_figure(one, names) for one in report.figures])
 
 
 def _named_table(table: Table, names: Mapping[str, str]) -> Table:

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
-from desktop_app.project.studies.row_keys import RowKeys, is_end, is_name, row_keys
 from desktop_app.project.studies.text import setting_word
 from desktop_app.store import StudyRecord
 from sae_backend.errors import UserInputError
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.report import Number, Shown, Table, Target
+from sae_backend.studies.framework.report import Number, Report, Table, Target
 from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.framework.study import RowKeys
 
 NO_INTERVAL: Final = (
     "A difference between two runs has no interval: intervals are those of each run alone, and both may rest on the same "
@@ -25,6 +25,12 @@ SETTINGS: Final = "difference-settings"
 NUMBERS: Final = "difference-numbers"
 PREFIX: Final = "difference-"
 
+_TITLES_OF_NUMBERS: Final = (" column", " number")
+_ENDS: Final = ("low", "high")
+_NAMES: Final = frozenset(
+    {"feature", "partner", "best partner", "column", "number", "cluster", "group", "tile", "block"}
+)
+
 
 @dataclass(frozen=True)
 class ComparedRun:
@@ -32,7 +38,7 @@ class ComparedRun:
 
     record: StudyRecord
     arrays: Mapping[str, npt.NDArray[Any]]
-    shown: Shown
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class StudyComparison:
 
 
 def compare_studies(
-    first: ComparedRun, second: ComparedRun, knobs: Mapping[str, float] | None = None
+    first: ComparedRun, second: ComparedRun, thresholds: Mapping[str, float] | None = None
 ) -> StudyComparison:
     """Set two runs of one study against each other.
 
@@ -74,7 +80,7 @@ def compare_studies(
     ----------
     first, second
         The runs; each difference is that of the first less the second.
-    knobs
+    thresholds
         Thresholds with which both were told.
 
     Raises
@@ -89,7 +95,7 @@ def compare_studies(
         names = (f"{one.name} (#{one.id})", f"{other.name} (#{other.id})")
     rows, notes = _tables(first, second, names)
     return StudyComparison(
-        names, _settings(one, other, names), _numbers(first, second, names, knobs or {}), rows,
+        names, _settings(one, other, names), _numbers(first, second, names, thresholds or {}), rows,
         (NO_INTERVAL, *notes),
     )  # fmt: skip
 
@@ -113,8 +119,10 @@ def check_comparable(one: StudyRecord, other: StudyRecord) -> None:
 def differing_settings(first: StudyRecord, second: StudyRecord) -> list[tuple[str, str, str]]:
     """In what two runs of a study were made differently: what, and what it is in each."""
     found = []
-    for key in dict.fromkeys([*first.request["spec"], *second.request["spec"]]):
-        value, other = (record.request["spec"].get(key) for record in (first, second))
+    # A run of before a setting was there had its default.
+    specs = [{**study(one.kind).defaults, **one.request["spec"]} for one in (first, second)]
+    for key in dict.fromkeys([*specs[0], *specs[1]]):
+        value, other = (spec.get(key) for spec in specs)
         if value != other:
             found.append((key.replace("_", " "), setting_word(value), setting_word(other)))
     digests = [[str(one["model"]["sae_digest"]) for one in record.sets] for record in (first, second)]
@@ -167,12 +175,12 @@ def heading(column: str, name: str) -> str:
 
 
 def _numbers(
-    first: ComparedRun, second: ComparedRun, names: tuple[str, str], knobs: Mapping[str, float]
+    first: ComparedRun, second: ComparedRun, names: tuple[str, str], thresholds: Mapping[str, float]
 ) -> Table:
     known: list[dict[str, Number]] = []
     for run in (first, second):
         result = StudyResult.from_stored(run.arrays, run.record.meta)
-        known.append({one.title: one for one in study(run.record.kind).numbers(result, knobs)})
+        known.append({one.title: one for one in study(run.record.kind).numbers(result, thresholds)})
     titles = list(dict.fromkeys([*known[0], *known[1]]))
     columns: dict[str, Sequence[Any]] = {"number": titles}
     intervals: dict[str, list[float | None]] = {}
@@ -191,10 +199,11 @@ def _numbers(
 
 
 def _tables(first: ComparedRun, second: ComparedRun, names: tuple[str, str]) -> tuple[list[Table], list[str]]:
-    others = {table.title: table for table in second.shown.tables}
+    others = {table.title: table for table in second.report.tables}
     found, notes = [], []
-    for table in first.shown.tables:
-        keys = row_keys(first.record.kind, table)
+    kind = study(first.record.kind)
+    for table in first.report.tables:
+        keys = kind.keys_of(table)
         if keys is None:
             continue
         other = others.get(table.title)
@@ -204,15 +213,15 @@ def _tables(first: ComparedRun, second: ComparedRun, names: tuple[str, str]) -> 
             continue
         found.append(_shared(table, other, keys, names))
     for title, table in others.items():
-        if row_keys(second.record.kind, table) and title not in {one.title for one in first.shown.tables}:
+        if kind.keys_of(table) and title not in {one.title for one in first.report.tables}:
             notes.append(f"“{title}” is not compared: {names[0]} has no such table.")
     return found, notes
 
 
 def _reason(first: ComparedRun, second: ComparedRun, table: Table, other: Table) -> str:
     """Why rows of a table of both runs are not about the same thing; empty where they are."""
-    kind = first.record.kind
-    keys = [row_keys(kind, one) for one in (table, other)]
+    kind = study(first.record.kind)
+    keys = [kind.keys_of(one) for one in (table, other)]
     assert keys[0] is not None and keys[1] is not None
     specs = [run.record.request["spec"] for run in (first, second)]
     for key in keys[0].settings:
@@ -246,14 +255,14 @@ def _shared(table: Table, other: Table, keys: RowKeys, names: tuple[str, str]) -
         if column in keys.columns or column not in other.columns:
             continue
         both = [values[row] for row in rows[0]], [other.columns[column][row] for row in rows[1]]
-        is_quantity = not is_name(column) and all(map(_is_number, (*both[0], *both[1])))
+        is_quantity = not _is_name(column) and all(map(_is_number, (*both[0], *both[1])))
         if both[0] == both[1] and (not is_quantity or not any(value is not None for value in both[0])):
             # What is the same text in every row, or nothing, would only take room.
             continue
         for name, each in zip(names, both, strict=True):
             columns[f"{column} · {name}"] = list(each)
             notes[f"{column} · {name}"] = table.notes.get(column, column)
-        if is_quantity and not is_end(column):
+        if is_quantity and not _is_end(column):
             columns[f"{column} · difference"] = [_less(a, b) for a, b in zip(*both, strict=True)]
             notes[f"{column} · difference"] = f"{names[0]} less {names[1]}; no interval"
     targets: list[Target] = [table.targets[row] for row in rows[0]] if table.targets else []
@@ -283,3 +292,13 @@ def _less(first: float | None, second: float | None) -> float | None:
 
 def _plain(value: float) -> float | None:
     return None if not math.isfinite(value) else value
+
+
+def _is_end(column: str) -> bool:
+    """Whether a column holds ends of intervals, which belong to one run alone."""
+    return any(column == end or column.startswith(f"{end},") or column.endswith(f" {end}") for end in _ENDS)
+
+
+def _is_name(column: str) -> bool:
+    """Whether the numbers of a column name something, so that nothing follows from their difference."""
+    return column in _NAMES or column.endswith(_TITLES_OF_NUMBERS)

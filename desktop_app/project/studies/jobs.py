@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_app.project.correlation.jobs import patient_of, slide_labels, split_for
-from desktop_app.project.studies.requirements import check_cache
+from desktop_app.project.studies.requirements import check_cache, check_columns, check_encoder, check_groups
 from desktop_app.project.studies.sets import StudySet, study_sets
-from desktop_app.project.studies.study_checks import check_blocks, check_columns, check_groups
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.store import AnalysisRecord, NewStudy, Store, StudyRecord
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.atomic_write import disk_errors
@@ -26,7 +25,7 @@ from sae_backend.models.cards import digest_of
 from sae_backend.statistics.split import Halves
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.storage import read_result
-from sae_backend.worker.requests import StudyRequest
+from sae_backend.worker.requests import StudyRequest, StudySlideEntry
 
 STUDIES_FOLDER: Final = "studies"
 _TARGETS: Final = "targets"
@@ -55,8 +54,8 @@ def study_request(store: Store, options: StudyOptions) -> StudyRequest:
             "Analyse the same slides, on the same tiles, with each of them.",
         )
     check_columns(store, options, [record.slide_id for record in shared])
-    check_cache(store, options.kind, spec, sets, [record.slide_id for record in shared])
-    check_blocks(store, spec, shared[0])
+    check_cache(store, options, sets, [record.slide_id for record in shared])
+    check_encoder(store, options, shared[0])
     check_groups(store, options, shared)
     return _Request(store, options, spec, sets, shared).made()
 
@@ -87,7 +86,7 @@ class _Request:
         split = split_for(
             self._store,
             [
-                _Place(entry["name"], entry["patient"], matrices[one.slide_id].valid)
+                _Place(entry.name, entry.patient, matrices[one.slide_id].valid)
                 for entry, one in zip(entries, self._analyses, strict=True)
             ],
             int(self._spec.get("seed") or 0),
@@ -98,7 +97,7 @@ class _Request:
         targets = work_dir / _TARGETS
         with disk_errors(targets):
             targets.mkdir(parents=True, exist_ok=True)
-        for number, (entry, one) in enumerate(zip(entries, self._analyses, strict=True)):
+        for number, (entry, one) in enumerate(zip(list(entries), self._analyses, strict=True)):
             table = tables[one.slide_id]
             if table is None:
                 continue
@@ -109,7 +108,7 @@ class _Request:
             file = targets / f"{number}.npy"
             with disk_errors(file):
                 np.save(file, counts)
-            entry["targets_file"] = str(file)
+            entries[number] = replace(entry, targets_file=str(file))
         return StudyRequest(
             kind=self._options.kind,
             slides=tuple(entries),
@@ -126,19 +125,18 @@ class _Request:
         assert analysis.feature_folder is not None
         return FeatureMatrix.open(self._store.cache_dir / analysis.feature_folder)
 
-    def _entry(self, analysis: AnalysisRecord) -> dict[str, Any]:
+    def _entry(self, analysis: AnalysisRecord) -> StudySlideEntry:
         record = self._store.slides.get(analysis.slide_id)
         facts = self._known.get(record.id, {})
-        return {
-            "name": self._labels[record.id],
-            "patient": patient_of(facts),
-            "facts": facts,
-            "path": str(record.path),
-            "mpp": record.mpp if record.mpp_source == "user" else None,
-            "fingerprint": record.fingerprint,
-            "cells_version": self._store.cells.version(record.id),
-            "targets_file": "",
-        }
+        return StudySlideEntry(
+            name=self._labels[record.id],
+            patient=patient_of(facts),
+            facts=facts,
+            path=str(record.path),
+            mpp=record.mpp if record.mpp_source == "user" else None,
+            fingerprint=record.fingerprint,
+            cells_version=self._store.cells.version(record.id),
+        )
 
     def _set(self, one: StudySet) -> dict[str, Any]:
         chosen = [one.analyses[analysis.slide_id] for analysis in self._analyses]
@@ -152,7 +150,7 @@ class _Request:
         }
 
     def _key(
-        self, entries: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, Any]], halves: Halves | None
+        self, entries: Sequence[StudySlideEntry], sets: Sequence[Mapping[str, Any]], halves: Halves | None
     ) -> str:
         """Digest of all that decides the result: a study begun twice goes on where it stopped."""
         return digest_of(
@@ -160,9 +158,11 @@ class _Request:
                 "kind": self._options.kind,
                 "version": metadata.version("sparsescope"),
                 # Steps that were kept in another form cannot be gone on from.
-                "format": study(self._options.kind).format,
+                "format": self._options.study.format,
                 "spec": self._spec,
-                "slides": [{key: entry[key] for key in entry if key != "path"} for entry in entries],
+                "slides": [
+                    {key: value for key, value in vars(entry).items() if key != "path"} for entry in entries
+                ],
                 "sets": [
                     [one["title"], one["model"]["sae_digest"], *map(_name, one["feature_dirs"])]
                     for one in sets
@@ -203,7 +203,7 @@ def record_study(
         for entry in result["sets"]
     ]
     slides = [
-        {key: entry[key] for key in ("name", "patient", "facts", "fingerprint", "cells_version")}
+        {key: getattr(entry, key) for key in ("name", "patient", "facts", "fingerprint", "cells_version")}
         for entry in request.slides
     ]
     record = store.studies.add(
@@ -222,7 +222,7 @@ def record_study(
             meta=meta,
             arrays=arrays,
             name=name,
-            cells={entry["fingerprint"]: entry["cells_version"] for entry in request.slides},
+            cells={entry.fingerprint: entry.cells_version for entry in request.slides},
             split_id=_split_id(store, request.halves),
         )
     )

@@ -15,11 +15,12 @@ from desktop_app.project.studies.cluster_names import with_names
 from desktop_app.project.studies.compare import ComparedRun, StudyComparison, compare_studies
 from desktop_app.project.studies.figures import load
 from desktop_app.project.studies.requirements import again
-from desktop_app.project.studies.text import paragraphs, told
+from desktop_app.project.studies.text import paragraphs, render
 from desktop_app.store import Store, StudyRecord
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.errors import SparsescopeError, UserInputError
-from sae_backend.studies.framework.report import Shown, Target
+from sae_backend.studies.framework.registry import study
+from sae_backend.studies.framework.report import Report, Target
 
 _PICTURED: Final = 12
 _MOST_SLIDES: Final = 8
@@ -31,17 +32,17 @@ class StudyView:
 
     record: StudyRecord
     arrays: Mapping[str, npt.NDArray[Any]]
-    shown: Shown
+    report: Report
     words: tuple[str, ...]
     mark: str
     names: Mapping[str, str]
 
-    def told(self, knobs: Mapping[str, float], names: Mapping[str, str] | None = None) -> StudyView:
+    def rendered(self, thresholds: Mapping[str, float], names: Mapping[str, str] | None = None) -> StudyView:
         """The same study told with other thresholds, or other names of its clusters."""
         known = self.names if names is None else names
-        shown = with_names(told(self.record, self.arrays, knobs), known)
-        words = tuple(paragraphs(self.record, shown))
-        return StudyView(self.record, self.arrays, shown, words, self.mark, known)
+        report = with_names(render(self.record, self.arrays, thresholds), known)
+        words = tuple(paragraphs(self.record, report))
+        return StudyView(self.record, self.arrays, report, words, self.mark, known)
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ def read_study(folder: Path, study_id: int, sae_digest: str | None) -> StudyView
         record = store.studies.get(study_id)
         arrays = store.studies.arrays(study_id)
         names = store.studies.cluster_names(study_id)
-        shown = with_names(told(record, arrays), names)
+        report = with_names(render(record, arrays), names)
         mark = study_mark(store, record, sae_digest)
-        return StudyView(record, arrays, shown, tuple(paragraphs(record, shown)), mark, names)
+        return StudyView(record, arrays, report, tuple(paragraphs(record, report)), mark, names)
 
 
-def read_beside(view: StudyView, folder: Path, study_id: int, knobs: Mapping[str, float]) -> Beside:
+def read_beside(view: StudyView, folder: Path, study_id: int, thresholds: Mapping[str, float]) -> Beside:
     """Read another run, tell it with the same thresholds, and compare the two.
 
     Raises
@@ -82,15 +83,17 @@ def read_beside(view: StudyView, folder: Path, study_id: int, knobs: Mapping[str
     UserInputError
         When it is no other run of the same study.
     """
-    other = read_study(folder, study_id, None).told(knobs)
-    own, beside = (ComparedRun(one.record, one.arrays, one.shown) for one in (view.told(knobs), other))
-    return Beside(view.record.id, other, compare_studies(own, beside, knobs))
+    other = read_study(folder, study_id, None).rendered(thresholds)
+    own, beside = (
+        ComparedRun(one.record, one.arrays, one.report) for one in (view.rendered(thresholds), other)
+    )
+    return Beside(view.record.id, other, compare_studies(own, beside, thresholds))
 
 
 def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str:
     """What has changed since a study was done; empty where it still holds."""
     reasons = []
-    if sae_digest is not None and sae_digest != record.sae_digest and record.kind not in ("depth", "domain"):
+    if sae_digest not in (None, record.sae_digest) and not study(record.kind).has_own_saes:
         reasons.append("other autoencoder")
     now = {slide.fingerprint: store.cells.version(slide.id) for slide in store.slides.all()}
     n_cells = sum(now.get(key, known) != known for key, known in record.cells.items())

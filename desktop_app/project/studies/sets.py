@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from desktop_app.project.analysis_jobs import require_current, weights_key
 from desktop_app.store import AnalysisRecord, Store
-from sae_backend.errors import UserInputError
+from sae_backend.studies.framework.registry import study
+from sae_backend.studies.framework.study import AnalysedSet
 
-_SEVERAL: Final = "encoders"
-_CHOSEN: Final = "universality"
-_WITH_CONTROL: Final = "robustness"
-_WITH_JUDGE: Final = "depth"
-
-
-@dataclass(frozen=True)
-class StudySet:
-    """One autoencoder, and its newest analysis of each slide on the current tiles.
-
-    Attributes
-    ----------
-    title
-        What it is called in figures.
-    model
-        As a `FeatureSet` has it.
-    analyses
-        By number of the slide.
-    """
-
-    title: str
-    model: dict[str, Any]
-    analyses: Mapping[int, AnalysisRecord]
+StudySet = AnalysedSet[AnalysisRecord]
 
 
 def study_sets(store: Store, kind: str, spec: Mapping[str, Any]) -> list[StudySet]:
@@ -47,30 +25,7 @@ def study_sets(store: Store, kind: str, spec: Mapping[str, Any]) -> list[StudySe
     known = known_sets(store)
     current = next(one for one in known if one.model["sae_digest"] == require_current(store).sae_digest)
     others = [one for one in known if one is not current]
-    if kind == _SEVERAL:
-        return [current, *_encoders(current, others, spec.get("encoders"))]
-    if kind == _CHOSEN:
-        return [current, *(_named(others, wanted) for wanted in spec.get("with_sets") or ())]
-    if kind == _WITH_JUDGE:
-        return [current, *_judge(current, others)]
-    if kind == _WITH_CONTROL:
-        # It stands beside the others only where nothing is lost by it.
-        same = [
-            one for one in others if one.model["is_control"] and set(current.analyses) <= set(one.analyses)
-        ]
-        return [current, *same[-1:]]
-    return [current]
-
-
-def _judge(current: StudySet, others: Sequence[StudySet]) -> list[StudySet]:
-    """The newest set of another encoder that saw every slide, a control only where there is nothing else."""
-    able = [
-        one
-        for one in others
-        if one.model["encoder_digest"] != current.model["encoder_digest"]
-        and set(current.analyses) <= set(one.analyses)
-    ]
-    return sorted(able, key=lambda one: not one.model["is_control"])[-1:]
+    return [current, *study(kind).other_sets(current, others, spec)]
 
 
 def known_sets(store: Store) -> list[StudySet]:
@@ -120,38 +75,3 @@ def _titles(firsts: Mapping[str, AnalysisRecord]) -> dict[str, str]:
         digest: f"{title} (SAE {digest[:6]})" if title in doubled else title
         for digest, title in plain.items()
     }
-
-
-def _encoders(current: StudySet, others: Sequence[StudySet], wanted: Sequence[str] | None) -> list[StudySet]:
-    """The newest autoencoder of every other encoder; with `wanted` those of the encoders named, and the controls."""
-    newest = {
-        one.model["encoder_digest"]: one
-        for one in others
-        if one.model["encoder_digest"] != current.model["encoder_digest"]
-    }
-    found = list(newest.values())
-    if wanted is not None:
-        missing = [name for name in wanted if name not in {one.model["encoder"] for one in [current, *found]}]
-        if missing:
-            raise UserInputError(
-                f"No slide was analysed with {missing[0]}.",
-                "Analyse the slides with it first, on the same tiles.",
-            )
-        found = [one for one in found if one.model["encoder"] in wanted or one.model["is_control"]]
-    if not found:
-        raise UserInputError(
-            "The slides were analysed with one encoder only.",
-            "Analyse them with another too, on the same tiles: control:random-vit is always at hand.",
-        )
-    return found
-
-
-def _named(others: Sequence[StudySet], wanted: str) -> StudySet:
-    found = [one for one in others if one.model["sae_digest"].startswith(wanted) or one.title == wanted]
-    if len(found) != 1:
-        names = ", ".join(f"{one.model['sae_digest'][:8]} ({one.title})" for one in others) or "none"
-        raise UserInputError(
-            f"{'No' if not found else 'More than one'} other autoencoder of the current tiles is {wanted!r}.",
-            f"There are: {names}.",
-        )
-    return found[0]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from desktop_app.store import StudyRecord
 from sae_backend.errors import StoreError
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.report import Shown
+from sae_backend.studies.framework.report import Report
 from sae_backend.studies.framework.result import StudyResult
 
 SHORT: Final = "In short: "
@@ -31,9 +31,9 @@ def headline(record: StudyRecord) -> str:
     return f"{study(record.kind).title}: {record.name}. {what}; {n}."
 
 
-def told(
-    record: StudyRecord, arrays: Mapping[str, npt.NDArray[Any]], knobs: Mapping[str, float] | None = None
-) -> Shown:
+def render(
+    record: StudyRecord, arrays: Mapping[str, npt.NDArray[Any]], thresholds: Mapping[str, float] | None = None
+) -> Report:
     """What a stored study says.
 
     Raises
@@ -50,21 +50,21 @@ def told(
     if record.request.get("format") != one.format:
         raise other
     try:
-        return one.show(StudyResult.from_stored(arrays, record.meta), knobs)
+        return one.report(StudyResult.from_stored(arrays, record.meta), thresholds)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         # Arrays that are damaged, or of a form that nobody marked.
         raise other from error
 
 
-def paragraphs(record: StudyRecord, shown: Shown) -> list[str]:
+def paragraphs(record: StudyRecord, report: Report) -> list[str]:
     """Everything in the order in which it should be read."""
     parts = [headline(record), study(record.kind).question]
-    if shown.short:
-        parts.append(f"{SHORT}{shown.short}")
-    parts += [f"Note: {warning}" for warning in shown.warnings]
-    parts += shown.found.split("\n")
-    if shown.limits:
-        parts.append(f"What cannot be said: {shown.limits}")
+    if report.short:
+        parts.append(f"{SHORT}{report.short}")
+    parts += [f"Note: {warning}" for warning in report.warnings]
+    parts += report.found.split("\n")
+    if report.limits:
+        parts.append(f"What cannot be said: {report.limits}")
     parts.append(made_with(record))
     return parts
 

@@ -20,13 +20,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_app.project.studies.settings import Field, fields_of, told
+from desktop_app.project.studies.settings import form_settings, parse_setting
 
 if TYPE_CHECKING:
-    from desktop_app.project.studies.study_needs import StudyOffer
+    from desktop_app.project.studies.requirements import StudyOffer
+    from sae_backend.studies.framework.settings import Setting
+    from sae_backend.studies.framework.study import Study
 
 _NONE = "none"
 _ROWS_SHOWN = 3
+_MOST = 2**31 - 1
+"""The largest number that Qt has a field for."""
 
 
 class StudyForm(QWidget):
@@ -39,23 +43,22 @@ class StudyForm(QWidget):
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._kind = ""
-        self._fields: dict[str, tuple[Field, QWidget]] = {}
+        self._fields: dict[str, tuple[Setting, QWidget]] = {}
         self._columns: Mapping[str, tuple[str, ...]] = {}
         self._patients: Mapping[str, Mapping[str, int]] = {}
         self.problem = ""
 
-    def show_fields(self, kind: str, defaults: Mapping[str, Any], offer: StudyOffer) -> None:
+    def show_fields(self, one: Study, offer: StudyOffer) -> None:
         """Build the fields of a study with what the project has for them."""
         while self._form.rowCount():
             self._form.removeRow(0)
-        self._kind, self._columns, self._patients = kind, offer.columns, offer.patients
+        self._columns, self._patients = offer.columns, offer.patients
         self._fields = {}
         more = None
-        for field in fields_of(kind):
+        for field in form_settings(one):
             if field.is_more and more is None:
                 more = self._add_fold()
-            widget = self._widget(field, defaults[field.key], offer)
+            widget = self._widget(field, offer)
             widget.setToolTip(field.tip)
             widget.setAccessibleName(field.title)
             self._fields[field.key] = (field, widget)
@@ -101,21 +104,22 @@ class StudyForm(QWidget):
             if field.is_more:
                 self._form.setRowVisible(widget, on)
 
-    def _widget(self, field: Field, default: Any, offer: StudyOffer) -> QWidget:
+    def _widget(self, field: Setting, offer: StudyOffer) -> QWidget:
+        default = field.default
         if field.kind == "yes":
             box = QCheckBox()
             box.setChecked(bool(default))
             return box
         if field.kind in ("column", "value", "choice"):
-            return self._combo(field, default, offer)
-        if field.kind == "whole" and not field.may_be_empty:
+            return self._combo(field, offer)
+        if field.kind == "whole" and default is not None:
             spin = QSpinBox()
-            spin.setRange(field.least, 2**31 - 1)
+            spin.setRange(int(field.low), int(min(field.high, _MOST)))
             spin.setValue(int(default))
             return spin
         if field.kind == "share":
             part = QDoubleSpinBox()
-            part.setRange(0.0, 1.0)
+            part.setRange(field.low, field.high)
             part.setSingleStep(0.05)
             part.setValue(float(default))
             return part
@@ -138,19 +142,20 @@ class StudyForm(QWidget):
         line.textChanged.connect(lambda _text: self.changed.emit())
         return line
 
-    def _combo(self, field: Field, default: Any, offer: StudyOffer) -> QComboBox:
+    def _combo(self, field: Setting, offer: StudyOffer) -> QComboBox:
         combo = QComboBox()
         if field.kind == "choice":
             for value, words in field.choices:
                 combo.addItem(words, value)
         elif field.kind == "column":
-            if field.may_be_empty:
+            if not field.is_required:
                 combo.addItem(_NONE, None)
             for key in offer.columns:
                 combo.addItem(key, key)
         folded = {str(combo.itemData(k)).casefold(): k for k in range(combo.count())}
-        if default is not None and str(default).casefold() in folded:
-            combo.setCurrentIndex(folded[str(default).casefold()])
+        default = str(field.default).casefold()
+        if field.default is not None and default in folded:
+            combo.setCurrentIndex(folded[default])
         if field.key == "fact":
             combo.currentIndexChanged.connect(lambda _place: self._fill_values())
         combo.currentIndexChanged.connect(lambda _place: self.changed.emit())
@@ -194,7 +199,7 @@ class StudyForm(QWidget):
         self.problem = ""
         return found
 
-    def _value(self, field: Field, widget: QWidget) -> Any:
+    def _value(self, field: Setting, widget: QWidget) -> Any:
         if isinstance(widget, QCheckBox):
             return widget.isChecked()
         if isinstance(widget, QComboBox):
@@ -208,10 +213,10 @@ class StudyForm(QWidget):
                 for item in items
                 if item.checkState() == Qt.CheckState.Checked
             ]
-            return marked or (None if field.kind == "encoders" else [])
+            return marked or (None if field.default is None else [])
         assert isinstance(widget, QLineEdit)
-        value = told(self._kind, field.key, widget.text())
-        return [] if value is None and field.key == "expansions" else value
+        value = parse_setting(field, widget.text())
+        return [] if value is None and field.default is not None else value
 
 
 def _listed(value: Any) -> list[Any]:

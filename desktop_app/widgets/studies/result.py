@@ -25,11 +25,11 @@ from desktop_app.widgets.charts.figure_view import FigureView, TwoFigures
 from desktop_app.widgets.controls.plain_tabs import PlainTabs
 from desktop_app.widgets.features.two_galleries import TwoGalleries
 from desktop_app.widgets.studies.table import StudyTable
-from desktop_app.widgets.studies.thresholds import StudyKnobs
+from desktop_app.widgets.studies.thresholds import ThresholdRow
 from sae_backend.studies.framework.report import Table
 
 if TYPE_CHECKING:
-    from sae_backend.studies.framework.report import Figure, Shown
+    from sae_backend.studies.framework.report import Figure, Report
 
 WORDS, FIGURES, TABLES = range(3)
 _TILES_PX: Final = 250
@@ -38,11 +38,11 @@ _TILES_PX: Final = 250
 class StudyResult(QWidget):
     """Words, figures and tables behind tabs; beside them the tiles behind what was clicked.
 
-    `target_requested` carries the Target of a point or a row, `knobs_changed` the thresholds by key.
+    `target_requested` carries the Target of a point or a row, `thresholds_changed` the thresholds by key.
     """
 
     target_requested = Signal(object)
-    knobs_changed = Signal(object)
+    thresholds_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,8 +54,8 @@ class StudyResult(QWidget):
         self.other_figure.hide()
         self.galleries = TwoGalleries()
         self.galleries.hide()
-        self.knobs_row = StudyKnobs()
-        self.knobs_row.changed.connect(self.knobs_changed)
+        self.thresholds_row = ThresholdRow()
+        self.thresholds_row.changed.connect(self.thresholds_changed)
         self.figure_choice, self.table_choice = _combo("Figure"), _combo("Table")
         self.figure_choice.activated.connect(lambda _place: self._turn_to(self._show_figure))
         self.table_choice.activated.connect(lambda _place: self._turn_to(self._show_table))
@@ -79,8 +79,8 @@ class StudyResult(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.parts)
         self._paragraphs: tuple[str, ...] = ()
-        self._shown: Shown | None = None
-        self._other: Shown | None = None
+        self._shown: Report | None = None
+        self._other: Report | None = None
         self._other_words: Sequence[str] = ("",)
         self._other_name = ""
         self._figures: Mapping[str, Figure] = {}
@@ -94,7 +94,7 @@ class StudyResult(QWidget):
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.figure_choice)
-        column.addWidget(self.knobs_row)
+        column.addWidget(self.thresholds_row)
         inside = TwoFigures(self.figure, self.other_figure)
         area = QScrollArea()
         area.setWidgetResizable(True)
@@ -138,7 +138,7 @@ class StudyResult(QWidget):
         """Keys of the tables that there are."""
         return tuple(self._tables)
 
-    def show_answer(self, paragraphs: Sequence[str], shown: Shown) -> None:
+    def show_answer(self, paragraphs: Sequence[str], shown: Report) -> None:
         """Show a study's answer, on the figure and the table that were seen before where it has them."""
         self._paragraphs, self._shown = tuple(paragraphs), shown
         self._tell()
@@ -146,7 +146,7 @@ class StudyResult(QWidget):
         self._own_tables = {one.key: one for one in shown.tables}
         _fill(self.figure_choice, {key: one.title for key, one in self._figures.items()})
         self._list_tables()
-        self.knobs_row.show_knobs(shown.knobs)
+        self.thresholds_row.show_thresholds(shown.thresholds)
         self._drawn_key = None
         self._show_front()
 
@@ -228,7 +228,7 @@ class StudyResult(QWidget):
 
     def show_other(
         self,
-        other: Shown | None,
+        other: Report | None,
         words: Sequence[str] = ("",),
         name: str = "",
         differences: Sequence[Table] = (),
@@ -279,7 +279,7 @@ def _fill(combo: QComboBox, entries: Mapping[str, str]) -> None:
     combo.blockSignals(False)
 
 
-def _as_html(paragraphs: Sequence[str], shown: Shown) -> str:
+def _as_html(paragraphs: Sequence[str], shown: Report) -> str:
     """The sentences: head and what has to be known first in bold, how it was made in small."""
     warned = {f"Note: {warning}" for warning in shown.warnings}
     parts = []

@@ -25,10 +25,10 @@ from desktop_app.widgets.controls.theme import mark_warning
 from desktop_app.widgets.correlation.header import RunEntry
 from desktop_app.widgets.studies.form import StudyForm
 from desktop_app.widgets.studies.result import StudyResult
-from sae_backend.studies.framework.registry import STUDIES, study
+from sae_backend.studies.framework.registry import studies, study
 
 if TYPE_CHECKING:
-    from desktop_app.project.studies.study_needs import StudyOffer
+    from desktop_app.project.studies.requirements import StudyOffer
 
 _LIST_PX = 150
 SETTINGS, RESULT = range(2)
@@ -58,7 +58,7 @@ class StudiesPanel(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Studies")
         self.list.setFixedWidth(_LIST_PX)
-        for one in STUDIES:
+        for one in studies():
             item = QListWidgetItem(one.title)
             item.setData(Qt.ItemDataRole.UserRole, one.kind)
             item.setToolTip(one.question)
@@ -164,7 +164,7 @@ class StudiesPanel(QWidget):
         for key in ("all", "rename"):
             self.actions_by_key[key].setEnabled(has_run)
         for key in ("merge", "cluster"):
-            self.actions_by_key[key].setVisible(self.kind == "geometry")
+            self.actions_by_key[key].setVisible(study(self.kind).has_clusters)
             self.actions_by_key[key].setEnabled(has_run)
 
     @property
@@ -175,7 +175,7 @@ class StudiesPanel(QWidget):
 
     def choose(self, kind: str) -> None:
         """Choose a study."""
-        self.list.setCurrentRow([one.kind for one in STUDIES].index(kind))
+        self.list.setCurrentRow([one.kind for one in studies()].index(kind))
 
     def show_offer(self, offer: StudyOffer) -> None:
         """Show what the project has for the chosen study; its form is built anew."""
@@ -185,7 +185,7 @@ class StudiesPanel(QWidget):
         self.missing.setText("\n".join(filter(None, (offer.obstacle, *offer.missing))))
         mark_warning(self.missing, bool(offer.obstacle))
         self.start.setEnabled(not offer.obstacle)
-        self.form.show_fields(self.kind, one.defaults, offer)
+        self.form.show_fields(one, offer)
         self.form.setEnabled(not offer.obstacle)
         self.form.tab_through(self.enlarge, self.start)
 

@@ -9,12 +9,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
-    from sae_backend.studies.framework.report import Knob
+    from sae_backend.studies.framework.report import Threshold
 
 _FINE = 0.01
 
 
-class StudyKnobs(QWidget):
+class ThresholdRow(QWidget):
     """A field for each threshold; `changed` carries all of them by key."""
 
     changed = Signal(object)
@@ -27,9 +27,9 @@ class StudyKnobs(QWidget):
         self._spins: dict[str, QDoubleSpinBox] = {}
         self.hide()
 
-    def show_knobs(self, knobs: Sequence[Knob]) -> None:
+    def show_thresholds(self, thresholds: Sequence[Threshold]) -> None:
         """Offer thresholds; those that are there already keep the cursor and what was put in."""
-        if list(self._spins) == [knob.key for knob in knobs]:
+        if list(self._spins) == [threshold.key for threshold in thresholds]:
             return
         while self._grid.count():
             item = self._grid.takeAt(0)
@@ -37,16 +37,16 @@ class StudyKnobs(QWidget):
             if widget is not None:
                 widget.deleteLater()
         self._spins = {}
-        for place, knob in enumerate(knobs):
+        for place, threshold in enumerate(thresholds):
             spin = QDoubleSpinBox()
-            spin.setDecimals(3 if knob.step < _FINE else 2)
-            spin.setRange(knob.low, knob.high)
-            spin.setSingleStep(knob.step)
-            spin.setValue(knob.value)
+            spin.setDecimals(3 if threshold.step < _FINE else 2)
+            spin.setRange(threshold.low, threshold.high)
+            spin.setSingleStep(threshold.step)
+            spin.setValue(threshold.value)
             spin.setKeyboardTracking(False)
-            spin.setAccessibleName(knob.title)
+            spin.setAccessibleName(threshold.title)
             spin.valueChanged.connect(lambda _value: self.changed.emit(self.values()))
-            label = QLabel(knob.title)
+            label = QLabel(threshold.title)
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -54,8 +54,8 @@ class StudyKnobs(QWidget):
             self._grid.addWidget(label, 0, 2 * place)
             self._grid.addWidget(spin, 0, 2 * place + 1)
             self._grid.setColumnStretch(2 * place, 1)
-            self._spins[knob.key] = spin
-        self.setVisible(bool(knobs))
+            self._spins[threshold.key] = spin
+        self.setVisible(bool(thresholds))
 
     def values(self) -> dict[str, float]:
         """The thresholds as they are set."""

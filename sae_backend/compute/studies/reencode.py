@@ -22,22 +22,22 @@ from sae_backend.worker.requests import StudyRequest
 _KEYS: Final = ("encoder", "encoder_digest", "layer", "pooling", "sae_dir", "sae_digest")
 
 
-def equip(given: StudyInput, request: StudyRequest, watch: Watch) -> StudyInput:
+def equip(inputs: StudyInput, request: StudyRequest, watch: Watch) -> StudyInput:
     """Let a study encode tiles again where pixels and weights are at hand; else say what is missing.
 
     Files are looked for now, and opened when they are needed: encoder and autoencoder then have to have the digests of
     the analysis, and each slide its fingerprint.
     """
-    model = given.sets[0].model
+    model = inputs.sets[0].model
     missing = [key for key in _KEYS if not model.get(key)]
     if missing:
-        return replace(given, not_reencoded=f"The record of the model lacks {', '.join(missing)}.")
-    gone = [slide.name for slide in given.slides if not Path(str(slide.where.get("path") or "?")).exists()]
+        return replace(inputs, not_reencoded=f"The record of the model lacks {', '.join(missing)}.")
+    gone = [slide.name for slide in inputs.slides if not Path(str(slide.where.get("path") or "?")).exists()]
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        return replace(given, not_reencoded=f"The file of {gone[0]}{more} is not there.")
+        return replace(inputs, not_reencoded=f"The file of {gone[0]}{more} is not there.")
     if not Path(str(model["sae_dir"])).is_dir():
-        return replace(given, not_reencoded=f"The SAE in {model['sae_dir']} is not there.")
+        return replace(inputs, not_reencoded=f"The SAE in {model['sae_dir']} is not there.")
     source = ModelSource(
         encoder=str(model["encoder"]),
         encoder_digest=str(model["encoder_digest"]),
@@ -48,14 +48,14 @@ def equip(given: StudyInput, request: StudyRequest, watch: Watch) -> StudyInput:
         sae_digest=str(model["sae_digest"]),
         device=request.device,
     )
-    return replace(given, reencode=_Reencoder(given, request, source, watch))
+    return replace(inputs, reencode=_Reencoder(inputs, request, source, watch))
 
 
 class _Reencoder:
     """Encodes tiles again; what it opens stays open until something else is asked for."""
 
-    def __init__(self, given: StudyInput, request: StudyRequest, source: ModelSource, watch: Watch) -> None:
-        self._given, self._source, self._watch = given, source, watch
+    def __init__(self, inputs: StudyInput, request: StudyRequest, source: ModelSource, watch: Watch) -> None:
+        self._given, self._source, self._watch = inputs, source, watch
         self._folders = [Path(folder) for folder in request.sets[0]["feature_dirs"]]
         self._grids: dict[int, TileGrid] = {}
         self._model: LiveModel | None = None

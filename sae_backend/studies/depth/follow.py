@@ -31,7 +31,7 @@ class Followed:
 
 
 def follow(
-    given: StudyInput,
+    inputs: StudyInput,
     followed: Followed,
     number: int,
     spec: CorrelationSpec,
@@ -51,10 +51,10 @@ def follow(
         `random_low`, `random_high` (the middle 95 % of the dictionaries), `random_p` (share of the dictionaries, the
         set itself with them, that came as close). NaN where not defined. In the reference set itself nothing is drawn.
     """
-    columns = [_column(given, followed, k) for k in range(len(given.slides))]
+    columns = [_column(inputs, followed, k) for k in range(len(inputs.slides))]
     parts = [
         replace(part, counts=values[:, None])
-        for part, values in zip(given.parts(number), columns, strict=True)
+        for part, values in zip(inputs.parts(number), columns, strict=True)
     ]
     parts = [part for part in parts if (part.valid & np.isfinite(part.counts[:, 0])).any()]
     keys = ("r", "low", "high", "p", "chance", "random", "random_low", "random_high", "random_p")
@@ -68,7 +68,7 @@ def follow(
         [replace(part, vectors=None) for part in parts],
         ["the followed feature"],
         np.zeros(1, np.bool_),
-        given.halves,
+        inputs.halves,
         baselines=False,
     )
     arrays = run(wanted, spec, progress).arrays
@@ -78,7 +78,7 @@ def follow(
     # A feature that falls silent where the other fires is no match, however regularly it does so.
     best = int(np.nanargmax(chosen))
     draws = (0 if number == followed.reference else n_random), spec.seed
-    drawn = random_matches(parts, given.halves, draws, spec.min_active, progress)
+    drawn = random_matches(parts, inputs.halves, draws, spec.min_active, progress)
     r = arrays[f"{PEARSON}/value"][best, :]
     return {
         **nothing,
@@ -102,9 +102,9 @@ def _random(drawn: npt.NDArray[np.float64], r: float) -> dict[str, npt.NDArray[A
     return {key: np.array([value], np.float64) for key, value in found.items()}
 
 
-def _column(given: StudyInput, followed: Followed, slide: int) -> npt.NDArray[np.float64]:
+def _column(inputs: StudyInput, followed: Followed, slide: int) -> npt.NDArray[np.float64]:
     """Activation of the followed feature in each tile of a slide (N,), NaN where that set has none."""
-    some = given.sets[followed.reference]
+    some = inputs.sets[followed.reference]
     features = some.features[slide]
     a, b = features.indptr[followed.feature : followed.feature + 2]
     values = np.zeros(features.shape[0])

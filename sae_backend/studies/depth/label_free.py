@@ -20,25 +20,25 @@ _ENDS: Final = (0.5, 0.25, 0.75)
 FIELDS: Final = ("n", "median", "low quartile", "high quartile")
 
 
-def without_judge(given: StudyInput) -> tuple[StudyInput, int | None]:
+def without_judge(inputs: StudyInput) -> tuple[StudyInput, int | None]:
     """The blocks alone, and the number of the judging set among all; None where none has all its vectors."""
-    blocks = [some for some in given.sets if not _is_judge(some)]
+    blocks = [some for some in inputs.sets if not _is_judge(some)]
     judge = next(
         (
             k
-            for k, some in enumerate(given.sets)
+            for k, some in enumerate(inputs.sets)
             if _is_judge(some) and all(vectors is not None for vectors in some.vectors)
         ),
         None,
     )
-    return replace(given, sets=blocks), judge
+    return replace(inputs, sets=blocks), judge
 
 
 def _is_judge(some: FeatureSet) -> bool:
     return bool(some.model.get("is_judge"))
 
 
-def label_free(given: StudyInput, number: int, judge: int | None, progress: Progress) -> Arrays:
+def label_free(inputs: StudyInput, number: int, judge: int | None, progress: Progress) -> Arrays:
     """Scores of one block.
 
     Returns
@@ -57,7 +57,7 @@ def label_free(given: StudyInput, number: int, judge: int | None, progress: Prog
             "alike/above": np.full(2, np.nan),
             "alike/effect": np.full(1, np.nan),
         }
-    seen = alikeness(given, number, judge, progress)
+    seen = alikeness(inputs, number, judge, progress)
     score, chance = seen.features.score, seen.features.chance
     raw = np.zeros(0) if seen.dimensions is None else seen.dimensions.score
     known = chance[np.isfinite(chance)]
@@ -86,9 +86,9 @@ def side_by_side(found: Sequence[Arrays]) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def judge_meta(given: StudyInput, judge: int | None) -> dict[str, Any] | None:
+def judge_meta(inputs: StudyInput, judge: int | None) -> dict[str, Any] | None:
     """Who judged, None for nobody."""
     if judge is None:
         return None
-    some = given.sets[judge]
+    some = inputs.sets[judge]
     return {"title": some.title, "is_control": bool(some.model.get("is_control"))}

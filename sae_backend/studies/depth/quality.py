@@ -18,29 +18,30 @@ NEVER_TRAIN, NEVER_HELD_OUT, RARE = (
     "dead_never_fired_on_held_out",
     "dead_rate_below_1e-4_on_all",
 )
-FIELDS: Final = ("explained_variance", "l0", NEVER_TRAIN, NEVER_HELD_OUT, RARE)
+EXPLAINED, L0 = "explained_variance", "l0"
+FIELDS: Final = (EXPLAINED, L0, NEVER_TRAIN, NEVER_HELD_OUT, RARE)
 CARD, COUNTED = "the SAE's card", "counted on the reporting half"
 _RARE_RATE: Final = 1e-4
 
 
-def quality(given: StudyInput, number: int, sums: SlideSums | None) -> tuple[Floats, str]:
+def quality(inputs: StudyInput, number: int, sums: SlideSums | None) -> tuple[Floats, str]:
     """The `FIELDS` of one set (5,), NaN for what is not known, and where they are from.
 
     Parameters
     ----------
-    given, number
+    inputs, number
         The set.
     sums
         Of its vectors, for the explained variance; None without vectors.
     """
-    metrics = given.sets[number].model.get("metrics") or {}
+    metrics = inputs.sets[number].model.get("metrics") or {}
     if all(isinstance(metrics.get(name), int | float) for name in FIELDS):
         return np.array([float(metrics[name]) for name in FIELDS]), CARD
-    choosing, reporting = _halves(given)
-    fired = np.stack([np.diff(features.indptr) for features in given.sets[number].features]).astype(
+    choosing, reporting = _halves(inputs)
+    fired = np.stack([np.diff(features.indptr) for features in inputs.sets[number].features]).astype(
         np.float64
     )
-    n = np.array([float(np.asarray(valid).sum()) for valid in given.sets[number].valid])
+    n = np.array([float(np.asarray(valid).sum()) for valid in inputs.sets[number].valid])
     rate = fired.sum(axis=0) / max(n.sum(), 1.0)
     return np.array(
         [
@@ -53,13 +54,13 @@ def quality(given: StudyInput, number: int, sums: SlideSums | None) -> tuple[Flo
     ), COUNTED
 
 
-def _halves(given: StudyInput) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _halves(inputs: StudyInput) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which slides are of each half; all are of both where slides are cut, or nothing is held out."""
-    halves = given.halves
+    halves = inputs.halves
     if halves is None or halves.unit == BLOCK:
-        every = np.ones(len(given.slides), np.bool_)
+        every = np.ones(len(inputs.slides), np.bool_)
         return every, every
-    names = [slide.unit if halves.unit == "patient" else slide.name for slide in given.slides]
+    names = [slide.unit if halves.unit == "patient" else slide.name for slide in inputs.slides]
     sides = np.array([halves.assignments.get(name, "") for name in names])
     return sides == CHOOSE, sides == REPORT
 

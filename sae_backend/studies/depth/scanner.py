@@ -11,7 +11,7 @@ from scipy import sparse
 
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.result import Progress
-from sae_backend.studies.methods.labels.folds import form_units
+from sae_backend.studies.methods.labels.folds import form_units, frequent
 from sae_backend.studies.methods.labels.predictability import (
     MIN_GROUPS,
     Predictability,
@@ -19,7 +19,6 @@ from sae_backend.studies.methods.labels.predictability import (
     predict_slide_label,
     sampled_tiles,
 )
-from sae_backend.studies.methods.labels.rare_labels import frequent
 
 FIELDS: Final = ("auroc", "ci_low", "ci_high", "null_low", "null_high", "p")
 SOURCES: Final = ("features", "raw")
@@ -27,7 +26,7 @@ NUMBERS: Final = ("n_patients", "n_slides", "n_tiles", "n_folds")
 
 
 def read_scanner(
-    given: StudyInput, number: int, spec: Mapping[str, Any], progress: Progress
+    inputs: StudyInput, number: int, spec: Mapping[str, Any], progress: Progress
 ) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
     """Predict `spec["fact"]` of slides from their tiles, on patients that the model has not learned from.
 
@@ -38,13 +37,13 @@ def read_scanner(
     values, meta
         (2, 6): `FIELDS` of the features and of the raw dimensions, NaN where not defined; and what it rests on.
     """
-    some, labels = given.sets[number], given.fact(str(spec["fact"]))
+    some, labels = inputs.sets[number], inputs.fact(str(spec["fact"]))
     labelled = [k for k, label in enumerate(labels) if label and some.valid[k].any()]
-    known = frequent(given, str(spec["fact"]), labelled, MIN_GROUPS) or labelled
+    known = frequent(inputs, str(spec["fact"]), labelled, MIN_GROUPS) or labelled
     settings = PredictSpec(
         seed=int(spec["seed"]),
-        n_shuffles=int(spec.get("n_shuffles") or 199),
-        most_tiles=int(spec.get("most_tiles") or 1500),
+        n_shuffles=int(spec["n_shuffles"]),
+        most_tiles=int(spec["most_tiles"]),
         stage=f"read the {spec['fact']}",
     )
     usable = [np.flatnonzero(some.valid[k]) for k in known]
@@ -63,8 +62,8 @@ def read_scanner(
     sizes = [tiles.size for tiles in taken]
     units = form_units(
         np.repeat([labels[k] for k in known], sizes),
-        np.repeat([given.slides[k].unit for k in known], sizes),
-        np.repeat([given.slides[k].name for k in known], sizes),
+        np.repeat([inputs.slides[k].unit for k in known], sizes),
+        np.repeat([inputs.slides[k].name for k in known], sizes),
     )
     rows = sparse.vstack(
         [sparse.csr_array(some.features[k])[tiles] for k, tiles in zip(known, taken, strict=True)]

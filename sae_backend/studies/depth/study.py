@@ -18,7 +18,7 @@ from sae_backend.studies.depth.label_free import judge_meta, label_free, side_by
 from sae_backend.studies.depth.trend import FAMILIES, LEVEL, crossing, slope_weights, variance_curves
 from sae_backend.studies.depth.variance import PARTS, Cohort, SlideSums, slide_sums
 from sae_backend.studies.framework.inputs import StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
 from sae_backend.studies.methods.cell_types.held_out import (
     BEST_FIELDS,
     REPRESENTATIONS,
@@ -40,12 +40,14 @@ TREND_DRAWS: Final = 2000
 SITE: Final = "site"
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Look at every set in turn, then at what changes from the first to the last.
 
     Parameters
     ----------
-    given
+    inputs
         One set a block, in the order of depth, and after them a set whose model says `is_judge`, where there is one:
         another encoder on the same tiles, which judges how alike the tiles of a feature are.
     spec
@@ -53,7 +55,7 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         first cell type), `seed`, and draws: `n_bootstrap`, `n_permutations`, `n_shuffles`, `n_random`, `most_tiles`.
     progress
         Takes (stage, done, total).
-    steps
+    checkpoints
         Where finished blocks are kept.
 
     Raises
@@ -61,34 +63,34 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     UserInputError
         When there is one block only, or the followed feature does not exist.
     """
-    whole = given
-    given, judge = without_judge(whole)
-    if len(given.sets) < 2:
+    whole = inputs
+    inputs, judge = without_judge(whole)
+    if len(inputs.sets) < 2:
         raise UserInputError("Depth is looked at in two or more blocks.", "Choose more layers.")
-    question = cell_question(given, spec)
+    question = cell_question(inputs, spec)
     found = [
-        steps.get(f"block-{k}", bind(_block, question, k, spec, _named(given, k, progress)))
-        for k in range(len(given.sets))
+        checkpoints.get(f"block-{k}", bind(_block, question, k, spec, _named(inputs, k, progress)))
+        for k in range(len(inputs.sets))
     ]
     alike = [
-        steps.get(f"alike-{k}", bind(label_free, whole, k, judge, _named(given, k, progress)))
-        for k in range(len(given.sets))
+        checkpoints.get(f"alike-{k}", bind(label_free, whole, k, judge, _named(inputs, k, progress)))
+        for k in range(len(inputs.sets))
     ]
-    depths = block_numbers(given)
+    depths = block_numbers(inputs)
     arrays = _best(found) | side_by_side(alike)
-    cohort = Cohort.of(given, str(spec["fact"]))
-    reference = len(given.sets) - 1
+    cohort = Cohort.of(inputs, str(spec["fact"]))
+    reference = len(inputs.sets) - 1
     feature = depth_follow.wanted_feature(spec.get("feature"), found[reference]["sae/column"].tolist())
-    if feature >= given.sets[reference].n_features:
+    if feature >= inputs.sets[reference].n_features:
         raise UserInputError(
             f"The last block has no feature {feature}.",
-            f"Choose one from 0 to {given.sets[reference].n_features - 1}.",
+            f"Choose one from 0 to {inputs.sets[reference].n_features - 1}.",
         )
     arrays |= _trend(question, found, depths)
     arrays |= _variance(found, cohort, depths)
     followed = depth_follow.Followed(reference, feature)
     if feature >= 0:
-        arrays |= _followed(question, followed, found, int(spec["n_random"]), (progress, steps))
+        arrays |= _followed(question, followed, found, int(spec["n_random"]), (progress, checkpoints))
     return StudyResult(
         arrays,
         _meta(
@@ -100,9 +102,9 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     )
 
 
-def block_numbers(given: StudyInput) -> list[int]:
+def block_numbers(inputs: StudyInput) -> list[int]:
     """Number of each set's block; its place where the blocks are not known or not in order."""
-    layers = [some.model.get("layer") for some in given.sets]
+    layers = [some.model.get("layer") for some in inputs.sets]
     known = [layer for layer in layers if isinstance(layer, int)]
     return (
         known
@@ -111,8 +113,8 @@ def block_numbers(given: StudyInput) -> list[int]:
     )
 
 
-def _named(given: StudyInput, number: int, progress: Progress) -> Progress:
-    title = given.sets[number].title
+def _named(inputs: StudyInput, number: int, progress: Progress) -> Progress:
+    title = inputs.sets[number].title
     return lambda stage, done, total: progress(f"{title}: {stage}", done, total)
 
 
@@ -121,20 +123,20 @@ def _block(question: CellQuestion, number: int, spec: Mapping[str, Any], progres
     made = judge_set(question, number, progress)
     sums = patient_sums(question.reporting(number), made["sae/column"].tolist())
     made |= {"patients": np.array(sums.patients, np.str_), "sums": sums.sums}
-    n_slides = len(question.given.slides)
+    n_slides = len(question.inputs.slides)
     seen = iter(range(10**9))
     variance = slide_sums(
-        question.given,
+        question.inputs,
         number,
         question.types,
         lambda: progress("variances", min(next(seen), n_slides), n_slides),
     )
     if variance is not None:
         made |= {f"variance/{name}": values for name, values in variance.arrays().items()}
-    values, source = depth_quality.quality(question.given, number, variance)
+    values, source = depth_quality.quality(question.inputs, number, variance)
     made |= {"quality": values, "quality_source": np.array(source)}
-    for name, fact in _read_facts(question.given, spec).items():
-        auroc, meta = depth_scanner.read_scanner(question.given, number, {**spec, "fact": fact}, progress)
+    for name, fact in _read_facts(question.inputs, spec).items():
+        auroc, meta = depth_scanner.read_scanner(question.inputs, number, {**spec, "fact": fact}, progress)
         made |= {name: auroc, f"{name}_reason": np.array(meta["reason"])}
         made[f"{name}_classes"] = np.array(meta["classes"], np.str_)
         made[f"{name}_left_out"] = np.array(meta["left_out"], np.str_)
@@ -143,10 +145,10 @@ def _block(question: CellQuestion, number: int, spec: Mapping[str, Any], progres
     return made
 
 
-def _read_facts(given: StudyInput, spec: Mapping[str, Any]) -> dict[str, str]:
+def _read_facts(inputs: StudyInput, spec: Mapping[str, Any]) -> dict[str, str]:
     """Columns that are read from the tiles: the one that was chosen, and the site where it is another."""
     chosen = str(spec["fact"])
-    other = {SITE: SITE} if chosen.casefold() != SITE and any(given.fact(SITE)) else {}
+    other = {SITE: SITE} if chosen.casefold() != SITE and any(inputs.fact(SITE)) else {}
     return {"scanner": chosen, **other}
 
 
@@ -217,17 +219,17 @@ def _followed(
     followed: depth_follow.Followed,
     found: list[Arrays],
     n_random: int,
-    tools: tuple[Progress, Steps],
+    tools: tuple[Progress, Checkpoints],
 ) -> dict[str, npt.NDArray[Any]]:
-    given, (progress, steps) = question.given, tools
+    inputs, (progress, checkpoints) = question.inputs, tools
     matches = [
-        steps.get(
+        checkpoints.get(
             f"follow-{followed.feature}-{k}",
             bind(
-                depth_follow.follow, given, followed, k, question.spec, n_random, _named(given, k, progress)
+                depth_follow.follow, inputs, followed, k, question.spec, n_random, _named(inputs, k, progress)
             ),
         )
-        for k in range(len(given.sets))
+        for k in range(len(inputs.sets))
     ]
     made = {f"follow/{key}": np.concatenate([each[key] for each in matches]) for key in matches[0]}
     columns = made["follow/feature"]
@@ -243,29 +245,29 @@ def _followed(
 def _meta(
     question: CellQuestion, spec: Mapping[str, Any], found: list[Arrays], more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    given, cohort, followed = question.given, more["cohort"], more["followed"]
+    inputs, cohort, followed = question.inputs, more["cohort"], more["followed"]
     first = run_meta(found[0])
-    models = [some.model for some in given.sets]
+    models = [some.model for some in inputs.sets]
     warnings = [
         f"{some.title} is of a control: its encoder has learned nothing."
-        for some in given.sets
+        for some in inputs.sets
         if some.model.get("is_control")
     ]
-    if given.halves is None:
+    if inputs.halves is None:
         warnings.append("Nothing was held out: the best of many features looks better where it was chosen.")
     return {
-        "titles": [some.title for some in given.sets],
+        "titles": [some.title for some in inputs.sets],
         "blocks": more["depths"],
         "types": question.names,
         "fact": str(spec["fact"]),
-        "n_slides": len(given.slides),
-        "n_patients": len({slide.unit for slide in given.slides}),
+        "n_slides": len(inputs.slides),
+        "n_patients": len({slide.unit for slide in inputs.slides}),
         "n_reporting_patients": len(found[0]["patients"]),
-        "n_tiles": int(sum(np.asarray(valid).sum() for valid in given.sets[0].valid)),
-        "n_features": [some.n_features for some in given.sets],
+        "n_tiles": int(sum(np.asarray(valid).sum() for valid in inputs.sets[0].valid)),
+        "n_features": [some.n_features for some in inputs.sets],
         "reports": first,
-        "held_out": given.halves is not None,
-        "halves": None if given.halves is None else given.halves.unit,
+        "held_out": inputs.halves is not None,
+        "halves": None if inputs.halves is None else inputs.halves.unit,
         "read": {
             name: {
                 "fact": fact,
@@ -276,7 +278,7 @@ def _meta(
                 "patients": [int(n) for n in found[0][f"{name}_patients"]],
                 **dict(zip(depth_scanner.NUMBERS, found[0][f"{name}_n"].tolist(), strict=True)),
             }
-            for name, fact in _read_facts(given, spec).items()
+            for name, fact in _read_facts(inputs, spec).items()
         },
         "variance_labels": list(cohort.names),
         "variance_reason": cohort.reason,

@@ -7,64 +7,68 @@ from typing import Any
 
 import numpy as np
 
-from sae_backend.studies.depth.label_free_shown import label_free_columns
+from sae_backend.correlation.representations import RAW, SAE
+from sae_backend.studies.depth.findings import DepthFindings, FollowedFeature
+from sae_backend.studies.depth.label_free_report import label_free_columns
 from sae_backend.studies.framework.report import Table, Target, as_column
-from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.methods.cell_types.best_columns import BASELINE_TITLES
 
 
-def tables(result: StudyResult) -> Sequence[Table]:
+def tables(found: DepthFindings) -> Sequence[Table]:
     """One row a block; one a block and type; slopes; the feature that was followed."""
-    made = [_blocks(result)]
-    if result.meta["types"]:
-        made += [_types(result), _slopes(result)]
-    if result.meta["followed"] is not None:
-        made.append(_followed(result))
+    made = [_blocks(found)]
+    if found.types:
+        made += [_types(found), _slopes(found)]
+    if found.followed is not None:
+        made.append(_followed(found, found.followed))
     return made
 
 
-def _blocks(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
-    n = len(meta["titles"])
-    columns: dict[str, Sequence[Any]] = {"block": list(meta["titles"]), "features": list(meta["n_features"])}
+def _blocks(found: DepthFindings) -> Table:
+    n = len(found.titles)
+    columns: dict[str, Sequence[Any]] = {"block": list(found.titles), "features": list(found.n_features)}
     columns |= {
-        "features above chance": arrays["sae/n_beating"].tolist(),
-        "dimensions": arrays["raw/n"].tolist(),
-        "dimensions above chance": arrays["raw/n_beating"].tolist(),
+        "features above chance": found.cells.beyond[SAE].n_beating.tolist(),
+        "dimensions": found.cells.beyond[RAW].n.tolist(),
+        "dimensions above chance": found.cells.beyond[RAW].n_beating.tolist(),
     }
-    contrast = arrays["entropy_contrast"]
-    for place, name in (
-        (2, "entropy, features"),
-        (3, "entropy, dimensions"),
-        (4, "entropy, effect"),
-        (5, "entropy, p"),
-    ):
-        columns[name] = as_column(contrast[:, place])
-    columns |= label_free_columns(result)
-    for i, field in enumerate(meta["quality_fields"]):
-        columns[field.replace("_", " ")] = as_column(arrays["quality"][:, i])
-    columns["metrics from"] = list(meta["quality_source"])
-    for i, source in enumerate(("features", "dimensions")):
-        for j, field in enumerate(("AUROC", "low", "high", "exchanged low", "exchanged high", "p")):
-            for name, about in meta["read"].items():
-                columns[f"{about['fact']} from {source}: {field}"] = as_column(arrays[name][:, i, j])
-    if "variance/share" in arrays:
-        for i, name in enumerate((meta["fact"], "features", "cells")):
-            for key in ("share", "share_low", "share_high"):
-                columns[f"variance {key.replace('_', ' ')}, {name}"] = as_column(
-                    arrays[f"variance/{key}"][:, i]
-                )
+    contrasts = found.cells.entropies
+    columns |= {
+        "entropy, features": as_column(np.array([each.median_features for each in contrasts])),
+        "entropy, dimensions": as_column(np.array([each.median_dimensions for each in contrasts])),
+        "entropy, effect": as_column(np.array([each.effect for each in contrasts])),
+        "entropy, p": as_column(np.array([each.p for each in contrasts])),
+    }
+    columns |= label_free_columns(found)
+    for name, values in found.quality.items():
+        columns[name.replace("_", " ")] = as_column(values)
+    columns["metrics from"] = list(found.quality_source)
+    for source in ("features", "dimensions"):
+        for title, key in (
+            ("AUROC", "auroc"), ("low", "ci_low"), ("high", "ci_high"), ("exchanged low", "null_low"),
+            ("exchanged high", "null_high"), ("p", "p"),
+        ):  # fmt: skip
+            for about in found.readings.values():
+                curve = about.features if source == "features" else about.dimensions
+                columns[f"{about.fact} from {source}: {title}"] = as_column(getattr(curve, key))
+    if found.variance is not None:
+        curves = found.variance
+        for i, name in enumerate((found.fact, "features", "cells")):
+            columns[f"variance share, {name}"] = as_column(curves.share[:, i])
+            columns[f"variance share low, {name}"] = as_column(curves.share_low[:, i])
+            columns[f"variance share high, {name}"] = as_column(curves.share_high[:, i])
     return Table(
         "blocks",
         "Blocks",
         columns,
         {
             "features above chance": "family-wise p at most 0.05 on the reporting half; the unit is "
-            + str(meta["reports"].get("unit", "the patient")),
+            + found.unit,
             "entropy, features": "median in nats of those above chance",
             "entropy, effect": "rank-biserial; above 0 features are more selective; unit: column",
             "entropy, p": "Mann-Whitney; unit: column, not patient",
             "label-free score, features": "median over features of the mean cosine of the tiles in which one fires; by "
-            + (meta["judge"]["title"] if meta["judge"] else "nobody"),
+            + (found.judge.title if found.judge else "nobody"),
             "label-free score, effect": "rank-biserial; above 0 features score higher; unit: column",
             "l0": "mean number of features that fire in a tile",
         },
@@ -72,13 +76,12 @@ def _blocks(result: StudyResult) -> Table:
     )
 
 
-def _types(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
-    n_blocks, n_types = arrays["sae/value"].shape
+def _types(found: DepthFindings) -> Table:
+    n_blocks, n_types = found.cells.features.value.shape
     columns: dict[str, Sequence[Any]] = {
-        "block": [title for title in meta["titles"] for _ in range(n_types)],
-        "cell type": list(meta["types"]) * n_blocks,
-        "feature": [int(j) if j >= 0 else None for j in arrays["sae/column"].ravel()],
+        "block": [title for title in found.titles for _ in range(n_types)],
+        "cell type": list(found.types) * n_blocks,
+        "feature": [int(j) if j >= 0 else None for j in found.cells.features.column.ravel()],
     }
     for key, title in (
         ("choose", "r, choosing half"),
@@ -86,21 +89,24 @@ def _types(result: StudyResult) -> Table:
         ("ci_low", "low"),
         ("ci_high", "high"),
     ):
-        columns[title] = as_column(arrays[f"sae/{key}"].ravel())
-    columns["p (family)"] = as_column(arrays["p"].ravel())
-    for name in ("raw", "pca", "random"):
-        columns[f"{name} column"] = [int(j) if j >= 0 else None for j in arrays[f"{name}/column"].ravel()]
+        columns[title] = as_column(getattr(found.cells.features, key).ravel())
+    columns["p (family)"] = as_column(found.cells.p.ravel())
+    for name in BASELINE_TITLES:
+        best = found.cells.best[name]
+        columns[f"{name} column"] = [int(j) if j >= 0 else None for j in best.column.ravel()]
         for key, title in (("value", "r"), ("ci_low", "low"), ("ci_high", "high")):
-            columns[f"{name} {title}"] = as_column(arrays[f"{name}/{key}"].ravel())
+            columns[f"{name} {title}"] = as_column(getattr(best, key).ravel())
     targets = [
-        Target(k, int(j) if j >= 0 else None) for k, row in enumerate(arrays["sae/column"]) for j in row
+        Target(k, int(j) if j >= 0 else None)
+        for k, row in enumerate(found.cells.features.column)
+        for j in row
     ]
     return Table(
         "types",
         "Best feature of each block for each type",
         columns,
         {
-            "r": "on the half that did not choose" if meta["held_out"] else "nothing was held out",
+            "r": "on the half that did not choose" if found.held_out else "nothing was held out",
             "low": "95 % interval over patients",
             "p (family)": "over all features and types of the block",
             "random r": "random directions with thresholds that fire as often as the features",
@@ -109,9 +115,8 @@ def _types(result: StudyResult) -> Table:
     )
 
 
-def _slopes(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
-    names = ["mean of all types (signs turned as chosen)", *meta["types"]]
+def _slopes(found: DepthFindings) -> Table:
+    names = ["mean of all types (signs turned as chosen)", *found.types]
     columns: dict[str, Sequence[Any]] = {"r of": names}
     for key, title in (
         ("value", "change per block"),
@@ -120,8 +125,8 @@ def _slopes(result: StudyResult) -> Table:
         ("family_low", "low"),
         ("family_high", "high"),
     ):
-        columns[title] = as_column(arrays[f"slope/{key}"])
-    low, high = arrays["slope/family_low"], arrays["slope/family_high"]
+        columns[title] = as_column(getattr(found.slope, key))
+    low, high = found.slope.family_low, found.slope.family_high
     columns["verdict"] = [
         "not judged"
         if not np.isfinite(a + b)
@@ -145,12 +150,10 @@ def _slopes(result: StudyResult) -> Table:
     )
 
 
-def _followed(result: StudyResult) -> Table:
-    arrays, meta, followed = result.arrays, result.meta, result.meta["followed"]
-    found = arrays["follow/feature"]
+def _followed(found: DepthFindings, followed: FollowedFeature) -> Table:
     columns: dict[str, Sequence[Any]] = {
-        "block": list(meta["titles"]),
-        "feature": [int(j) if j >= 0 else None for j in found],
+        "block": list(found.titles),
+        "feature": [int(j) if j >= 0 else None for j in followed.feature],
     }
     for key, title in (
         ("r", "r"),
@@ -163,22 +166,22 @@ def _followed(result: StudyResult) -> Table:
         ("random_high", "random high"),
         ("random_p", "p (random)"),
     ):
-        columns[title] = as_column(arrays[f"follow/{key}"])
-    for c, name in enumerate(meta["types"]):
-        columns[f"its r with {name}"] = as_column(arrays["follow/type_r"][:, c])
+        columns[title] = as_column(getattr(followed, key))
+    for c, name in enumerate(found.types):
+        columns[f"its r with {name}"] = as_column(followed.type_r[:, c])
     return Table(
         "followed",
-        f"Feature {followed['feature']} of {meta['titles'][followed['set']]} through the blocks",
+        f"Feature {followed.number} of {found.titles[followed.set]} through the blocks",
         columns,
         {
             "r": "of the activations of the two features, on the half that did not match them",
             "chance": "95 % quantile of the largest |r| of any feature when whole patients are exchanged",
             "random": "mean r of the best of as many random directions, chosen and reported alike",
-            "random low": f"low and high: middle 95 % of {meta['settings']['n_random']} random dictionaries",
+            "random low": f"low and high: middle 95 % of {found.n_random} random dictionaries",
             "p (random)": "share of the dictionaries, with this block's SAE, that came as close",
         },
         [
-            Target(k, int(j) if j >= 0 else None, other=(followed["set"], followed["feature"]))
-            for k, j in enumerate(found)
+            Target(k, int(j) if j >= 0 else None, other=(followed.set, followed.number))
+            for k, j in enumerate(followed.feature)
         ],
     )

@@ -61,14 +61,14 @@ class SlideSums:
 
 
 def slide_sums(
-    given: StudyInput, number: int, types: Sequence[int], alive: Any = lambda: None
+    inputs: StudyInput, number: int, types: Sequence[int], alive: Any = lambda: None
 ) -> SlideSums | None:
     """Go through the tiles of all slides once; None where some slide has no vectors. `alive` may raise to end it."""
-    some = given.sets[number]
+    some = inputs.sets[number]
     if any(vectors is None for vectors in some.vectors):
         return None
     rows = []
-    for k, slide in enumerate(given.slides):
+    for k, slide in enumerate(inputs.slides):
         alive()
         rows.append(_of_slide(some, k, np.asarray(slide.counts[:, list(types)], np.float64), alive))
     return SlideSums(*(np.stack(values) for values in zip(*rows, strict=True)))
@@ -137,10 +137,10 @@ class Cohort:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, given: StudyInput, fact: str) -> Cohort:
+    def of(cls, inputs: StudyInput, fact: str) -> Cohort:
         """Labels with at least `MIN_PATIENTS` patients count; slides of others are -1."""
-        _, patient = np.unique([slide.unit for slide in given.slides], return_inverse=True)
-        texts = given.fact(fact)
+        _, patient = np.unique([slide.unit for slide in inputs.slides], return_inverse=True)
+        texts = inputs.fact(fact)
         names = [
             name
             for name in sorted(set(texts) - {""})

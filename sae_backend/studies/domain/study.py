@@ -22,7 +22,7 @@ from sae_backend.studies.domain.pairs import difference_interval, difference_p, 
 from sae_backend.studies.domain.reconstruction import explained
 from sae_backend.studies.framework.cohorts import TwoGroups, two_groups
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -42,7 +42,9 @@ class _Pairs:
     r: Floats
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Choose features on half of cohort A, report them on its other half and on cohort B.
 
     Nothing of B takes part in the choice, in the order of the pairs, or in any mean, spread, axis or threshold.
@@ -53,24 +55,24 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         When the cohorts cannot be told apart, or A has no cells.
     """
     groups = two_groups(
-        [slide.facts for slide in given.slides], [slide.unit for slide in given.slides],
+        [slide.facts for slide in inputs.slides], [slide.unit for slide in inputs.slides],
         spec["fact"], spec["a"], spec["b"],
     )  # fmt: skip
-    names = list(given.type_names)
-    parts_a, parts_b = given.parts(0, groups.slides_a), given.parts(0, groups.slides_b)
+    names = list(inputs.type_names)
+    parts_a, parts_b = inputs.parts(0, groups.slides_a), inputs.parts(0, groups.slides_b)
     seed = int(spec["seed"])
     arrays: dict[str, npt.NDArray[Any]] = dict(
-        steps.get("explained", lambda: _quality(given, groups, seed, progress))
+        checkpoints.get("explained", lambda: _quality(inputs, groups, seed, progress))
     )
     meta: dict[str, Any] = {
         "fact": groups.fact, "a": groups.a, "b": groups.b, "n_other_slides": groups.n_other,
         "retrained": bool(spec["retrain"]), "type_names": names,
-        "n_patients_a": len({given.slides[k].unit for k in groups.slides_a}),
-        "n_patients_b": len({given.slides[k].unit for k in groups.slides_b}),
+        "n_patients_a": len({inputs.slides[k].unit for k in groups.slides_a}),
+        "n_patients_b": len({inputs.slides[k].unit for k in groups.slides_b}),
         "n_slides_a": len(groups.slides_a), "n_slides_b": len(groups.slides_b),
-        "n_features": given.sets[0].n_features, "set_title": given.sets[0].title, "seed": seed,
+        "n_features": inputs.sets[0].n_features, "set_title": inputs.sets[0].title, "seed": seed,
         "n_draws": _DRAWS,
-        "sae_metrics": dict(given.sets[0].model.get("metrics") or {}), "has_cells": False, "held_out": False, "unit_a": "", "unit_b": "", "split_unit": "",
+        "sae_metrics": dict(inputs.sets[0].model.get("metrics") or {}), "has_cells": False, "held_out": False, "unit_a": "", "unit_b": "", "split_unit": "",
     }  # fmt: skip
     known_a, known_b = _with_cells(parts_a), _with_cells(parts_b)
     if not names or not known_a or not known_b:
@@ -79,13 +81,13 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     choosing = known_a if halves is None else half_of(known_a, halves, CHOOSE)
     reporting = known_a if halves is None else half_of(known_a, halves, REPORT)
     settings = CorrelationSpec(n_bootstrap=_DRAWS, n_permutations=999, seed=seed, statistics=(PEARSON,))
-    chosen = dict(steps.get("chosen", lambda: _choose(choosing, names, settings, progress)))
+    chosen = dict(checkpoints.get("chosen", lambda: _choose(choosing, names, settings, progress)))
     pairs = _Pairs(chosen["features"], chosen["types"], chosen["r"])
     found_a = _reported(reporting, pairs, names, settings, bind(progress, f"report on {groups.a}"))
     found_b = _reported(known_b, pairs, names, settings, bind(progress, f"report on {groups.b}"))
     arrays |= _compared(pairs, found_a, found_b, chosen)
     for name, other in _baselines(
-        (choosing, reporting, known_b), settings, chosen["all_r"], (progress, steps)
+        (choosing, reporting, known_b), settings, chosen["all_r"], (progress, checkpoints)
     ).items():
         arrays |= {f"best/{name}/{key}": value for key, value in other.items()}
     return StudyResult(
@@ -189,13 +191,13 @@ def _baselines(
     parts: tuple[Sequence[SlidePart], Sequence[SlidePart], Sequence[SlidePart]],
     spec: CorrelationSpec,
     feature_r: Floats,
-    tools: tuple[Progress, Steps],
+    tools: tuple[Progress, Checkpoints],
 ) -> dict[str, Arrays]:
     """The best column of each representation for each type: chosen on A, reported on A's other half and on B.
 
     `feature_r` (F, C) is what all features had where they were chosen.
     """
-    progress, steps = tools
+    progress, checkpoints = tools
     n_types = parts[0][0].counts.shape[1]
     choosing, reporting, other = (assemble(each, n_types, spec.block_um, spec.cluster) for each in parts)
     found: dict[str, Arrays] = {}
@@ -222,7 +224,7 @@ def _baselines(
             }  # fmt: skip
 
         progress("baselines", number, len(known))
-        found[name] = steps.get(f"baseline-{name}", make)
+        found[name] = checkpoints.get(f"baseline-{name}", make)
     progress("baselines", len(known), len(known))
     return found
 
@@ -232,10 +234,10 @@ def _step(progress: Progress, number: int, total: int, _done: int) -> None:
 
 
 def _quality(
-    given: StudyInput, groups: TwoGroups, seed: int, progress: Progress
+    inputs: StudyInput, groups: TwoGroups, seed: int, progress: Progress
 ) -> dict[str, npt.NDArray[Any]]:
     """Explained variance, L0 and silent features on each cohort; intervals by resampling patients."""
-    some = given.sets[0]
+    some = inputs.sets[0]
     found: dict[str, npt.NDArray[Any]] = {}
     sums = explained(some, bind(progress, "explained variance"))
     for name, slides in (("a", groups.slides_a), ("b", groups.slides_b)):
@@ -245,8 +247,8 @@ def _quality(
         found[f"{name}/dead"] = np.array([(rates == 0).mean(), (rates < _RARE).mean()])
         if sums is None:
             continue
-        units, number = np.unique([given.slides[k].unit for k in slides], return_inverse=True)
-        weights = np.zeros((1 + _DRAWS, len(given.slides)))
+        units, number = np.unique([inputs.slides[k].unit for k in slides], return_inverse=True)
+        weights = np.zeros((1 + _DRAWS, len(inputs.slides)))
         weights[0, list(slides)] = 1
         rng = np.random.default_rng([seed, 0xD0, len(slides)])
         drawn_units = rng.multinomial(units.size, np.full(units.size, 1 / units.size), size=_DRAWS)

@@ -14,7 +14,7 @@ from sae_backend.errors import UserInputError
 from sae_backend.statistics.slide_parts import SlidePart
 from sae_backend.studies.encoders.differences import LEVEL, difference_arrays, pairs_of
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
 from sae_backend.studies.methods.cell_types.held_out import (
     BEST_FIELDS,
     PROBE_FIELDS,
@@ -41,18 +41,20 @@ _OF_FEATURES: Final = (
 """What is kept of every feature, under the name `set0/entropy` and so on."""
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Look at every set in turn, then at the differences between them.
 
     Parameters
     ----------
-    given
+    inputs
         Two or more sets of the same tiles, each of another encoder.
     spec
         `seed`, and draws: `n_bootstrap`, `n_permutations`.
     progress
         Takes (stage, done, total).
-    steps
+    checkpoints
         Where finished sets are kept.
 
     Raises
@@ -60,19 +62,21 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     UserInputError
         When there is one set only.
     """
-    if len(given.sets) < 2:
+    if len(inputs.sets) < 2:
         raise UserInputError(
             "Encoders are compared on two or more feature sets.",
             "Analyse the same slides with another encoder and an SAE of its own.",
         )
-    question = cell_question(given, spec)
-    found = [steps.get(f"set-{k}", bind(_judged, question, k, progress)) for k in range(len(given.sets))]
+    question = cell_question(inputs, spec)
+    found = [
+        checkpoints.get(f"set-{k}", bind(_judged, question, k, progress)) for k in range(len(inputs.sets))
+    ]
     arrays = _side_by_side(found)
     arrays |= difference_arrays(found, len(question.types), question.spec.seed)
     return StudyResult(arrays, _meta(question, found))
 
 
-def judge_of(given: StudyInput, number: int) -> int | None:
+def judge_of(inputs: StudyInput, number: int) -> int | None:
     """The set whose encoder judges how alike tiles are: another encoder with all vectors, no control if there is one."""
 
     def key(some: FeatureSet) -> str:
@@ -80,16 +84,16 @@ def judge_of(given: StudyInput, number: int) -> int | None:
 
     others = [
         k
-        for k, some in enumerate(given.sets)
-        if key(some) != key(given.sets[number]) and all(vectors is not None for vectors in some.vectors)
+        for k, some in enumerate(inputs.sets)
+        if key(some) != key(inputs.sets[number]) and all(vectors is not None for vectors in some.vectors)
     ]
-    return min(others, key=lambda k: (bool(given.sets[k].model.get("is_control")), k), default=None)
+    return min(others, key=lambda k: (bool(inputs.sets[k].model.get("is_control")), k), default=None)
 
 
 def _judged(question: CellQuestion, number: int, progress: Progress) -> Arrays:
     """All that is measured on one set."""
-    given = question.given
-    title = given.sets[number].title
+    inputs = question.inputs
+    title = inputs.sets[number].title
 
     def named(stage: str, done: int, total: int) -> None:
         progress(f"{title}: {stage}", done, total)
@@ -98,22 +102,22 @@ def _judged(question: CellQuestion, number: int, progress: Progress) -> Arrays:
     reporting = question.reporting(number)
     sums = patient_sums(reporting, made["sae/column"].tolist())
     made |= {"patients": np.array(sums.patients, np.str_), "sums": sums.sums}
-    n_types, n_features = len(question.types), given.sets[number].n_features
+    n_types, n_features = len(question.types), inputs.sets[number].n_features
     made |= {"auprc": np.full((n_features, n_types), np.nan), "prevalence": np.full(n_types, np.nan)}
     made["firing"] = np.stack(
-        [_firing(given.parts(number), n_features), _firing(reporting, n_features)], axis=1
+        [_firing(inputs.parts(number), n_features), _firing(reporting, n_features)], axis=1
     )
     if reporting and n_types:
         made |= triage(reporting, n_types, lambda a, b: named("triage", a, b)).arrays()
         # Where a feature is silent there is nothing to rank, and what rounding leaves of its precision is no finding.
         made["auprc"] = np.where(made["firing"][:, 1:] > 0, made["auprc"], np.nan)
-    judge = judge_of(given, number)
+    judge = judge_of(inputs, number)
     nothing = np.full(n_features, np.nan)
     made |= {f"alike/{key}": nothing for key in _ALIKE}
     made |= {f"raw_alike/{key}": np.zeros(0) for key in _ALIKE}
     made["alike/pairs"] = np.full(3, np.nan)
     if judge is not None:
-        seen = alikeness(given, number, judge, named)
+        seen = alikeness(inputs, number, judge, named)
         made |= {f"alike/{key}": values for key, values in seen.features.arrays().items()}
         if seen.dimensions is not None:
             made |= {f"raw_alike/{key}": values for key, values in seen.dimensions.arrays().items()}
@@ -160,24 +164,24 @@ def _side_by_side(found: list[Arrays]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _meta(question: CellQuestion, found: list[Arrays]) -> dict[str, Any]:
-    given = question.given
-    judges = [judge_of(given, k) for k in range(len(given.sets))]
-    models = [some.model for some in given.sets]
+    inputs = question.inputs
+    judges = [judge_of(inputs, k) for k in range(len(inputs.sets))]
+    models = [some.model for some in inputs.sets]
     return {
-        "titles": [some.title for some in given.sets],
+        "titles": [some.title for some in inputs.sets],
         "encoders": [str(model.get("encoder") or "") for model in models],
         "layers": [model.get("layer") if isinstance(model.get("layer"), int) else None for model in models],
         "is_control": [bool(model.get("is_control")) for model in models],
-        "judges": [None if k is None else given.sets[k].title for k in judges],
-        "pairs": [list(pair) for pair in pairs_of(len(given.sets))],
+        "judges": [None if k is None else inputs.sets[k].title for k in judges],
+        "pairs": [list(pair) for pair in pairs_of(len(inputs.sets))],
         "types": question.names,
-        "n_slides": len(given.slides),
-        "n_patients": len({slide.unit for slide in given.slides}),
+        "n_slides": len(inputs.slides),
+        "n_patients": len({slide.unit for slide in inputs.slides}),
         "n_reporting_patients": len(found[0]["patients"]),
-        "n_tiles": [int(sum(np.asarray(valid).sum() for valid in some.valid)) for some in given.sets],
-        "n_features": [some.n_features for some in given.sets],
+        "n_tiles": [int(sum(np.asarray(valid).sum() for valid in some.valid)) for some in inputs.sets],
+        "n_features": [some.n_features for some in inputs.sets],
         "reports": [run_meta(each) for each in found],
-        "held_out": given.halves is not None,
+        "held_out": inputs.halves is not None,
         "probe_k": list(KS),
         "level": LEVEL,
         "min_firing": MIN_FIRING,
@@ -187,32 +191,32 @@ def _meta(question: CellQuestion, found: list[Arrays]) -> dict[str, Any]:
             "n_permutations": question.spec.n_permutations,
             "seed": question.spec.seed,
         },
-        "warnings": _warnings(given),
+        "warnings": _warnings(inputs),
     }
 
 
-def _warnings(given: StudyInput) -> list[str]:
+def _warnings(inputs: StudyInput) -> list[str]:
     warnings = []
-    if not any(some.model.get("is_control") for some in given.sets):
+    if not any(some.model.get("is_control") for some in inputs.sets):
         warnings.append(
             "There is no control set: what random weights would give on these slides is not known, and a feature that they "
             "also give is no finding. Analyse the slides with control:random-vit, too."
         )
-    digests = [some.model.get("encoder_digest") for some in given.sets]
+    digests = [some.model.get("encoder_digest") for some in inputs.sets]
     if len({digest for digest in digests if digest}) < len([digest for digest in digests if digest]):
         warnings.append("Some of the sets are of one encoder: their difference is that of their SAEs.")
-    if len({some.n_features for some in given.sets}) > 1:
+    if len({some.n_features for some in inputs.sets}) > 1:
         warnings.append("The sets differ in the number of features; more features have more chances to fit.")
     trained = [
         tuple(
             (some.model.get("training") or {}).get(key) for key in ("expansion", "l1_chosen_for_l0", "whiten")
         )
-        for some in given.sets
+        for some in inputs.sets
     ]
     if len(set(trained)) > 1:
         warnings.append(
             "The SAEs were trained with different settings: a difference may be theirs, not the encoders'."
         )
-    if given.halves is None:
+    if inputs.halves is None:
         warnings.append("Nothing was held out: the best of many features looks better where it was chosen.")
     return warnings

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.correlation.representations import PCA, RANDOM, RAW, SAE
+from sae_backend.studies.encoders.findings import EncoderFindings
 from sae_backend.studies.encoders.triage import triaged
 from sae_backend.studies.framework.report import Table, Target, as_column
-from sae_backend.studies.framework.result import StudyResult
 
-_REPRESENTATIONS = {"sae": "", "raw": "dimension ", "pca": "component ", "random": "random SAE "}
+_REPRESENTATIONS = {SAE: "", RAW: "dimension ", PCA: "component ", RANDOM: "random SAE "}
 
 
 def verdict(low: float, high: float) -> str:
@@ -21,28 +22,27 @@ def verdict(low: float, high: float) -> str:
     return "first" if low > 0 else "second" if high < 0 else "none"
 
 
-def tables(result: StudyResult, second: float) -> Sequence[Table]:
+def tables(found: EncoderFindings, second: float) -> Sequence[Table]:
     """One row a set, a set and type, a pair and type; one table of features a set."""
-    made = [_sets(result)]
-    if result.meta["types"]:
-        made += [_types(result), _differences(result)]
-    return [*made, *(_features(result, k, second) for k in range(len(result.meta["titles"])))]
+    made = [_sets(found)]
+    if found.types:
+        made += [_types(found), _differences(found)]
+    return [*made, *(_features(found, k, second) for k in range(len(found.titles)))]
 
 
-def _sets(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
+def _sets(found: EncoderFindings) -> Table:
     columns: dict[str, Sequence[Any]] = {
-        "set": list(meta["titles"]),
-        "encoder": list(meta["encoders"]),
-        "block": list(meta["layers"]),
-        "control": ["yes" if control else "" for control in meta["is_control"]],
-        "tiles": list(meta["n_tiles"]),
-        "features": list(meta["n_features"]),
-        "features above chance": arrays["sae/n_beating"].tolist(),
-        "dimensions": arrays["raw/n"].tolist(),
-        "dimensions above chance": arrays["raw/n_beating"].tolist(),
+        "set": list(found.titles),
+        "encoder": list(found.encoders),
+        "block": list(found.layers),
+        "control": ["yes" if control else "" for control in found.is_control],
+        "tiles": list(found.n_tiles),
+        "features": list(found.n_features),
+        "features above chance": found.cells.beyond[SAE].n_beating.tolist(),
+        "dimensions": found.cells.beyond[RAW].n.tolist(),
+        "dimensions above chance": found.cells.beyond[RAW].n_beating.tolist(),
     }
-    for key, words in (("entropy_contrast", "entropy"), ("alike_contrast", "label-free score")):
+    for contrasts, words in ((found.cells.entropies, "entropy"), (found.alike, "label-free score")):
         names = (
             "features with it",
             "dimensions with it",
@@ -51,11 +51,12 @@ def _sets(result: StudyResult) -> Table:
             "effect",
             "p",
         )
+        values = np.stack([each.row() for each in contrasts])
         for i, name in enumerate(names):
-            columns[f"{words}: {name}"] = as_column(arrays[key][:, i])
-    columns["judged by"] = [judge or "" for judge in meta["judges"]]
+            columns[f"{words}: {name}"] = as_column(values[:, i])
+    columns["judged by"] = [judge or "" for judge in found.judges]
     for i, name in enumerate(("all pairs of tiles", "pairs of different patients", "tiles both saw")):
-        columns[f"label-free score: {name}"] = as_column(arrays["alike/pairs"][:, i])
+        columns[f"label-free score: {name}"] = as_column(found.alike_pairs[:, i])
     return Table(
         "sets",
         "Encoders",
@@ -67,20 +68,20 @@ def _sets(result: StudyResult) -> Table:
             "label-free score: effect": "rank-biserial; above 0 features score higher",
             "label-free score: p": "Mann-Whitney; the unit is the column, not the patient",
         },
-        [Target(k) for k in range(len(meta["titles"]))],
+        [Target(k) for k in range(len(found.titles))],
     )
 
 
-def _types(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
-    n_sets, n_types = arrays["sae/value"].shape
+def _types(found: EncoderFindings) -> Table:
+    n_sets, n_types = found.cells.features.value.shape
     columns: dict[str, Sequence[Any]] = {
-        "set": [title for title in meta["titles"] for _ in range(n_types)],
-        "cell type": list(meta["types"]) * n_sets,
+        "set": [title for title in found.titles for _ in range(n_types)],
+        "cell type": list(found.types) * n_sets,
     }
     for name, words in _REPRESENTATIONS.items():
-        columns[f"{words}feature" if name == "sae" else f"{words}number"] = [
-            int(j) if j >= 0 else None for j in arrays[f"{name}/column"].ravel()
+        best = found.cells.best[name]
+        columns[f"{words}feature" if name == SAE else f"{words}number"] = [
+            int(j) if j >= 0 else None for j in best.column.ravel()
         ]
         for key, title in (
             ("choose", "r, choosing half"),
@@ -88,25 +89,29 @@ def _types(result: StudyResult) -> Table:
             ("ci_low", "low"),
             ("ci_high", "high"),
         ):
-            columns[words + title] = as_column(arrays[f"{name}/{key}"].ravel())
-        if name == "sae":
-            columns["p (family)"] = as_column(arrays["p"].ravel())
-        for i, k in enumerate(meta["probe_k"]):
-            if arrays[f"{name}/probe_r2"].shape[1] > i:
-                for key, title in (("r2", "R2"), ("low", "R2 low"), ("high", "R2 high")):
-                    columns[f"{words}probe on {k}: {title}"] = as_column(
-                        arrays[f"{name}/probe_{key}"][:, i].ravel()
-                    )
-    columns["prevalence"] = as_column(arrays["prevalence"].ravel())
+            columns[words + title] = as_column(getattr(best, key).ravel())
+        if name == SAE:
+            columns["p (family)"] = as_column(found.cells.p.ravel())
+        for i, k in enumerate(found.probe_k):
+            for probes, title in (
+                (best.probe_r2, "R2"),
+                (best.probe_low, "R2 low"),
+                (best.probe_high, "R2 high"),
+            ):
+                if probes is not None and probes.shape[1] > i:
+                    columns[f"{words}probe on {k}: {title}"] = as_column(probes[:, i].ravel())
+    columns["prevalence"] = as_column(np.concatenate([each.prevalence for each in found.sets]))
     targets = [
-        Target(k, int(j) if j >= 0 else None) for k, row in enumerate(arrays["sae/column"]) for j in row
+        Target(k, int(j) if j >= 0 else None)
+        for k, row in enumerate(found.cells.features.column)
+        for j in row
     ]
     return Table(
         "types",
         "Best feature of each encoder for each type",
         columns,
         {
-            "r": "on the half that did not choose" if meta["held_out"] else "nothing was held out",
+            "r": "on the half that did not choose" if found.held_out else "nothing was held out",
             "low": "95 % interval over patients",
             "p (family)": "over all features and types of the set",
             "prevalence": "share of the tiles above the median count: AUPRC of a feature without knowledge",
@@ -115,31 +120,35 @@ def _types(result: StudyResult) -> Table:
     )
 
 
-def _differences(result: StudyResult) -> Table:
-    arrays, meta = result.arrays, result.meta
-    names = ["mean of all types", *meta["types"]]
-    value, low, high = (arrays[f"difference/{key}"] for key in ("value", "family_low", "family_high"))
+def _differences(found: EncoderFindings) -> Table:
+    names = ["mean of all types", *found.types]
+    difference = found.difference
+    value, low, high = difference.value, difference.family_low, difference.family_high
     words = {
         "first": "the first follows it better",
         "second": "the second follows it better",
         "none": "no difference can be claimed",
     }
     columns: dict[str, Sequence[Any]] = {
-        "first": [meta["titles"][a] for a, _ in meta["pairs"] for _ in names],
-        "second": [meta["titles"][b] for _, b in meta["pairs"] for _ in names],
-        "cell type": names * len(meta["pairs"]),
+        "first": [found.titles[a] for a, _ in found.pairs for _ in names],
+        "second": [found.titles[b] for _, b in found.pairs for _ in names],
+        "cell type": names * len(found.pairs),
         "r of first less second": as_column(value.ravel()),
         "low": as_column(low.ravel()),
         "high": as_column(high.ravel()),
-        "low, by itself": as_column(arrays["difference/low"].ravel()),
-        "high, by itself": as_column(arrays["difference/high"].ravel()),
+        "low, by itself": as_column(found.difference.low.ravel()),
+        "high, by itself": as_column(found.difference.high.ravel()),
         "verdict": [
             words.get(verdict(a, b), "not judged") for a, b in zip(low.ravel(), high.ravel(), strict=True)
         ],
     }
     targets = [
-        Target(a, _number(arrays["sae/column"][a], c - 1), other=_other(b, arrays["sae/column"][b], c - 1))
-        for a, b in meta["pairs"]
+        Target(
+            a,
+            _number(found.cells.features.column[a], c - 1),
+            other=_other(b, found.cells.features.column[b], c - 1),
+        )
+        for a, b in found.pairs
         for c in range(len(names))
     ]
     return Table(
@@ -164,45 +173,44 @@ def _other(number: int, columns: Any, c: int) -> tuple[int, int] | None:
     return None if found is None else (number, found)
 
 
-def _features(result: StudyResult, k: int, second: float) -> Table:
-    arrays, meta = result.arrays, result.meta
-    judged = triaged(result, k, second)
-    n = meta["n_features"][k]
-    best_type = arrays[f"set{k}/best_type"]
+def _features(found: EncoderFindings, k: int, second: float) -> Table:
+    judged = triaged(found.sets[k], second)
+    n = found.n_features[k]
+    best_type = found.sets[k].best_type
     columns: dict[str, Sequence[Any]] = {
         "feature": list(range(n)),
-        "prevalence": as_column(arrays[f"set{k}/firing"][:, 0]),
-        "follows most": [meta["types"][c] if c >= 0 else None for c in best_type],
-        "beats chance": ["yes" if beats else "" for beats in arrays[f"set{k}/beats"]],
-        "entropy": as_column(arrays[f"set{k}/entropy"]),
+        "prevalence": as_column(found.sets[k].firing[:, 0]),
+        "follows most": [found.types[c] if c >= 0 else None for c in best_type],
+        "beats chance": ["yes" if beats else "" for beats in found.sets[k].beats],
+        "entropy": as_column(found.sets[k].entropy),
     }
-    for c, name in enumerate(meta["types"]):
-        columns[f"AUPRC {name}"] = as_column(arrays[f"set{k}/auprc"][:, c])
+    for c, name in enumerate(found.types):
+        columns[f"AUPRC {name}"] = as_column(found.sets[k].auprc[:, c])
     columns["by labels"] = list(judged.words)
     columns["label entropy"] = as_column(judged.label_entropy)
-    columns["label-free score"] = as_column(arrays[f"set{k}/alike/score"])
-    columns["score between patients"] = as_column(arrays[f"set{k}/alike/between"])
-    columns["score by chance"] = as_column(arrays[f"set{k}/alike/chance"])
+    columns["label-free score"] = as_column(found.sets[k].score)
+    columns["score between patients"] = as_column(found.sets[k].between)
+    columns["score by chance"] = as_column(found.sets[k].chance)
     columns["above chance"] = ["yes" if above else "" for above in judged.above_chance]
-    fires = arrays[f"set{k}/firing"][:, 0] > 0
+    fires = found.sets[k].firing[:, 0] > 0
     columns["follows most"] = [
         name if is_on else None for name, is_on in zip(columns["follows most"], fires, strict=True)
     ]
     prevalence = ", ".join(
         f"{name} {value:.2f}"
-        for name, value in zip(meta["types"], arrays["prevalence"][k], strict=True)
+        for name, value in zip(found.types, found.sets[k].prevalence, strict=True)
         if np.isfinite(value)
     )
     return Table(
         f"features-{k}",
-        f"Features of {meta['titles'][k]}",
+        f"Features of {found.titles[k]}",
         columns,
         {
             "prevalence": "share of the tiles of all slides in which the feature fires",
             "entropy": "nats, of |r| over types; only where chance is beaten",
             "by labels": f"one type where the second best lift is below {second:.2f} of the best; never fires: in no "
             f"tile of any slide; share of the tiles that have a type: {prevalence or 'none'}",
-            "label-free score": f"mean cosine by {meta['judges'][k] or 'nobody'}; none where it fires in fewer than {meta['min_firing']} tiles",
+            "label-free score": f"mean cosine by {found.judges[k] or 'nobody'}; none where it fires in fewer than {found.min_firing} tiles",
             "score between patients": "only pairs of tiles of different patients",
             "above chance": "score above the 95 % quantile of all features' scores by chance",
         },

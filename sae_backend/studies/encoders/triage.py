@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.framework.report import Knob
-from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.encoders.findings import SetFeatures
+from sae_backend.studies.framework.report import Threshold
 
 Floats = npt.NDArray[np.float64]
 
-SECOND_KNOB = Knob(
+SECOND_THRESHOLD = Threshold(
     "second", "A second type counts from this share of the first one's lift", 0.0, 1.0, 0.05, 0.5
 )
 NO_LABEL, NO_TYPE, ONE_TYPE, SEVERAL = "not judged", "no type", "one type", "several types"
@@ -51,10 +51,9 @@ class TriagedFeatures:
     above_chance: npt.NDArray[np.bool_]
 
 
-def triaged(result: StudyResult, number: int, second_share: float) -> TriagedFeatures:
+def triaged(some: SetFeatures, second_share: float) -> TriagedFeatures:
     """Judge the features of a set; a second type counts from this share of the lift of the first."""
-    arrays = result.arrays
-    auprc, prevalence = arrays[f"set{number}/auprc"], arrays["prevalence"][number]
+    auprc, prevalence = some.auprc, some.prevalence
     room = np.where(prevalence < 1, 1 - prevalence, np.nan)
     lift = (auprc - prevalence) / room
     lift = np.where(np.abs(lift) < _LEAST_LIFT, 0.0, lift)
@@ -68,7 +67,7 @@ def triaged(result: StudyResult, number: int, second_share: float) -> TriagedFea
         else best * np.nan
     )
     top = np.where(known, filled.argmax(axis=1), -1) if lift.shape[1] else np.full(len(lift), -1)
-    score, chance = arrays[f"set{number}/alike/score"], limit_of_chance(result, number)
+    score, chance = some.score, some.limit_of_chance
     return TriagedFeatures(
         lift,
         best,
@@ -77,17 +76,10 @@ def triaged(result: StudyResult, number: int, second_share: float) -> TriagedFea
         _entropy(lift),
         tuple(
             _silence(*shares) or _word(a, b, second_share)
-            for a, b, shares in zip(best, second, arrays[f"set{number}/firing"], strict=True)
+            for a, b, shares in zip(best, second, some.firing, strict=True)
         ),
         np.asarray(np.isfinite(score) & (np.nan_to_num(score, nan=-np.inf) > chance), np.bool_),
     )
-
-
-def limit_of_chance(result: StudyResult, number: int) -> float:
-    """95 % quantile of the features' label-free scores by chance; NaN without any."""
-    chance = result.arrays[f"set{number}/alike/chance"]
-    fine = chance[np.isfinite(chance)]
-    return float(np.quantile(fine, 0.95)) if fine.size else float("nan")
 
 
 def _entropy(lift: Floats) -> Floats:

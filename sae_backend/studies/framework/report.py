@@ -223,7 +223,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Knob:
+class Threshold:
     """A threshold that the user moves, from `low` to `high` in steps of `step`."""
 
     key: str
@@ -235,7 +235,7 @@ class Knob:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class Report:
     """A study's answer.
 
     Attributes
@@ -248,7 +248,7 @@ class Shown:
         What has to be known before anything is believed, such as that scanner and disease go together.
     figures, tables
         In the order of importance.
-    knobs
+    thresholds
         Thresholds that the figures and tables depend on.
     short
         The answer in one or two sentences without jargon, for whoever has no time for more.
@@ -259,7 +259,7 @@ class Shown:
     warnings: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
-    knobs: Sequence[Knob] = ()
+    thresholds: Sequence[Threshold] = ()
     short: str = ""
 
 

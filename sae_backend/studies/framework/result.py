@@ -50,7 +50,7 @@ class StudyResult:
         return cls({**arrays, **texts}, {key: value for key, value in meta.items() if key != _TEXTS})
 
 
-class Steps:
+class Checkpoints:
     """Finished parts of a study in a folder, so that a second run does not make them again.
 
     The folder belongs to one request: whoever names it puts a digest of the request into the name.

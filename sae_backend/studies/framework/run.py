@@ -9,24 +9,24 @@ from typing import Any, Protocol
 
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.result import Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Checkpoints, Progress, StudyResult
 
 
 class Run(Protocol):
     """What the module of every study has under the name `run`."""
 
     def __call__(
-        self, given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps
+        self, inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
     ) -> StudyResult:
         """Do the study."""
 
 
 def run_study(
     kind: str,
-    given: StudyInput,
+    inputs: StudyInput,
     spec: Mapping[str, Any],
     progress: Progress,
-    steps: Steps | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> StudyResult:
     """Do a study.
 
@@ -34,13 +34,13 @@ def run_study(
     ----------
     kind
         Name of the study.
-    given
+    inputs
         Slides and feature sets.
     spec
         Settings; what is not said has the study's default.
     progress
         Takes (stage, done, total) and may raise to cancel.
-    steps
+    checkpoints
         Where finished parts are kept, None for nowhere.
 
     Raises
@@ -48,10 +48,10 @@ def run_study(
     UserInputError
         When there is no such study, or what it is given is not enough.
     """
-    settings = {**study(kind).defaults, **spec}
-    module = import_module(f"sae_backend.studies.{kind}.study")
-    run: Run = module.run
-    found = run(given, settings, progress, steps or Steps())
+    one = study(kind)
+    settings = {**one.defaults, **spec}
+    run: Run = import_module(f"{one.package}.study").run
+    found = run(inputs, settings, progress, checkpoints or Checkpoints())
     # Here and not when the project keeps it: what cannot be kept would have cost its hours for nothing.
     json.dumps(found.meta, allow_nan=False)
     return found

@@ -19,7 +19,7 @@ from sae_backend.models.sae_weights import SaeArrays
 from sae_backend.statistics.split import Halves
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput, StudySlide
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.worker.requests import StudyRequest
+from sae_backend.worker.requests import StudyRequest, StudySlideEntry
 
 ARRAYS: Final = "arrays.npz"
 META: Final = "meta.json"
@@ -46,7 +46,7 @@ def open_input(request: StudyRequest, sets: Sequence[Mapping[str, Any]] | None =
     wanted = request.sets if sets is None else sets
     matrices = [
         [
-            _features(Path(folder), slide["name"], some["title"])
+            _features(Path(folder), slide.name, some["title"])
             for folder, slide in zip(some["feature_dirs"], request.slides, strict=True)
         ]
         for some in wanted
@@ -55,7 +55,7 @@ def open_input(request: StudyRequest, sets: Sequence[Mapping[str, Any]] | None =
         for first, other, slide in zip(matrices[0], some, request.slides, strict=True):
             if first.grid.digest != other.grid.digest:
                 raise MismatchError(
-                    f"The autoencoders saw different tiles of {slide['name']}.",
+                    f"The autoencoders saw different tiles of {slide.name}.",
                     "Analyse the slides with the same tile size for each of them.",
                 )
     slides = [
@@ -82,22 +82,22 @@ def _features(folder: Path, slide: str, title: str) -> FeatureMatrix:
         ) from error
 
 
-def _slide(entry: Mapping[str, Any], features: FeatureMatrix, n_types: int) -> StudySlide:
+def _slide(entry: StudySlideEntry, features: FeatureMatrix, n_types: int) -> StudySlide:
     grid = features.grid
     counts = np.full((grid.n_tiles, n_types), np.nan)
-    if entry["targets_file"]:
-        counts = _counts(Path(entry["targets_file"]), entry["name"])
+    if entry.targets_file:
+        counts = _counts(Path(entry.targets_file), entry.name)
     if counts.shape != (grid.n_tiles, n_types):
-        raise MismatchError(f"The counts of {entry['name']} do not match its tiles.", _AGAIN)
+        raise MismatchError(f"The counts of {entry.name} do not match its tiles.", _AGAIN)
     return StudySlide(
-        name=entry["name"],
-        patient=entry["patient"],
-        facts=entry["facts"],
+        name=entry.name,
+        patient=entry.patient,
+        facts=entry.facts,
         rows=grid.rows,
         cols=grid.cols,
         tile_um=grid.stride_l0 * grid.mpp,
         counts=counts,
-        where={key: entry[key] for key in ("path", "mpp", "fingerprint")},
+        where={key: getattr(entry, key) for key in ("path", "mpp", "fingerprint")},
     )
 
 
@@ -109,7 +109,7 @@ def _counts(path: Path, slide: str) -> npt.NDArray[np.float64]:
 
 
 def _set(
-    entry: Mapping[str, Any], found: Sequence[FeatureMatrix], slides: Sequence[Mapping[str, Any]]
+    entry: Mapping[str, Any], found: Sequence[FeatureMatrix], slides: Sequence[StudySlideEntry]
 ) -> FeatureSet:
     model = dict(entry["model"])
     if len({matrix.sae_digest for matrix in found}) > 1:
@@ -123,7 +123,7 @@ def _set(
         features=[matrix.csc() for matrix in found],
         valid=[matrix.valid for matrix in found],
         vectors=[
-            _vectors(Path(place), matrix, slide["name"])
+            _vectors(Path(place), matrix, slide.name)
             for place, matrix, slide in zip(entry["embedding_dirs"], found, slides, strict=True)
         ],
         decoder=None if arrays is None else arrays.w_dec,

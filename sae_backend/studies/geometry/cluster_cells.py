@@ -12,7 +12,7 @@ from scipy import sparse
 from sae_backend.statistics.bootstrap import bootstrap_weights, studentised_intervals
 from sae_backend.statistics.moments import Targets, dense_moments
 from sae_backend.statistics.weighted_correlation import FLAT
-from sae_backend.studies.geometry.stage import Stage
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.methods.matching.cross_products import Columns
 from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 

@@ -9,16 +9,16 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from sae_backend.statistics.bootstrap import bootstrap_weights
 from sae_backend.statistics.resampling_units import Clusters
-from sae_backend.studies.framework.result import Arrays, Steps
+from sae_backend.studies.framework.result import Arrays, Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.coactivation_chance import scrambled
 from sae_backend.studies.geometry.feature_clusters import CoActivation, best_jaccard, find_clusters
-from sae_backend.studies.geometry.stage import Stage
-from sae_backend.studies.geometry.within_clusters import mean_within
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
-from sae_backend.studies.methods.matching.cross_products import Columns
+from sae_backend.studies.methods.matching.cross_products import Columns, Laid, centre
 from sae_backend.studies.methods.matching.family_chance import LEVEL, family_chance
 from sae_backend.studies.methods.matching.shared_tiles import SharedTiles
 
@@ -81,7 +81,7 @@ def coactivation_clusters(
     rows: Ints,
     settings: StabilitySettings,
     stage: Stage,
-    steps: Steps,
+    checkpoints: Checkpoints,
 ) -> JudgedClusters:
     """Cluster features by the tiles they fire in; on the half that chooses, of which the tiles `rows` (n,) are looked at.
 
@@ -98,14 +98,14 @@ def coactivation_clusters(
     labels = find_clusters(CoActivation(chosen), settings.cut, stage.alive)
     stage.step()
     drawn = _Units(choose.clusters, choose.unit[rows])
-    stability = _resampled(drawn, chosen, labels, settings, "resample", stage, steps)
+    stability = _resampled(drawn, chosen, labels, settings, "resample", stage, checkpoints)
 
     def alone(k: int, order: Ints) -> Columns | None:
         seed = settings.seed + 100 + k
         moves = arrangements(choose, min(_MOST_WAYS, chosen.n_features), seed)
         return None if moves.n == 0 else scrambled(columns[0], moves, rows, order, stage.alive)
 
-    chance = _chance_stability(drawn, alone, labels, few, stage, steps)
+    chance = _chance_stability(drawn, alone, labels, few, stage, checkpoints)
     clustered = np.flatnonzero(labels >= 0)
     some, own = columns[1].only(clustered), labels[clustered]
     held_out = mean_within(some, own)
@@ -115,7 +115,7 @@ def coactivation_clusters(
         def make(p: int = p) -> Arrays:
             return {"r": mean_within(some, own, ways.laid(p))}
 
-        draws[p] = steps.get(f"within-{p}", make)["r"]
+        draws[p] = checkpoints.get(f"within-{p}", make)["r"]
         stage.step()
     p_family = family_chance(held_out, draws).p
     limit = max(DISSOLVED, float(chance.max(initial=0.0)))
@@ -147,7 +147,7 @@ def _resampled(
     settings: StabilitySettings,
     name: str,
     stage: Stage,
-    steps: Steps,
+    checkpoints: Checkpoints,
 ) -> Floats:
     n_clusters = int(labels.max(initial=-1)) + 1
     if not tiles.clusters.can_judge or n_clusters == 0 or settings.n_resamples == 0:
@@ -157,7 +157,7 @@ def _resampled(
     found = []
     for b, drawn in enumerate(weights):
         make = partial(_again, columns, drawn[tiles.unit], settings.cut, stage.alive)
-        found.append(best_jaccard(labels, steps.get(f"{name}-{b}", make)["labels"]))
+        found.append(best_jaccard(labels, checkpoints.get(f"{name}-{b}", make)["labels"]))
         stage.step()
     return np.asarray(np.mean(found, axis=0), np.float64)
 
@@ -172,7 +172,7 @@ def _chance_stability(
     labels: Ints,
     few: StabilitySettings,
     stage: Stage,
-    steps: Steps,
+    checkpoints: Checkpoints,
 ) -> Floats:
     """Stability of all clusters of features that have nothing to do with each other (n,), as `alone` makes them."""
     if not tiles.clusters.can_judge or few.n_null == 0:
@@ -190,10 +190,64 @@ def _chance_stability(
                 return {"stability": np.zeros(0)}
             own = find_clusters(CoActivation(columns), few.cut, stage.alive)
             stage.step()
-            return {"stability": _resampled(tiles, columns, own, few, "", stage, Steps())}
+            return {"stability": _resampled(tiles, columns, own, few, "", stage, Checkpoints())}
 
-        found.append(steps.get(f"scrambled-{k}", make)["stability"])
+        found.append(checkpoints.get(f"scrambled-{k}", make)["stability"])
         # Whatever was kept from an earlier run, or had no cluster to draw again.
         stage.reach(first + 2 + few.n_resamples)
     joined = np.concatenate(found)
     return joined[np.isfinite(joined)]
+
+
+def mean_within(columns: Columns, labels: Ints, laid: Laid | None = None) -> Floats:
+    """Mean r over the pairs of different features of each cluster (C,).
+
+    A sum of correlations over all pairs is one correlation of two sums of features; so the cost is that of reading the
+    activations once, and not that of all pairs.
+
+    Parameters
+    ----------
+    columns
+        Features (N, F).
+    labels
+        Cluster of each feature (F,), -1 for none.
+    laid
+        Moves the tiles of the second feature of a pair; None leaves them.
+    """
+    n = int(labels.max(initial=-1)) + 1
+    member = np.flatnonzero(labels >= 0)
+    c = centre(columns, columns, laid)
+    left, right = (_summed(columns, labels, scale, n) for scale in (c.scale_left, c.scale_right))
+    source = np.arange(columns.n_rows) if laid is None else laid.source
+
+    def by_cluster(values: Floats) -> Floats:
+        return np.bincount(labels[member], values[member], minlength=n).astype(np.float64)
+
+    sums = _own_products(left, right, source)
+    sums -= by_cluster(c.mean_left * c.scale_left) * by_cluster(c.gap * c.scale_right)
+    sums -= by_cluster(c.sum_left * c.scale_left) * by_cluster(c.mean_right * c.scale_right)
+    own = _own_products(columns.by_tile, columns.by_tile, source)
+    own = (own - c.mean_left * c.gap - c.sum_left * c.mean_right) * c.scale_left * c.scale_right
+    sizes = np.bincount(labels[member], minlength=n)
+    return np.asarray((sums - by_cluster(own)) / np.maximum(sizes * (sizes - 1), 1), np.float64)
+
+
+def _summed(columns: Columns, labels: Ints, scale: Floats, n: int) -> sparse.csr_array:
+    """Sums of the members' activations, each times its scale (N, C)."""
+    member = np.flatnonzero(labels >= 0)
+    place = (member, labels[member])
+    weights = sparse.csr_array(sparse.coo_array((scale[member], place), shape=(labels.size, n)))
+    return sparse.csr_array(columns.by_tile @ weights)
+
+
+def _own_products(left: sparse.csr_array, right: sparse.csr_array, source: npt.NDArray[np.integer]) -> Floats:
+    # Slow to load, and the window imports this package to tell what was found.
+    from sae_backend.statistics import pair_kernels
+
+    found = np.zeros(left.shape[1])
+    stored = []
+    for each in (left, right):
+        each.sort_indices()
+        stored.append((each.indptr, each.indices, each.data))
+    pair_kernels.own_products(*stored, source, found)
+    return found

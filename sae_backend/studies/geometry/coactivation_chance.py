@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sae_backend.studies.framework.result import Arrays, Steps
+from sae_backend.studies.framework.result import Arrays, Checkpoints
 from sae_backend.studies.methods.matching.chance_tiles import Arrangements
 from sae_backend.studies.methods.matching.cross_products import Columns, Laid, centre, column_blocks
 
@@ -73,7 +73,7 @@ def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
 
 
 def coactivation_chance(
-    columns: Columns, ways: Arrangements, rows: Ints, alive: Callable[[int], None], steps: Steps
+    columns: Columns, ways: Arrangements, rows: Ints, alive: Callable[[int], None], checkpoints: Checkpoints
 ) -> CoActivationChance:
     """Take the features against themselves with the tiles exchanged.
 
@@ -87,7 +87,7 @@ def coactivation_chance(
         Tiles on which others are laid (n,): all of them, or some where they are many.
     alive
         Takes the draws that are done; may raise.
-    steps
+    checkpoints
         Where finished draws are kept.
     """
     found = []
@@ -101,7 +101,7 @@ def coactivation_chance(
             laid = Laid(laid.source[rows], laid.is_shift)
             return _one(own, columns, laid, p < _N_HISTOGRAMS, lambda: alive(p))
 
-        found.append(steps.get(f"chance-{p}", make))
+        found.append(checkpoints.get(f"chance-{p}", make))
     shape = (ways.n, columns.n_features)
     return CoActivationChance(
         np.array([each["r"] for each in found]).reshape(shape),

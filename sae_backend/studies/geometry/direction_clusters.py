@@ -9,12 +9,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.framework.result import Arrays, Steps
+from sae_backend.studies.framework.inputs import StudyInput
+from sae_backend.studies.framework.result import Arrays, Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.cluster_stability import DISSOLVED, JudgedClusters, StabilitySettings
 from sae_backend.studies.geometry.feature_clusters import Directions, best_jaccard, cohesion, find_clusters
-from sae_backend.studies.geometry.stage import Stage
 from sae_backend.studies.methods.matching.family_chance import LEVEL
+from sae_backend.studies.methods.matching.feature_matching import match
 from sae_backend.studies.methods.matching.random_dictionary import random_directions
+from sae_backend.studies.methods.matching.set_space import directions, same_space
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,7 +27,7 @@ N_LIMITS: Final = 20
 
 
 def direction_clusters(
-    directions: npt.NDArray[np.float32], settings: StabilitySettings, stage: Stage, steps: Steps
+    directions: npt.NDArray[np.float32], settings: StabilitySettings, stage: Stage, checkpoints: Checkpoints
 ) -> JudgedClusters:
     """Cluster unit directions (F, d).
 
@@ -55,7 +58,7 @@ def direction_clusters(
     drawn_excess = []
     for p in range(settings.n_null if n_clusters else 0):
         make = partial(_random_excess, directions, settings, p, stage.alive)
-        drawn_excess.append(float(steps.get(f"random-directions-{p}", make)["x"]))
+        drawn_excess.append(float(checkpoints.get(f"random-directions-{p}", make)["x"]))
         stage.step()
     largest = np.array(drawn_excess)
     p_family = np.full(n_clusters, np.nan)
@@ -108,3 +111,42 @@ def direction_limits(
         largest.append(top)
         stage.step()
     return cut, float(np.sort(largest)[-1])
+
+
+def again_in_seeds(
+    inputs: StudyInput, numbers: Ints, labels: Ints, cut: float, alive: Callable[[], None]
+) -> Floats | None:
+    """Largest Jaccard index of each cluster with one of each further set in the same space (S, C); None without such a set.
+
+    Features are the same where they are each other's partner one for one by cosine, at least `cut`; others are left
+    out of both clusterings. NaN where fewer than two of a cluster have a partner.
+
+    Parameters
+    ----------
+    inputs
+        Sets, of which the first was clustered.
+    numbers
+        Features of the first set that take part (F,).
+    labels
+        Their clusters (F,), -1 for none.
+    cut
+        Cosine down to which clusters were merged.
+    alive
+        Called now and then; may raise.
+    """
+    found = []
+    for other in inputs.sets[1:]:
+        if not same_space(inputs.sets[0], other):
+            continue
+        theirs = directions(other, np.arange(other.n_features))
+        theirs = theirs[theirs.any(axis=1)]
+        own = directions(inputs.sets[0], numbers)
+        again = find_clusters(Directions(theirs), cut, alive)
+        step = max(1, 4_000_000 // max(1, len(theirs)))
+        blocks = ((a, (own[a : a + step] @ theirs.T).astype(np.float64)) for a in range(0, len(own), step))
+        pairs = match(blocks, (len(own), len(theirs)))
+        known = np.nan_to_num(pairs.value, nan=-1.0) >= cut
+        mapped = np.full(labels.size, -1, np.int64)
+        mapped[known] = again[pairs.partner[known]]
+        found.append(best_jaccard(labels, mapped, known))
+    return np.array(found) if found else None

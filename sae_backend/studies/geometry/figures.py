@@ -8,28 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Band, Bars, Cells, Figure, Line, Mark, Points, Rule, Target
-from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.geometry.tables import TITLES, members_of, stable_clusters
+from sae_backend.studies.geometry.findings import TITLES, ClusterFindings, GeometryFindings
 
 _LABELLED: Final = 12
 _BARS: Final = 30
 
 
-def _named(result: StudyResult, kind: str, k: int) -> str:
+def _named(found: GeometryFindings, some: ClusterFindings, k: int) -> str:
     """The cluster's number, and the cells that it follows where the interval of r leaves 0 out."""
-    number = int(result.arrays[f"{kind}/type_number"][k])
-    low, high = (float(result.arrays[f"{kind}/{end}"][k]) for end in ("low", "high"))
+    number = int(some.cells.type_number[k])
+    low, high = float(some.cells.low[k]), float(some.cells.high[k])
     if number < 0 or not (low > 0 or high < 0):
         return f"cluster {k + 1}"
     sign = "" if low > 0 else "less "
-    return f"cluster {k + 1} ({sign}{result.meta['type_names'][number]})"
+    return f"cluster {k + 1} ({sign}{found.type_names[number]})"
 
 
-def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
+def map_figure(found: GeometryFindings, some: ClusterFindings, least: float) -> Figure:
     """Features on a plane, stable clusters in colour."""
-    arrays, xy = result.arrays, result.arrays["xy"]
-    labels = arrays[f"{kind}/labels"]
-    stable = np.flatnonzero(stable_clusters(result, kind, least))
+    xy = found.xy
+    labels = some.labels
+    stable = np.flatnonzero(some.stable(least))
     known = np.isfinite(xy).all(axis=1)
 
     def points(among: npt.NDArray[np.bool_], label: str, *, is_baseline: bool) -> list[Points]:
@@ -53,11 +52,11 @@ def map_figure(result: StudyResult, kind: str, least: float) -> Figure:
     marks: list[Mark] = [*points(~np.isin(labels, stable), grey, is_baseline=True)]
     marks += points(np.isin(labels, stable[_LABELLED:]), "in a smaller stable cluster", is_baseline=True)
     for k in coloured:
-        marks += points(labels == k, _named(result, kind, int(k)), is_baseline=False)
+        marks += points(labels == k, _named(found, some, int(k)), is_baseline=False)
     return Figure(
-        key=f"map-{kind}",
-        title=f"Map of the features, clusters by {TITLES[kind]}",
-        caption=(f"{int(known.sum()):,} features; {result.meta['plane']}. {_colours(labels, stable)}"),
+        key=f"map-{some.kind}",
+        title=f"Map of the features, clusters by {TITLES[some.kind]}",
+        caption=(f"{int(known.sum()):,} features; {found.plane}. {_colours(labels, stable)}"),
         x_label="",
         y_label="",
         marks=marks,
@@ -85,15 +84,14 @@ def _colours(labels: npt.NDArray[np.int64], stable: npt.NDArray[np.int64]) -> st
     )
 
 
-def stability_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+def stability_figure(found: GeometryFindings, some: ClusterFindings, least: float) -> Figure | None:
     """Stability of the largest clusters beside chance; None where nothing could be drawn again."""
-    arrays, meta = result.arrays, result.meta
-    stability = arrays[f"{kind}/stability"][:_BARS]
+    stability = some.stability[:_BARS]
     if not np.isfinite(stability).any():
         return None
-    stable = stable_clusters(result, kind, least)[:_BARS]
-    first = [Target(0, int(each[0])) for each in members_of(result, kind)[:_BARS]]
-    chance = arrays[f"{kind}/chance"]
+    stable = some.stable(least)[:_BARS]
+    first = [Target(0, int(each[0])) for each in some.members[:_BARS]]
+    chance = some.chance
     marks: list[Mark] = []
     if chance.size:
         marks.append(
@@ -102,18 +100,18 @@ def stability_figure(result: StudyResult, kind: str, least: float) -> Figure | N
     marks += [
         Bars(np.where(stable, stability, np.nan), "stable", targets=first),
         Bars(np.where(stable, np.nan, stability), "not stable", targets=first, is_baseline=True),
-        Rule("y", max(float(meta["dissolved"]), least), "least asked for"),
+        Rule("y", max(float(found.dissolved), least), "least asked for"),
     ]
     what = (
-        f"patients drawn again {meta['settings']['n_resamples']} times; chance: {meta['n_scrambled']} sets of the same "
+        f"patients drawn again {found.n_resamples} times; chance: {found.n_scrambled} sets of the same "
         "features with their patients exchanged, each in its own way"
-        if kind == "coactivation"
+        if some.is_by_firing
         else "half of the features left out; chance is judged by p alone, as any close group survives this"
     )
-    n = arrays[f"{kind}/stability"].size
+    n = some.stability.size
     return Figure(
-        key=f"stability-{kind}",
-        title=f"Stability of the clusters by {TITLES[kind]}",
+        key=f"stability-{some.kind}",
+        title=f"Stability of the clusters by {TITLES[some.kind]}",
         caption=(
             f"Mean largest Jaccard index of the {min(n, _BARS)} largest of {n} clusters over resamples: {what}. Grey: not "
             "stable, whatever the height, as chance or the other half speaks against it."
@@ -126,18 +124,18 @@ def stability_figure(result: StudyResult, kind: str, least: float) -> Figure | N
     )
 
 
-def between_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+def between_figure(found: GeometryFindings, some: ClusterFindings, least: float) -> Figure | None:
     """Mean r within and between the stable clusters; None with fewer than two."""
-    table = result.arrays[f"{kind}/between"]
-    stable = np.flatnonzero(stable_clusters(result, kind, least)[: len(table)])[:_BARS]
+    table = some.between
+    stable = np.flatnonzero(some.stable(least)[: len(table)])[:_BARS]
     if stable.size < 2:
         return None
-    members = members_of(result, kind)
+    members = some.members
     names = [str(k + 1) for k in stable]
-    held = "on the half that reports" if result.meta["held_out"] else "on the same tiles"
+    held = "on the half that reports" if found.held_out else "on the same tiles"
     return Figure(
-        key=f"between-{kind}",
-        title=f"Co-activation of the clusters by {TITLES[kind]}",
+        key=f"between-{some.kind}",
+        title=f"Co-activation of the clusters by {TITLES[some.kind]}",
         caption=f"Mean r of the pairs of features within and between {stable.size} stable clusters, {held}.",
         x_label="cluster",
         y_label="cluster",
@@ -157,56 +155,54 @@ def between_figure(result: StudyResult, kind: str, least: float) -> Figure | Non
     )
 
 
-def cells_figure(result: StudyResult, kind: str, least: float) -> Figure | None:
+def cells_figure(found: GeometryFindings, some: ClusterFindings, least: float) -> Figure | None:
     """What cells the stable clusters follow; None without."""
-    arrays = result.arrays
-    r, types = arrays[f"{kind}/r"], arrays[f"{kind}/type_number"]
-    shown = np.flatnonzero(stable_clusters(result, kind, least) & np.isfinite(r))[:_BARS]
+    r, types = some.cells.r, some.cells.type_number
+    shown = np.flatnonzero(some.stable(least) & np.isfinite(r))[:_BARS]
     if not shown.size:
         return None
-    first = members_of(result, kind)
+    first = some.members
     marks: list[Mark] = [
         Bars(
             r[shown],
             "cluster",
-            arrays[f"{kind}/low"][shown],
-            arrays[f"{kind}/high"][shown],
+            some.cells.low[shown],
+            some.cells.high[shown],
             [Target(0, int(first[k][0])) for k in shown],
         ),
-        Bars(arrays[f"{kind}/single"][shown], "its best feature", is_baseline=True),
-        Bars(arrays[f"{kind}/random"][shown], "random features, |r|", is_baseline=True),
+        Bars(some.cells.single[shown], "its best feature", is_baseline=True),
+        Bars(some.cells.random[shown], "random features, |r|", is_baseline=True),
     ]
-    held = "Held out" if result.meta["held_out"] else "Not held out"
+    held = "Held out" if found.held_out else "Not held out"
     return Figure(
-        key=f"cells-{kind}",
-        title=f"Cells that the clusters by {TITLES[kind]} follow",
+        key=f"cells-{some.kind}",
+        title=f"Cells that the clusters by {TITLES[some.kind]} follow",
         caption=(
-            f"{held}: {result.meta['n_tiles'][1]:,} tiles, {result.meta['n_units'][1]} units ({result.meta['unit']}); "
+            f"{held}: {found.n_tiles[1]:,} tiles, {found.n_units[1]} units ({found.unit}); "
             "intervals: 95 % bootstrap-t over units. Grey: the best single feature, and random features in the same number."
         ),
         x_label="cluster and the type that was chosen for it",
         y_label="r with the number of cells",
         marks=marks,
-        x_names=[f"{k + 1}: {result.meta['type_names'][int(types[k])]}" for k in shown],
+        x_names=[f"{k + 1}: {found.type_names[int(types[k])]}" for k in shown],
     )
 
 
-def pairs_figure(result: StudyResult) -> Figure | None:
+def pairs_figure(found: GeometryFindings) -> Figure | None:
     """How the tiles of pairs overlap, by kind; None without pairs."""
-    arrays, meta = result.arrays, result.meta
-    x, y, kind = arrays["pair/held_in_parent"], arrays["pair/held_in_child"], arrays["pair/kind"]
+    x, y, kind = found.pairs.held_in_parent, found.pairs.held_in_child, found.pairs.kind
     known = np.isfinite(x) & np.isfinite(y)
     if not known.any():
         return None
     marks: list[Mark] = [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), is_dashed=True)]
     plain = ("co-active", "not confirmed")
-    order = sorted(range(len(meta["kinds"])), key=lambda k: meta["kinds"][k] not in plain)
+    order = sorted(range(len(found.kinds)), key=lambda k: found.kinds[k] not in plain)
     for k in order:
         some = np.flatnonzero(known & (kind == k))
         if not some.size:
             continue
-        name = meta["kinds"][k]
-        child, parent = arrays["pair/child"][some], arrays["pair/parent"][some]
+        name = found.kinds[k]
+        child, parent = found.pairs.child[some], found.pairs.parent[some]
         marks.append(
             Points(
                 x[some],
@@ -217,9 +213,9 @@ def pairs_figure(result: StudyResult) -> Figure | None:
                 is_baseline=name in plain,
             )
         )
-    share = float(meta["settings"]["share"])
+    share = float(found.share)
     marks += [Rule("x", share, "asked for"), Rule("y", share)]
-    held = f"{meta['n_tiles'][1]:,} tiles of the half that reports" if meta["held_out"] else "The same tiles"
+    held = f"{found.n_tiles[1]:,} tiles of the half that reports" if found.held_out else "The same tiles"
     return Figure(
         key="pairs",
         title="How the tiles of pairs overlap",

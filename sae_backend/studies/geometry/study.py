@@ -12,21 +12,19 @@ import numpy.typing as npt
 from sae_backend.errors import UserInputError
 from sae_backend.feature_dashboard.umap import N_NEIGHBOURS, nearest_rows, principal_plane, umap_plane
 from sae_backend.studies.framework.inputs import StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry.absorption import MAX_PAIRS as MAX_ABSORBED
 from sae_backend.studies.geometry.absorption import Presence, presence, presence_steps
-from sae_backend.studies.geometry.answer import (
-    GeometrySettings,
-    LiveFeatures,
-    answer_arrays,
-    answer_meta,
-    plain,
-    widened,
-)
 from sae_backend.studies.geometry.cluster_cells import cluster_cells
 from sae_backend.studies.geometry.cluster_stability import StabilitySettings, coactivation_clusters
 from sae_backend.studies.geometry.coactivation_chance import CoActivationChance, coactivation_chance
-from sae_backend.studies.geometry.direction_clusters import N_LIMITS, direction_clusters, direction_limits
+from sae_backend.studies.geometry.direction_clusters import (
+    N_LIMITS,
+    again_in_seeds,
+    direction_clusters,
+    direction_limits,
+)
 from sae_backend.studies.geometry.feature_pairs import (
     ABSORBED,
     COACTIVE,
@@ -37,8 +35,14 @@ from sae_backend.studies.geometry.feature_pairs import (
     describing_steps,
     find_pairs,
 )
-from sae_backend.studies.geometry.seed_clusters import again_in_seeds
-from sae_backend.studies.geometry.stage import Stage
+from sae_backend.studies.geometry.result import (
+    GeometrySettings,
+    LiveFeatures,
+    answer_arrays,
+    answer_meta,
+    plain,
+    widened,
+)
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import Columns
 from sae_backend.studies.methods.matching.family_chance import family_chance
@@ -61,7 +65,9 @@ _N_FOR_CUT: Final = 5
 _CUT_WITHOUT_CHANCE: Final = 0.2
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Cluster the features of the first set, and look for duplicates, splits and absorption.
 
     Arrays are over all F features (`labels`, `xy`), the C clusters (`coactivation/...`, `directions/...`) and the
@@ -73,22 +79,22 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         When no tile is left, or fewer than two features fire in enough tiles.
     """
     settings = GeometrySettings.of(spec)
-    live = _live(given, settings, Stage(progress, "read the activations", 2 * len(given.slides)))
+    live = _live(inputs, settings, Stage(progress, "read the activations", 2 * len(inputs.slides)))
     ways = arrangements(live.halves[0], settings.n_null, settings.seed)
     stage = Stage(progress, "what chance gives", ways.n + _N_FOR_CUT)
-    chance = coactivation_chance(live.columns[0], ways, live.rows, stage.reach, steps)
-    cut = _cut(live, settings, stage, steps)
+    chance = coactivation_chance(live.columns[0], ways, live.rows, stage.reach, checkpoints)
+    cut = _cut(live, settings, stage, checkpoints)
     plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, cut)
     stage = Stage(progress, "clusters of features that fire together")
-    together = coactivation_clusters(live.halves, live.columns, live.rows, plan, stage, steps)
+    together = coactivation_clusters(live.halves, live.columns, live.rows, plan, stage, checkpoints)
     aligned, seeds, cosine = None, None, float("inf")
     if live.directions is not None and live.numbers.size:
         n_steps = N_LIMITS + 1 + settings.n_resamples + settings.n_null
         stage = Stage(progress, "clusters of directions", n_steps)
-        least, cosine = _direction_limits(live.directions, settings, stage, steps)
+        least, cosine = _direction_limits(live.directions, settings, stage, checkpoints)
         plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, least)
-        aligned = direction_clusters(live.directions, plan, stage, steps)
-        seeds = again_in_seeds(given, live.numbers, aligned.labels, least, stage.alive)
+        aligned = direction_clusters(live.directions, plan, stage, checkpoints)
+        seeds = again_in_seeds(inputs, live.numbers, aligned.labels, least, stage.alive)
     pairs, present = _pairs(live, chance, cosine, settings, progress)
     stage = Stage(progress, "cells of the clusters")
     cells = [
@@ -97,11 +103,11 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         if each is not None
     ]
     xy, method = _plane(live, settings, progress)
-    arrays = answer_arrays(given, live, (together, aligned), cells, (pairs, present))
-    arrays["xy"] = widened(xy, np.nan, given.sets[0].n_features, live.numbers)
+    arrays = answer_arrays(inputs, live, (together, aligned), cells, (pairs, present))
+    arrays["xy"] = widened(xy, np.nan, inputs.sets[0].n_features, live.numbers)
     if seeds is not None:
         arrays["directions/in_seeds"] = seeds
-    meta = answer_meta(given, live, settings, (together, aligned), pairs)
+    meta = answer_meta(inputs, live, settings, (together, aligned), pairs)
     meta |= {
         "plane": method,
         "arrangement": ways.words,
@@ -113,11 +119,11 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     return StudyResult(arrays, meta)
 
 
-def _live(given: StudyInput, settings: GeometrySettings, stage: Stage) -> LiveFeatures:
-    choose, report = shared_halves(given, (0,))
+def _live(inputs: StudyInput, settings: GeometrySettings, stage: Stage) -> LiveFeatures:
+    choose, report = shared_halves(inputs, (0,))
     whole = Columns(choose.activations(0, stage.step))
     numbers = np.flatnonzero(whole.n_active >= max(settings.min_active, 1))
-    some = given.sets[0]
+    some = inputs.sets[0]
     unit = None if some.decoder is None else unit_directions(some, np.arange(some.n_features))
     if unit is not None:
         # A feature without a direction writes nothing, whatever it reads.
@@ -147,7 +153,7 @@ def _even(n: int, most: int) -> Ints:
     return np.arange(n) if n <= most else np.arange(most) * n // most
 
 
-def _cut(live: LiveFeatures, settings: GeometrySettings, stage: Stage, steps: Steps) -> float:
+def _cut(live: LiveFeatures, settings: GeometrySettings, stage: Stage, checkpoints: Checkpoints) -> float:
     """Down to which mean r clusters are merged."""
     ways = arrangements(live.halves[0], _N_FOR_CUT, settings.seed + 2, move_all=True)
 
@@ -155,18 +161,18 @@ def _cut(live: LiveFeatures, settings: GeometrySettings, stage: Stage, steps: St
 
     def make() -> Arrays:
         found = coactivation_chance(
-            live.columns[0], ways, live.rows, lambda p: stage.reach(before + p), Steps()
+            live.columns[0], ways, live.rows, lambda p: stage.reach(before + p), Checkpoints()
         )
         return {"cut": np.array(found.quantile(_CUT_SHARE))}
 
-    found = float(steps.get("cut", make)["cut"]) if ways.n else float("nan")
+    found = float(checkpoints.get("cut", make)["cut"]) if ways.n else float("nan")
     return max(settings.least_r, found if np.isfinite(found) else _CUT_WITHOUT_CHANCE)
 
 
 def _direction_limits(
-    directions: npt.NDArray[np.float32], settings: GeometrySettings, stage: Stage, steps: Steps
+    directions: npt.NDArray[np.float32], settings: GeometrySettings, stage: Stage, checkpoints: Checkpoints
 ) -> tuple[float, float]:
-    kept = steps.get(
+    kept = checkpoints.get(
         "direction-limits",
         lambda: {"limits": np.array(direction_limits(directions, _CUT_SHARE, settings.seed, stage))},
     )

@@ -2,80 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Table, Target, as_column
-from sae_backend.studies.framework.result import StudyResult
-
-TITLES: Final = {"coactivation": "co-activation", "directions": "direction"}
+from sae_backend.studies.geometry.findings import TITLES, ClusterFindings, GeometryFindings
 
 
-def stable_clusters(result: StudyResult, kind: str, least: float) -> npt.NDArray[np.bool_]:
-    """Which clusters are stable, and of this stability at least (C,)."""
-    stability = np.nan_to_num(result.arrays[f"{kind}/stability"])
-    return np.asarray(result.arrays[f"{kind}/is_stable"] & (stability >= least), np.bool_)
-
-
-def members_of(result: StudyResult, kind: str) -> list[npt.NDArray[np.int64]]:
-    """Features of each cluster, those that fire most first."""
-    labels, n_active = result.arrays[f"{kind}/labels"], result.arrays["n_active"]
-    found = []
-    for k in range(int(labels.max(initial=-1)) + 1):
-        mine = np.flatnonzero(labels == k)
-        found.append(mine[np.argsort(-n_active[mine], kind="stable")])
-    return found
-
-
-def cluster_table(result: StudyResult, kind: str, least: float) -> Table:
+def cluster_table(found: GeometryFindings, some: ClusterFindings, least: float) -> Table:
     """All clusters, stable or not."""
-    meta, arrays = result.meta, result.arrays
-    members = members_of(result, kind)
-    types = arrays[f"{kind}/type_number"]
-    again = "on the half that reports" if meta["held_out"] else "on the same tiles; nothing is held out"
-    measure = "r" if kind == "coactivation" else "cosine"
+    members = some.members
+    types = some.cells.type_number
+    again = "on the half that reports" if found.held_out else "on the same tiles; nothing is held out"
+    measure = "r" if some.is_by_firing else "cosine"
     columns: dict[str, Any] = {
         "cluster": list(range(1, len(members) + 1)),
         "size": [int(each.size) for each in members],
-        "stable": [bool(each) for each in stable_clusters(result, kind, least)],
-        "stability": as_column(arrays[f"{kind}/stability"]),
-        "p": as_column(arrays[f"{kind}/p"]),
-        f"mean {measure}": as_column(arrays[f"{kind}/cohesion"]),
+        "stable": [bool(each) for each in some.stable(least)],
+        "stability": as_column(some.stability),
+        "p": as_column(some.p),
+        f"mean {measure}": as_column(some.cohesion),
     }
     notes = {
         "stable": f"Stability of at least {least:g}, above that of all clusters of chance, and p of 0.05 or less.",
         f"mean {measure}": "Of its pairs, where it was found.",
     }
-    if kind == "coactivation":
-        columns["mean r held out"] = as_column(arrays[f"{kind}/held_out"])
+    if some.is_by_firing:
+        columns["mean r held out"] = as_column(some.held_out)
         notes["mean r held out"] = f"Of its pairs {again}."
         notes["stability"] = (
-            f"Mean largest Jaccard index when patients are drawn again {meta['settings']['n_resamples']} times; empty "
+            f"Mean largest Jaccard index when patients are drawn again {found.n_resamples} times; empty "
             "where there are too few."
         )
         notes["p"] = (
-            f"Family-wise over the clusters, of the mean r held out; {meta['arrangement']}. {_least_p(meta['n_exchanged'])}"
+            f"Family-wise over the clusters, of the mean r held out; {found.arrangement}. {_least_p(found.n_exchanged)}"
         )
     else:
         notes["stability"] = "Mean largest Jaccard index when half of the features is left out."
         notes["p"] = (
             "Family-wise, of the summed cosine beyond the cut; random directions of the same covariance. "
-            + _least_p(meta["settings"]["n_null"])
+            + _least_p(found.n_null)
         )
-        if meta["n_seed_sets"]:
-            columns["in other SAEs"] = as_column(_mean(arrays["directions/in_seeds"]))
+        if found.n_seed_sets and some.in_seeds is not None:
+            columns["in other SAEs"] = as_column(_mean(some.in_seeds))
             notes["in other SAEs"] = (
                 "Mean largest Jaccard index with a cluster of other SAEs on the same vectors."
             )
     columns |= {
-        "cell type": [meta["type_names"][int(t)] if t >= 0 else None for t in types],
-        "r": as_column(arrays[f"{kind}/r"]),
-        "low": as_column(arrays[f"{kind}/low"]),
-        "high": as_column(arrays[f"{kind}/high"]),
-        "r of best feature": as_column(arrays[f"{kind}/single"]),
-        "|r| of random features": as_column(arrays[f"{kind}/random"]),
+        "cell type": [found.type_names[int(t)] if t >= 0 else None for t in types],
+        "r": as_column(some.cells.r),
+        "low": as_column(some.cells.low),
+        "high": as_column(some.cells.high),
+        "r of best feature": as_column(some.cells.single),
+        "|r| of random features": as_column(some.cells.random),
         "features": [", ".join(map(str, each)) for each in members],
     }
     notes |= {
@@ -87,8 +68,8 @@ def cluster_table(result: StudyResult, kind: str, least: float) -> Table:
         "|r| of random features": "Mean of nine random sets of as many features, with the same type.",
     }
     return Table(
-        key=f"clusters-{kind}",
-        title=f"Clusters by {TITLES[kind]}",
+        key=f"clusters-{some.kind}",
+        title=f"Clusters by {TITLES[some.kind]}",
         columns=columns,
         notes=notes,
         targets=[Target(0, int(each[0])) for each in members],
@@ -113,16 +94,16 @@ def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     )
 
 
-def examples_table(result: StudyResult, kind: str) -> Table:
+def examples_table(found: GeometryFindings, some: ClusterFindings) -> Table:
     """Tiles in which the clusters fire most."""
-    slides, tiles = result.arrays[f"{kind}/slide"], result.arrays[f"{kind}/tile"]
+    slides, tiles = some.cells.slide, some.cells.tile
     cluster, place = np.nonzero(slides >= 0)
-    names = [result.meta["slide_names"][int(slides[k, i])] for k, i in zip(cluster, place, strict=True)]
+    names = [found.slide_names[int(slides[k, i])] for k, i in zip(cluster, place, strict=True)]
     numbers = [int(tiles[k, i]) for k, i in zip(cluster, place, strict=True)]
-    first = [int(each[0]) for each in members_of(result, kind)]
+    first = [int(each[0]) for each in some.members]
     return Table(
-        key=f"examples-{kind}",
-        title=f"Tiles of the clusters by {TITLES[kind]}",
+        key=f"examples-{some.kind}",
+        title=f"Tiles of the clusters by {TITLES[some.kind]}",
         columns={"cluster": [int(k) + 1 for k in cluster], "slide": names, "tile": numbers},
         notes={"tile": "Where the members fire most together, at most two of a slide."},
         targets=[
@@ -132,58 +113,55 @@ def examples_table(result: StudyResult, kind: str) -> Table:
     )
 
 
-def merge_table(result: StudyResult) -> Table:
+def merge_table(found: GeometryFindings) -> Table:
     """Groups of features proposed to be one concept."""
-    groups = result.meta["merge"]
+    groups = found.merge
     return Table(
         key="merge",
         title="Features proposed for one concept",
         columns={
             "group": list(range(1, len(groups) + 1)),
-            "kind": [group["kind"] for group in groups],
-            "features": [", ".join(map(str, group["features"])) for group in groups],
-            "size": [len(group["features"]) for group in groups],
-            "reason": [group["reason"] for group in groups],
+            "kind": [group.kind for group in groups],
+            "features": [", ".join(map(str, group.features)) for group in groups],
+            "size": [len(group.features) for group in groups],
+            "reason": [group.reason for group in groups],
         },
         notes={"features": "All keep their numbers; a split names the broad feature first."},
-        targets=[Target(0, group["features"][0], other=(0, group["features"][1])) for group in groups],
+        targets=[Target(0, group.features[0], other=(0, group.features[1])) for group in groups],
     )
 
 
-def pair_order(result: StudyResult) -> npt.NDArray[np.int64]:
+def pair_order(found: GeometryFindings) -> npt.NDArray[np.int64]:
     """Pairs by kind, the closest first within a kind."""
-    kind, jaccard = result.arrays["pair/kind"], result.arrays["pair/held_jaccard"]
+    kind, jaccard = found.pairs.kind, found.pairs.held_jaccard
     return np.lexsort((-np.nan_to_num(jaccard, nan=-1.0), kind))
 
 
-def pair_table(result: StudyResult) -> Table:
+def pair_table(found: GeometryFindings) -> Table:
     """All pairs that are listed."""
-    arrays, meta = result.arrays, result.meta
-    order = pair_order(result)
+    order = pair_order(found)
+    pairs, present = found.pairs, found.present
 
-    def of(name: str) -> npt.NDArray[Any]:
-        return arrays[f"pair/{name}"][order]
-
-    again = "on the half that reports" if meta["held_out"] else "on the same tiles; nothing is held out"
+    again = "on the half that reports" if found.held_out else "on the same tiles; nothing is held out"
     columns: dict[str, Any] = {
-        "rarer": [int(f) for f in of("child")],
-        "more frequent": [int(f) for f in of("parent")],
-        "what it is": [meta["kinds"][int(k)] for k in of("kind")],
-        "Jaccard": as_column(of("held_jaccard")),
-        "rarer inside": as_column(of("held_in_parent")),
-        "low": as_column(of("low")),
-        "high": as_column(of("high")),
-        "by chance": as_column(of("rate")),
-        "frequent inside": as_column(of("held_in_child")),
-        "r": as_column(of("held_r")),
-        "cosine": as_column(of("cosine")),
-        "Jaccard chosen": as_column(of("jaccard")),
-        "rarer inside chosen": as_column(of("in_parent")),
-        "r chosen": as_column(of("r")),
-        "r beyond chance": _flags(arrays, order, 0),
-        "inside beyond chance": _flags(arrays, order, 1),
-        "direction there": as_column(of("beside_child")),
-        "direction elsewhere": as_column(of("elsewhere")),
+        "rarer": [int(f) for f in pairs.child[order]],
+        "more frequent": [int(f) for f in pairs.parent[order]],
+        "what it is": [found.kinds[int(k)] for k in pairs.kind[order]],
+        "Jaccard": as_column(pairs.held_jaccard[order]),
+        "rarer inside": as_column(pairs.held_in_parent[order]),
+        "low": as_column(pairs.low[order]),
+        "high": as_column(pairs.high[order]),
+        "by chance": as_column(pairs.rate[order]),
+        "frequent inside": as_column(pairs.held_in_child[order]),
+        "r": as_column(pairs.held_r[order]),
+        "cosine": as_column(pairs.cosine[order]),
+        "Jaccard chosen": as_column(pairs.jaccard[order]),
+        "rarer inside chosen": as_column(pairs.in_parent[order]),
+        "r chosen": as_column(pairs.r[order]),
+        "r beyond chance": pairs.beyond[0][order].tolist(),
+        "inside beyond chance": pairs.beyond[1][order].tolist(),
+        "direction there": as_column(present.beside_child[order]),
+        "direction elsewhere": as_column(present.elsewhere[order]),
     }
     return Table(
         key="pairs",
@@ -206,10 +184,7 @@ def pair_table(result: StudyResult) -> Table:
             "direction elsewhere": "The same of tiles with neither.",
         },
         targets=[
-            Target(0, int(f), other=(0, int(g))) for f, g in zip(of("child"), of("parent"), strict=True)
+            Target(0, int(f), other=(0, int(g)))
+            for f, g in zip(pairs.child[order], pairs.parent[order], strict=True)
         ],
     )
-
-
-def _flags(arrays: Any, order: npt.NDArray[np.int64], side: int) -> list[bool]:
-    return [bool(each) for each in arrays["pair/beyond"][side][order]]

@@ -2,65 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Rule, Target
-from sae_backend.studies.robustness.fields import FEATURES, INDEX_FIELDS, PCA, RAW, SCORES
+from sae_backend.studies.robustness.array_names import FEATURES, PCA
+from sae_backend.studies.robustness.findings import ScannerFindings
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
-from sae_backend.studies.robustness.words import counted, few_units, people, units
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-Meta = Mapping[str, Any]
+from sae_backend.studies.robustness.text import counted, few_units, people, units
 
 _SHORTER: Final = {PCA: "PCA"}
 """Below a bar of a docked figure there is room for so much."""
 
 
-def reading(meta: Meta, arrays: Arrays, fact: str) -> Figure | None:
+def reading(found: ScannerFindings, fact: str) -> Figure | None:
     """AUROC of each source beside shuffled labels."""
-    about = meta["read"][fact]
-    if about["reason"]:
+    about = found.readings[fact]
+    scores, null = about.scores, about.null
+    if about.reason or scores is None or null is None:
         return None
-    values = arrays[f"read/{fact}/scores"]
-    column = {name: values[:, i] for i, name in enumerate(SCORES)}
-    half = "on the half of the patients that chose no feature" if about["held_out"] else "not held out"
+    half = "on the half of the patients that chose no feature" if about.held_out else "not held out"
     return Figure(
         key=f"reading-{fact.casefold().replace(' ', '-')}",
         title=f"How well the {fact} is read from a tile",
         caption=(
             f"AUROC over pairs of tiles of patients that the linear model has not learned from, {half} ({people(about)}); "
             "bars with 95 % intervals by resampling patients. Grey: the mean of labels shuffled between patients, with "
-            f"95 % of the {meta['settings']['n_shuffles']} shuffles. PCA: principal components."
+            f"95 % of the {found.settings.n_shuffles} shuffles. PCA: principal components."
         ),
         x_label="",
         y_label=f"AUROC of the {fact}",
         marks=[
             Bars(
-                arrays[f"read/{fact}/null"].mean(axis=1), "labels shuffled between patients",
-                column["null_low"], column["null_high"], is_baseline=True,
+                null.mean(axis=1), "labels shuffled between patients",
+                scores.null_low, scores.null_high, is_baseline=True,
             ),
-            Bars(column["auroc"], "tiles", column["ci_low"], column["ci_high"]),
-            Bars(column["slide_auroc"], "whole slides", column["slide_ci_low"], column["slide_ci_high"]),
+            Bars(scores.auroc, "tiles", scores.ci_low, scores.ci_high),
+            Bars(scores.slide_auroc, "whole slides", scores.slide_ci_low, scores.slide_ci_high),
             Rule("y", 0.5, "chance"),
         ],
-        x_names=[f"{_SHORTER.get(name, meta['sources'][name])} ({about['width'][name]:,})" for name in about["sources"]],
+        x_names=[f"{_SHORTER.get(name, found.titles[name])} ({about.width[name]:,})" for name in about.sources],
         y_limits=(0.0, 1.02),
     )  # fmt: skip
 
 
 def quadrant(
-    meta: Meta, arrays: Arrays, roles: npt.NDArray[np.int64], thresholds: tuple[float, float]
+    found: ScannerFindings, roles: npt.NDArray[np.int64], thresholds: tuple[float, float]
 ) -> Figure | None:
     """Features by effect and r, with the thresholds."""
-    fact = meta["fact"]
-    effect = arrays.get(f"effect/{fact}/omega2")
-    r = arrays.get("cells/r")
-    if effect is None or r is None or not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
+    fact = found.fact
+    sizes, cells = found.effect.sizes, found.cells
+    if sizes is None or cells is None or not ((roles != SILENT) & (roles != NOT_JUDGED)).any():
         return None
+    effect, r = sizes.omega2, cells.r
     marks: list[Mark] = []
     for role in sorted(range(NOT_JUDGED), key=lambda i: i != UNEXPLAINED):
         which = np.flatnonzero((roles == role) & np.isfinite(effect) & np.isfinite(r))
@@ -70,18 +66,15 @@ def quadrant(
             Points(
                 effect[which], np.abs(r[which]), f"{ROLES[role]} ({which.size:,})",
                 targets=[Target(feature=int(f)) for f in which],
-                names=[f"feature {int(f)}: {meta['type_names'][int(arrays['cells/type'][f])]}" for f in which],
+                names=[f"feature {int(f)}: {found.type_names[int(cells.type[f])]}" for f in which],
                 is_baseline=role == UNEXPLAINED,
                 colour=role,
             )
         )  # fmt: skip
     if not marks:
         return None
-    about = meta["read"][fact]["effects"]
     half = (
-        "on patients that did not choose the type"
-        if meta["halves"] in ("patient", "slide")
-        else "not held out"
+        "on patients that did not choose the type" if found.halves in ("patient", "slide") else "not held out"
     )
     return Figure(
         key="roles",
@@ -89,7 +82,7 @@ def quadrant(
         caption=(
             f"Each point is a feature. Upwards: |r| with the cell type it follows, {half}; to the right: share of the "
             f"variance between slides that lies between values of {fact} (omega squared, "
-            f"{counted(about['n_units'], 'slide')} averaged by patient, {about['design']}). Grey: below a threshold or "
+            f"{counted(sizes.n_units, 'slide')} averaged by patient, {sizes.design}). Grey: below a threshold or "
             "within chance on both axes. Biological ones are not shown to differ, technical ones not shown to follow cells; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
             f"{int((roles == NOT_JUDGED).sum()):,} that are not judged. Lines: the thresholds."
         ),
@@ -118,14 +111,13 @@ def _shares(
     return [Points(x, y, told, targets, names)]
 
 
-def effects(meta: Meta, arrays: Arrays) -> Figure | None:
+def effects(found: ScannerFindings) -> Figure | None:
     """Distribution of the effects of features and raw dimensions."""
-    fact = meta["fact"]
-    own = arrays.get(f"effect/{fact}/omega2")
-    if own is None or not np.isfinite(own).any():
+    fact = found.fact
+    about = found.effect
+    if about.sizes is None or not np.isfinite(about.sizes.omega2).any():
         return None
     limits = (-0.25, 1.0)
-    about = meta["read"][fact]["effects"]
     return Figure(
         key="effects",
         title=f"How far features differ between values of {fact}",
@@ -137,53 +129,50 @@ def effects(meta: Meta, arrays: Arrays) -> Figure | None:
         x_label="omega squared",
         y_label="share of columns with no more",
         marks=[
-            *_shares(arrays.get(f"effect/{fact}/raw_omega2"), "raw dimensions", limits, is_baseline=True),
-            *_shares(own, "SAE features", limits, is_baseline=False),
+            *_shares(about.raw_omega2, "raw dimensions", limits, is_baseline=True),
+            *_shares(about.sizes.omega2, "SAE features", limits, is_baseline=False),
         ],
         y_limits=(0.0, 1.02),
     )
 
 
-def neighbours(meta: Meta, arrays: Arrays) -> Figure | None:
+def neighbours(found: ScannerFindings) -> Figure | None:
     """Robustness index of each source beside random neighbours."""
-    fact = meta["fact"]
-    about = meta["read"][fact]
-    if not about["sources"] or about["index_reasons"][FEATURES]:
+    fact = found.fact
+    about = found.readings[fact]
+    if not about.sources or about.index_reasons[FEATURES]:
         return None
-    values = arrays[f"read/{fact}/index"]
-    column = {name: values[:, i] for i, name in enumerate(INDEX_FIELDS)}
+    index = about.index
+    assert index is not None
     return Figure(
         key="neighbours",
         title="Are neighbours of one class, or of one scanner?",
         caption=(
-            f"SO / (SO + OS) over the {meta['settings']['neighbours']} nearest tiles of other patients by the cosine: same "
-            f"{about['index_classes']} and other {fact} against other {about['index_classes']} and same {fact} "
-            f"({counted(about['n_index_tiles'], 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours. PCA: principal components."
+            f"SO / (SO + OS) over the {found.settings.neighbours} nearest tiles of other patients by the cosine: same "
+            f"{about.index_classes} and other {fact} against other {about.index_classes} and same {fact} "
+            f"({counted(about.n_index_tiles, 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours. PCA: principal components."
         ),
         x_label="",
         y_label="robustness index",
         marks=[
-            Bars(column["chance"], "random neighbours", is_baseline=True),
-            Bars(column["value"], "nearest tiles", column["low"], column["high"]),
+            Bars(index.chance, "random neighbours", is_baseline=True),
+            Bars(index.value, "nearest tiles", index.low, index.high),
         ],
-        x_names=[_SHORTER.get(name, meta["sources"][name]) for name in about["sources"]],
+        x_names=[_SHORTER.get(name, found.titles[name]) for name in about.sources],
         y_limits=(0.0, 1.0),
     )
 
 
-def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
+def agreement(found: ScannerFindings) -> list[Figure]:
     """ICC of paired scans, and the shift of each feature."""
-    about = meta["paired"]
-    if about["reason"] or not np.isfinite(arrays["paired/features/icc_a"]).any():
+    about = found.paired
+    own = about.features
+    if own is None or not np.isfinite(own.icc_a).any():
         return []
-    where = f"{counted(about['n_tiles'], 'matched tile')} of {about['n_glasses']} glasses under {', '.join(about['scanners'])}"
+    where = f"{counted(about.n_tiles, 'matched tile')} of {about.n_glasses} glasses under {', '.join(about.scanners)}"
     limits = (-0.2, 1.0)
-    icc, shift = arrays["paired/features/icc_a"], arrays["paired/features/shift"]
+    icc, shift = own.icc_a, own.shift
     which = np.flatnonzero(np.isfinite(icc) & np.isfinite(shift))
-    ends = {
-        key: arrays[f"paired/features/{key}"][which]
-        for key in ("shift_low", "shift_high", "icc_a_low", "icc_a_high")
-    }
     few = which.size <= 200
     too_few = few_units(about)
     intervals = (
@@ -197,8 +186,8 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
         shift[which], icc[which], "SAE features",
         targets=[Target(feature=int(f)) for f in which],
         names=[f"feature {int(f)}" for f in which],
-        x_low=ends["shift_low"] if few else None, x_high=ends["shift_high"] if few else None,
-        y_low=ends["icc_a_low"] if few else None, y_high=ends["icc_a_high"] if few else None,
+        x_low=own.shift_low[which] if few else None, x_high=own.shift_high[which] if few else None,
+        y_low=own.icc_a_low[which] if few else None, y_high=own.icc_a_high[which] if few else None,
     )  # fmt: skip
     return [
         Figure(
@@ -212,7 +201,9 @@ def agreement(meta: Meta, arrays: Arrays) -> list[Figure]:
             x_label="ICC(A,1)",
             y_label="share of columns with no more",
             marks=[
-                *_shares(arrays.get(f"paired/{RAW}/icc_a"), "raw dimensions", limits, is_baseline=True),
+                *_shares(
+                    None if about.raw is None else about.raw.icc_a, "raw dimensions", limits, is_baseline=True
+                ),
                 *_shares(icc, "SAE features", limits, is_baseline=False),
             ],
             y_limits=(0.0, 1.02),

@@ -108,7 +108,7 @@ class _Sums:
 
 
 def paired_scans(
-    given: StudyInput,
+    inputs: StudyInput,
     number: int,
     columns: tuple[str, str],
     draws: tuple[int, int],
@@ -118,7 +118,7 @@ def paired_scans(
 
     Parameters
     ----------
-    given, number
+    inputs, number
         Slides, and the feature set.
     columns
         Columns of the slide table that name the scanner and the glass.
@@ -127,13 +127,13 @@ def paired_scans(
     step
         Takes (done, total); may raise to end the work.
     """
-    scanners, glasses = _glasses(given, columns)
+    scanners, glasses = _glasses(inputs, columns)
     if len(scanners) < 2:
         return PairedScans(
             reason=f"no two slides with one {columns[1]} have different values of {columns[0]}"
         )
-    some = given.sets[number]
-    matched = [_matched(given, number, glass) for glass in glasses]
+    some = inputs.sets[number]
+    matched = [_matched(inputs, number, glass) for glass in glasses]
     matched = [glass for glass in matched if glass.tiles[0].size]
     n_tiles = sum(glass.tiles[0].size for glass in matched)
     if n_tiles < 2:
@@ -166,9 +166,9 @@ def _vectors(vectors: Sequence[npt.NDArray[Any] | None], k: int) -> npt.NDArray[
     return found
 
 
-def _glasses(given: StudyInput, columns: tuple[str, str]) -> tuple[tuple[str, ...], list[_Glass]]:
+def _glasses(inputs: StudyInput, columns: tuple[str, str]) -> tuple[tuple[str, ...], list[_Glass]]:
     """Scanners that most glasses have in common, and the glasses that have a slide of each."""
-    labels, names = given.fact(columns[0]), given.fact(columns[1])
+    labels, names = inputs.fact(columns[0]), inputs.fact(columns[1])
     by_glass: dict[str, dict[str, int]] = {}
     for k, (label, name) in enumerate(zip(labels, names, strict=True)):
         if label and name:
@@ -183,19 +183,19 @@ def _glasses(given: StudyInput, columns: tuple[str, str]) -> tuple[tuple[str, ..
     )
     scanners = tuple(sorted(best))
     glasses = [
-        _Glass(given.slides[slides[scanners[0]]].patient or name, tuple(slides[s] for s in scanners))
+        _Glass(inputs.slides[slides[scanners[0]]].patient or name, tuple(slides[s] for s in scanners))
         for name, slides in by_glass.items()
         if best <= set(slides)
     ]
     return scanners, glasses
 
 
-def _matched(given: StudyInput, number: int, glass: _Glass) -> _Glass:
+def _matched(inputs: StudyInput, number: int, glass: _Glass) -> _Glass:
     """Tiles of each scan of a glass that lie at the same places and are valid in all."""
     places = []
     for k in glass.slides:
-        slide = given.slides[k]
-        keep = np.flatnonzero(given.sets[number].valid[k])
+        slide = inputs.slides[k]
+        keep = np.flatnonzero(inputs.sets[number].valid[k])
         place = slide.rows[keep].astype(np.int64) << 32 | slide.cols[keep].astype(np.int64)
         places.append((place, keep))
     shared = places[0][0]

@@ -15,7 +15,7 @@ from skimage.color import rgb2hed, rgb_from_hed
 
 from sae_backend.errors import MismatchError, SlideError, UserInputError, WeightsError
 from sae_backend.studies.framework.inputs import Change, Pixels, StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -128,9 +128,9 @@ class Stress:
     reason: str = ""
 
 
-def stressed_tiles(given: StudyInput, most: int, seed: int) -> list[tuple[int, Ints]]:
+def stressed_tiles(inputs: StudyInput, most: int, seed: int) -> list[tuple[int, Ints]]:
     """Slides and some valid tiles of each: as many of each as can be, `most` in all at most."""
-    usable = [(k, np.flatnonzero(valid)) for k, valid in enumerate(given.sets[0].valid) if valid.any()]
+    usable = [(k, np.flatnonzero(valid)) for k, valid in enumerate(inputs.sets[0].valid) if valid.any()]
     rng = np.random.default_rng([seed, 0x57E])
     if len(usable) > most:
         usable = [usable[i] for i in np.sort(rng.permutation(len(usable))[:most])]
@@ -142,13 +142,13 @@ def stressed_tiles(given: StudyInput, most: int, seed: int) -> list[tuple[int, I
     return [entry for entry in sorted(found, key=lambda entry: entry[0]) if entry[1].size]
 
 
-def stress(given: StudyInput, most: int, seed: int, progress: Progress, steps: Steps) -> Stress:
+def stress(inputs: StudyInput, most: int, seed: int, progress: Progress, checkpoints: Checkpoints) -> Stress:
     """Encode up to `most` tiles, spread over the slides, once unchanged and once for every change and strength."""
     if most < 1:
         return Stress(reason="it was not asked for")
-    if given.reencode is None:
-        return Stress(reason=given.not_reencoded or "pixels or weights are not at hand")
-    chosen = stressed_tiles(given, most, seed)
+    if inputs.reencode is None:
+        return Stress(reason=inputs.not_reencoded or "pixels or weights are not at hand")
+    chosen = stressed_tiles(inputs, most, seed)
     n_strengths = len(KINDS[0].strengths)
     total = 1 + len(KINDS) * n_strengths
 
@@ -156,7 +156,7 @@ def stress(given: StudyInput, most: int, seed: int, progress: Progress, steps: S
         def ahead(part: int) -> None:
             progress(f"stress test: {name}", number * len(chosen) + part, total * len(chosen))
 
-        return steps.get(f"stress-{number:02d}", lambda: _encoded(given, chosen, change, ahead))
+        return checkpoints.get(f"stress-{number:02d}", lambda: _encoded(inputs, chosen, change, ahead))
 
     try:
         before = encoded(0, "unchanged", lambda pixels: pixels)
@@ -169,7 +169,7 @@ def stress(given: StudyInput, most: int, seed: int, progress: Progress, steps: S
         return Stress(reason=error.sentence.rstrip("."))
     progress("stress test", total, total)
     slides = np.repeat(np.arange(len(chosen)), [tiles.size for _, tiles in chosen])
-    stored = sparse.vstack([sparse.csr_array(given.sets[0].features[k])[tiles] for k, tiles in chosen])
+    stored = sparse.vstack([sparse.csr_array(inputs.sets[0].features[k])[tiles] for k, tiles in chosen])
     features = _movement(_sparse(before), [_sparse(each) for each in after], slides, seed)
     raw = _movement(before["vectors"], [each["vectors"] for each in after], slides, seed)
     peak = max(float(abs(stored).max()), 1e-12)
@@ -182,14 +182,14 @@ def _bound(kind: Kind, strength: float) -> Change:
 
 
 def _encoded(
-    given: StudyInput, chosen: Sequence[tuple[int, Ints]], change: Change, ahead: Callable[[int], None]
+    inputs: StudyInput, chosen: Sequence[tuple[int, Ints]], change: Change, ahead: Callable[[int], None]
 ) -> Arrays:
-    assert given.reencode is not None
+    assert inputs.reencode is not None
     rows, vectors = [], []
     for part, (slide, tiles) in enumerate(chosen):
         for a in range(0, tiles.size, _BATCH):
             ahead(part)
-            found = given.reencode(slide, tiles[a : a + _BATCH], change)
+            found = inputs.reencode(slide, tiles[a : a + _BATCH], change)
             rows.append(found[0])
             vectors.append(found[1])
     stacked = sparse.csr_array(sparse.vstack(rows))

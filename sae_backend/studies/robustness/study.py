@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.inputs import StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
 from sae_backend.studies.methods.labels.confounding import SlideFacts, confounding
 from sae_backend.studies.methods.labels.effect_sizes import effect_sizes, slide_means
-from sae_backend.studies.methods.labels.folds import groups_per_class
+from sae_backend.studies.methods.labels.folds import frequent, groups_per_class
 from sae_backend.studies.methods.labels.predictability import Predictability, PredictSpec, predict_slide_label
-from sae_backend.studies.methods.labels.rare_labels import frequent
-from sae_backend.studies.robustness.fields import (
+from sae_backend.studies.robustness.array_names import (
     EFFECT_FIELDS,
     FEATURES,
     INDEX_FIELDS,
@@ -48,7 +47,9 @@ _DESCRIPTION: Final = "description"
 _SITE: Final = "site"
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Read the scanner, sort the features, compare paired scans and neighbours, change the pixels.
 
     Only the first feature set is looked at. Features that follow cells are chosen on one half of the patients; the
@@ -61,43 +62,43 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     """
     fact, seed = str(spec["fact"]), int(spec["seed"])
     draws = {
-        "n_bootstrap": int(spec.get("n_bootstrap") or 1000),
-        "n_permutations": int(spec.get("n_permutations") or 999),
+        "n_bootstrap": int(spec["n_bootstrap"]),
+        "n_permutations": int(spec["n_permutations"]),
         "seed": seed,
     }
     arrays: dict[str, npt.NDArray[Any]] = {}
-    cells = dict(steps.get("cells", lambda: cell_correlations(given, draws, progress)))
+    cells = dict(checkpoints.get("cells", lambda: cell_correlations(inputs, draws, progress)))
     arrays |= {f"cells/{name}": value for name, value in cells.items()}
-    groups = feature_groups(given, cells)
+    groups = feature_groups(inputs, cells)
     arrays |= {f"group/{name}": columns for name, columns in groups.items()}
-    facts = [fact] + ([_SITE] if fact.casefold() != _SITE and any(given.fact(_SITE)) else [])
+    facts = [fact] + ([_SITE] if fact.casefold() != _SITE and any(inputs.fact(_SITE)) else [])
     read = {}
     for name in facts:
-        step = steps.get(f"read-{name.casefold()}", bind(_read, given, (name, spec, groups), progress))
+        step = checkpoints.get(f"read-{name.casefold()}", bind(_read, inputs, (name, spec, groups), progress))
         read[name] = json.loads(str(step[_DESCRIPTION]))
         arrays |= {f"read/{name}/{key}": value for key, value in step.items() if key != _DESCRIPTION}
     for name in facts:
-        step = steps.get(f"effect-{name.casefold()}", bind(_effects, given, name, draws, progress))
+        step = checkpoints.get(f"effect-{name.casefold()}", bind(_effects, inputs, name, draws, progress))
         read[name]["effects"] = json.loads(str(step[_DESCRIPTION]))
         arrays |= {f"effect/{name}/{key}": value for key, value in step.items() if key != _DESCRIPTION}
-    pairs = _paired(given, spec, draws, (progress, steps))
+    pairs = _paired(inputs, spec, draws, (progress, checkpoints))
     arrays |= pairs[0]
-    moved, stressed = _stressed(given, spec, (progress, steps))
+    moved, stressed = _stressed(inputs, spec, (progress, checkpoints))
     arrays |= moved
     progress("confounding", 0, 1)
-    found = confounding(_facts(given, fact, spec), draws["n_permutations"], seed)
+    found = confounding(_facts(inputs, fact, spec), draws["n_permutations"], seed)
     meta = {
         "fact": fact,
         "facts": facts,
-        "label": spec.get("label"),
-        "paired_by": spec.get("paired_by"),
-        "set_title": given.sets[0].title,
-        "is_control": bool(given.sets[0].model.get("is_control")),
-        "n_features": given.sets[0].n_features,
-        "n_slides": len(given.slides),
-        "type_names": [str(name) for name in given.type_names],
+        "label": spec["label"],
+        "paired_by": spec["paired_by"],
+        "set_title": inputs.sets[0].title,
+        "is_control": bool(inputs.sets[0].model.get("is_control")),
+        "n_features": inputs.sets[0].n_features,
+        "n_slides": len(inputs.slides),
+        "type_names": [str(name) for name in inputs.type_names],
         "has_cells": bool(cells),
-        "halves": None if given.halves is None else given.halves.unit,
+        "halves": None if inputs.halves is None else inputs.halves.unit,
         "n_cells": cells["n"].tolist() if cells else [],
         "cell_unit": str(cells["unit"]) if cells else "",
         "sources": {name: SOURCES[name] for name in SOURCES},
@@ -108,10 +109,10 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
         "confounding": [_plain(asdict(one)) for one in found],
         "settings": {
             **draws,
-            "n_shuffles": int(spec.get("n_shuffles") or 199),
+            "n_shuffles": int(spec["n_shuffles"]),
             "neighbours": _n_neighbours(spec),
         },
-        "slides": [slide.name for slide in given.slides],
+        "slides": [slide.name for slide in inputs.slides],
     }
     arrays.pop("cells/unit", None)
     progress("confounding", 1, 1)
@@ -121,24 +122,24 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
 def _predict_spec(spec: Mapping[str, Any], stage: str) -> PredictSpec:
     return PredictSpec(
         seed=int(spec["seed"]),
-        n_shuffles=int(spec.get("n_shuffles") or 199),
-        n_bootstrap=int(spec.get("n_bootstrap") or 1000),
-        most_tiles=int(spec.get("most_tiles") or 3000),
+        n_shuffles=int(spec["n_shuffles"]),
+        n_bootstrap=int(spec["n_bootstrap"]),
+        most_tiles=int(spec["most_tiles"]),
         stage=stage,
     )
 
 
 def _n_neighbours(spec: Mapping[str, Any]) -> int:
-    return int(spec.get("neighbours") or 10)
+    return int(spec["neighbours"])
 
 
 def _read(
-    given: StudyInput, wish: tuple[str, Mapping[str, Any], Mapping[str, Ints]], progress: Progress
+    inputs: StudyInput, wish: tuple[str, Mapping[str, Any], Mapping[str, Ints]], progress: Progress
 ) -> Arrays:
     """Predictability and neighbour index of every source, as arrays, with a description as JSON."""
     fact, spec, groups = wish
     settings = _predict_spec(spec, f"read the {fact}")
-    judged = judged_tiles(given, fact, settings)
+    judged = judged_tiles(inputs, fact, settings)
     if judged is None:
         nothing = {
             "reason": f"no slide has a {fact} on record",
@@ -148,8 +149,8 @@ def _read(
             "left_out": [],
         }
         return {_DESCRIPTION: np.array(json.dumps(nothing))}
-    rows = tile_rows(given, judged, groups, settings.seed)
-    kinds, what = _tile_classes(given, judged, spec)
+    rows = tile_rows(inputs, judged, groups, settings.seed)
+    kinds, what = _tile_classes(inputs, judged, spec)
     found: dict[str, Predictability] = {}
     indices: dict[str, NeighbourIndex] = {}
     for name, columns in rows.items():
@@ -173,7 +174,7 @@ def _read(
         "n_tiles": int(one.n_tiles),
         "n_folds": int(one.n_folds),
         "n_arrangements": min(int(one.n_arrangements), 10**9),
-        "has_patients": any(given.slides[k].patient for k in judged.slides),
+        "has_patients": any(inputs.slides[k].patient for k in judged.slides),
         "width": {name: int(columns.shape[1]) for name, columns in rows.items()},
         "index_classes": what,
         "index_reasons": {name: index.reason for name, index in indices.items()},
@@ -187,10 +188,10 @@ def _read(
     return arrays
 
 
-def _tile_classes(given: StudyInput, judged: JudgedTiles, spec: Mapping[str, Any]) -> tuple[Ints, str]:
+def _tile_classes(inputs: StudyInput, judged: JudgedTiles, spec: Mapping[str, Any]) -> tuple[Ints, str]:
     """Class of each judged tile, -1 for none, and what the classes are."""
-    if spec.get("label"):
-        texts = given.fact(str(spec["label"]))
+    if spec["label"]:
+        texts = inputs.fact(str(spec["label"]))
         names = sorted({texts[k] for k in judged.slides if texts[k]})
         number = {name: i for i, name in enumerate(names)} | {"": -1}
         sizes = [tiles.size for tiles in judged.tiles]
@@ -199,7 +200,7 @@ def _tile_classes(given: StudyInput, judged: JudgedTiles, spec: Mapping[str, Any
         )
     found = []
     for k, tiles in zip(judged.slides, judged.tiles, strict=True):
-        counts = np.nan_to_num(np.asarray(given.slides[k].counts, np.float64)[tiles])
+        counts = np.nan_to_num(np.asarray(inputs.slides[k].counts, np.float64)[tiles])
         if counts.shape[1] == 0:
             return np.full(sum(some.size for some in judged.tiles), -1, np.int64), ""
         found.append(np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), -1))
@@ -214,20 +215,20 @@ def _neighbours(
     scanner, patient = units.label[units.slide][keep], units.group[units.slide][keep]
     if np.unique(kinds[keep]).size < 2 or np.unique(scanner).size < 2:
         return NeighbourIndex(reason="there are not two classes of tiles and two labels")
-    draws = int(spec.get("n_bootstrap") or 1000), int(spec["seed"])
+    draws = int(spec["n_bootstrap"]), int(spec["seed"])
     return robustness_index(columns[keep], (kinds[keep], scanner, patient), _n_neighbours(spec), draws, step)
 
 
-def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: Progress) -> Arrays:
-    known = labelled(given, fact)
-    slides = frequent(given, fact, known, 2) or known
+def _effects(inputs: StudyInput, fact: str, draws: Mapping[str, int], progress: Progress) -> Arrays:
+    known = labelled(inputs, fact)
+    slides = frequent(inputs, fact, known, 2) or known
     nothing = {"reason": f"fewer than two values of {fact} have two patients each", "classes": []}
     if not slides:
         return {_DESCRIPTION: np.array(json.dumps(nothing))}
-    units = slide_units(given, fact, slides)
+    units = slide_units(inputs, fact, slides)
     if len(units.classes) < 2 or min(groups_per_class(units)) < 2:
         return {_DESCRIPTION: np.array(json.dumps({**nothing, "classes": list(units.classes)}))}
-    some = given.sets[0]
+    some = inputs.sets[0]
     means = slide_means([some.features[k] for k in slides], [some.valid[k] for k in slides])
     found = effect_sizes(
         means, units, 5 * draws["n_permutations"], draws["seed"], bind(progress, f"effect of {fact}")
@@ -237,15 +238,15 @@ def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: P
         "classes": list(units.classes),
         "groups_per_class": groups_per_class(units),
         "design": found.design,
-        "has_patients": any(given.slides[k].patient for k in slides),
+        "has_patients": any(inputs.slides[k].patient for k in slides),
         "n_units": found.n_units,
         "n_groups": found.n_groups,
         "n_slides": len(slides),
-        "left_out": sorted({given.fact(fact)[k] for k in known} - set(units.classes)),
+        "left_out": sorted({inputs.fact(fact)[k] for k in known} - set(units.classes)),
         "n_labellings": found.n_labellings,
     }
     arrays = {name: getattr(found, name) for name in EFFECT_FIELDS}
-    vectors = raw_means(given, slides, bind(progress, f"effect of {fact}: mean vectors"))
+    vectors = raw_means(inputs, slides, bind(progress, f"effect of {fact}: mean vectors"))
     if vectors is not None:
         raw = effect_sizes(
             vectors, units, draws["n_permutations"], draws["seed"], bind(progress, f"effect of {fact}: raw")
@@ -255,15 +256,15 @@ def _effects(given: StudyInput, fact: str, draws: Mapping[str, int], progress: P
 
 
 def _paired(
-    given: StudyInput, spec: Mapping[str, Any], draws: Mapping[str, int], tools: tuple[Progress, Steps]
+    inputs: StudyInput, spec: Mapping[str, Any], draws: Mapping[str, int], tools: tuple[Progress, Checkpoints]
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    if not spec.get("paired_by"):
+    if not spec["paired_by"]:
         return {}, {"reason": "no column was named that says which slides are scans of one glass"}
     columns = str(spec["fact"]), str(spec["paired_by"])
 
     def make() -> Arrays:
         found = paired_scans(
-            given, 0, columns, (draws["n_bootstrap"], draws["seed"]), bind(tools[0], "paired scans")
+            inputs, 0, columns, (draws["n_bootstrap"], draws["seed"]), bind(tools[0], "paired scans")
         )
         about = {
             "reason": found.reason,
@@ -285,9 +286,9 @@ def _paired(
 
 
 def _stressed(
-    given: StudyInput, spec: Mapping[str, Any], tools: tuple[Progress, Steps]
+    inputs: StudyInput, spec: Mapping[str, Any], tools: tuple[Progress, Checkpoints]
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    found = stress(given, int(spec.get("stress_tiles") or 0), int(spec["seed"]), *tools)
+    found = stress(inputs, int(spec.get("stress_tiles") or 0), int(spec["seed"]), *tools)
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, movement in ((FEATURES, found.features), (RAW, found.raw)):
         if movement is not None:
@@ -301,29 +302,29 @@ def _stressed(
     }
 
 
-def _facts(given: StudyInput, fact: str, spec: Mapping[str, Any]) -> SlideFacts:
-    slides = labelled(given, fact)
-    left_out = {fact.casefold(), str(spec.get("paired_by") or "").casefold()}
+def _facts(inputs: StudyInput, fact: str, spec: Mapping[str, Any]) -> SlideFacts:
+    slides = labelled(inputs, fact)
+    left_out = {fact.casefold(), str(spec["paired_by"] or "").casefold()}
     keys = dict.fromkeys(
-        key for k in slides for key in given.slides[k].facts if key.casefold() not in left_out
+        key for k in slides for key in inputs.slides[k].facts if key.casefold() not in left_out
     )
-    columns = {key: _values(given, key, slides) for key in keys}
-    shares = np.full((len(slides), len(given.type_names)), np.nan)
+    columns = {key: _values(inputs, key, slides) for key in keys}
+    shares = np.full((len(slides), len(inputs.type_names)), np.nan)
     for i, k in enumerate(slides):
-        counts = np.asarray(given.slides[k].counts, np.float64)[given.sets[0].valid[k]]
+        counts = np.asarray(inputs.slides[k].counts, np.float64)[inputs.sets[0].valid[k]]
         summed = counts[np.isfinite(counts).all(axis=1)].sum(axis=0)
         if summed.size and summed.sum() > 0:
             shares[i] = summed / summed.sum()
     return SlideFacts(
-        labels=_values(given, fact, slides),
-        groups=[given.slides[k].unit for k in slides],
+        labels=_values(inputs, fact, slides),
+        groups=[inputs.slides[k].unit for k in slides],
         columns=columns,
         shares=shares,
     )
 
 
-def _values(given: StudyInput, key: str, slides: Sequence[int]) -> list[str]:
-    texts = given.fact(key)
+def _values(inputs: StudyInput, key: str, slides: Sequence[int]) -> list[str]:
+    texts = inputs.fact(key)
     return [texts[k] for k in slides]
 
 

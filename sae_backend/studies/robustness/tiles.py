@@ -17,10 +17,9 @@ from sae_backend.statistics.slide_parts import SlidePart
 from sae_backend.statistics.split import BLOCK, CHOOSE, REPORT, half_of
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.result import Arrays
-from sae_backend.studies.methods.labels.folds import Units, form_units
+from sae_backend.studies.methods.labels.folds import Units, form_units, frequent
 from sae_backend.studies.methods.labels.predictability import MIN_GROUPS, PredictSpec, sampled_tiles
-from sae_backend.studies.methods.labels.rare_labels import frequent
-from sae_backend.studies.robustness.fields import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
+from sae_backend.studies.robustness.array_names import BIOLOGY, CONTROL, FEATURES, MATCHED, PCA, RAW, REST
 from sae_backend.studies.robustness.roles import LEVEL
 
 Floats = npt.NDArray[np.float64]
@@ -59,89 +58,89 @@ class JudgedTiles:
     left_out: tuple[str, ...] = ()
 
 
-def control_number(given: StudyInput) -> int | None:
+def control_number(inputs: StudyInput) -> int | None:
     """Number of the set of an encoder with random weights, None where there is none beside the first."""
-    return next((i for i, some in enumerate(given.sets) if i and some.model.get("is_control")), None)
+    return next((i for i, some in enumerate(inputs.sets) if i and some.model.get("is_control")), None)
 
 
-def usable_tiles(given: StudyInput) -> list[npt.NDArray[np.bool_]]:
+def usable_tiles(inputs: StudyInput) -> list[npt.NDArray[np.bool_]]:
     """Tiles of each slide, bool (N,), that the first set has activations for, and the control, too, where there is one."""
-    control = control_number(given)
-    first = given.sets[0].valid
+    control = control_number(inputs)
+    first = inputs.sets[0].valid
     return (
         list(first)
         if control is None
-        else [a & b for a, b in zip(first, given.sets[control].valid, strict=True)]
+        else [a & b for a, b in zip(first, inputs.sets[control].valid, strict=True)]
     )
 
 
-def labelled(given: StudyInput, fact: str) -> list[int]:
+def labelled(inputs: StudyInput, fact: str) -> list[int]:
     """Numbers of the slides that have the label and a valid tile."""
-    valid = usable_tiles(given)
-    return [k for k, label in enumerate(given.fact(fact)) if label and valid[k].any()]
+    valid = usable_tiles(inputs)
+    return [k for k, label in enumerate(inputs.fact(fact)) if label and valid[k].any()]
 
 
-def slide_units(given: StudyInput, fact: str, slides: Sequence[int]) -> Units:
+def slide_units(inputs: StudyInput, fact: str, slides: Sequence[int]) -> Units:
     """Labels and patients of slides, which stand for their tiles."""
-    labels = given.fact(fact)
+    labels = inputs.fact(fact)
     return form_units(
-        [labels[k] for k in slides], [given.slides[k].unit for k in slides], [f"{k:09d}" for k in slides]
+        [labels[k] for k in slides], [inputs.slides[k].unit for k in slides], [f"{k:09d}" for k in slides]
     )
 
 
-def judged_tiles(given: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles | None:
+def judged_tiles(inputs: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles | None:
     """Sample the tiles that the label is read from; None where no slide has the label.
 
     They are those of the half that reports; all where nothing is held out, or there are not two labels that 3 patients
     of that half have. Slides of rarer labels take no part.
     """
-    known = labelled(given, fact)
+    known = labelled(inputs, fact)
     if not known:
         return None
-    valid = usable_tiles(given)
+    valid = usable_tiles(inputs)
     masks = {k: valid[k] for k in known}
-    note = "nothing was held out, as there is too little" if given.halves is None else ""
-    if given.halves is not None:
-        reporting = half_of(given.parts(0, known), given.halves, REPORT)
-        number = {given.slides[k].name: k for k in known}
+    note = "nothing was held out, as there is too little" if inputs.halves is None else ""
+    if inputs.halves is not None:
+        reporting = half_of(inputs.parts(0, known), inputs.halves, REPORT)
+        number = {inputs.slides[k].name: k for k in known}
         half = {number[part.slide]: part.valid & valid[number[part.slide]] for part in reporting}
         half = {k: mask for k, mask in half.items() if mask.any()}
-        enough = frequent(given, fact, sorted(half), MIN_GROUPS)
+        enough = frequent(inputs, fact, sorted(half), MIN_GROUPS)
         if enough:
             masks = {k: half[k] for k in enough}
         else:
             note = f"in the half that reports no two values of {fact} have {MIN_GROUPS} patients each"
-    masks = {k: masks[k] for k in frequent(given, fact, sorted(masks), MIN_GROUPS)} or masks
-    held_out = not note and given.halves is not None and given.halves.unit != BLOCK
+    masks = {k: masks[k] for k in frequent(inputs, fact, sorted(masks), MIN_GROUPS)} or masks
+    held_out = not note and inputs.halves is not None and inputs.halves.unit != BLOCK
     if not note and not held_out:
         note = "one half of each slide chose, the other is judged"
     slides = tuple(sorted(masks))
     usable = [np.flatnonzero(masks[k]) for k in slides]
     taken = sampled_tiles([tiles.size for tiles in usable], spec)
     tiles = tuple(some[chosen] for some, chosen in zip(usable, taken, strict=True))
-    labels, sizes = given.fact(fact), [some.size for some in tiles]
+    labels, sizes = inputs.fact(fact), [some.size for some in tiles]
     left_out = {labels[k] for k in known} - {labels[k] for k in slides}
     units = form_units(
         np.repeat([labels[k] for k in slides], sizes),
-        np.repeat([given.slides[k].unit for k in slides], sizes),
+        np.repeat([inputs.slides[k].unit for k in slides], sizes),
         np.repeat([f"{k:09d}" for k in slides], sizes),
     )
     return JudgedTiles(slides, tiles, units, held_out, note, tuple(sorted(left_out)))
 
 
-def with_cells(given: StudyInput, side: str) -> list[SlidePart]:
+def with_cells(inputs: StudyInput, side: str) -> list[SlidePart]:
     """Slides of a half (`choose` or `report`) that have cells; all that have where nothing is held out."""
     parts = [
-        part for part in given.parts(0) if part.counts.size and np.isfinite(part.counts).all(axis=1).any()
+        part for part in inputs.parts(0) if part.counts.size and np.isfinite(part.counts).all(axis=1).any()
     ]
-    if given.halves is None:
+    if inputs.halves is None:
         return parts
-    half = half_of(parts, given.halves, CHOOSE if side == CHOOSE else REPORT)
+    half = half_of(parts, inputs.halves, CHOOSE if side == CHOOSE else REPORT)
     return [part for part in half if part.valid.any()]
 
 
 def cell_correlations(
-    given: StudyInput, draws: Mapping[str, int], progress: Callable[[str, int, int], None]
+    inputs: StudyInput, draws: Mapping[str, int], progress: Callable[[str, int, int], None]
 ) -> Arrays:
     """Best type of each feature on the half that chooses, and its r on the half that reports.
 
@@ -154,13 +153,13 @@ def cell_correlations(
     """
     known = [
         c
-        for c in range(len(given.type_names))
-        if any(np.isfinite(slide.counts[:, c]).any() for slide in given.slides)
+        for c in range(len(inputs.type_names))
+        if any(np.isfinite(slide.counts[:, c]).any() for slide in inputs.slides)
     ]
-    choosing, reporting = with_cells(given, CHOOSE), with_cells(given, REPORT)
+    choosing, reporting = with_cells(inputs, CHOOSE), with_cells(inputs, REPORT)
     if not known or not choosing or not reporting:
         return {}
-    names = [given.type_names[c] for c in known]
+    names = [inputs.type_names[c] for c in known]
     spec = CorrelationSpec(
         draws["n_bootstrap"],
         draws["n_permutations"],
@@ -191,13 +190,13 @@ def cell_correlations(
     }
 
 
-def feature_groups(given: StudyInput, cells: Arrays) -> dict[str, Ints]:
+def feature_groups(inputs: StudyInput, cells: Arrays) -> dict[str, Ints]:
     """Numbers of the features of each group; only all of them where no feature follows cells.
 
     A feature follows cells where its r beats chance (family-wise p of 0.05 or less) on the half that chooses. The matched
     ones are others, each firing about as often there as one of these.
     """
-    n_features = given.sets[0].n_features
+    n_features = inputs.sets[0].n_features
     groups = {FEATURES: np.arange(n_features)}
     if not cells:
         return groups
@@ -205,7 +204,7 @@ def feature_groups(given: StudyInput, cells: Arrays) -> dict[str, Ints]:
     if not follows.size:
         return groups
     active = np.zeros(n_features, np.int64)
-    for part in with_cells(given, CHOOSE):
+    for part in with_cells(inputs, CHOOSE):
         active += np.diff(part.features.indptr)
     others = np.setdiff1d(np.flatnonzero(active > 0), follows)
     left, matched = others[np.argsort(active[others], kind="stable")], []
@@ -225,27 +224,27 @@ def feature_groups(given: StudyInput, cells: Arrays) -> dict[str, Ints]:
 
 
 def tile_rows(
-    given: StudyInput, judged: JudgedTiles, groups: Mapping[str, Ints], seed: int
+    inputs: StudyInput, judged: JudgedTiles, groups: Mapping[str, Ints], seed: int
 ) -> dict[str, Rows]:
     """Columns of the judged tiles by source: groups of features, raw dimensions, principal components, control.
 
     The axes are those of tiles of the half that chooses.
     """
-    some = given.sets[0]
+    some = inputs.sets[0]
     pairs = list(zip(judged.slides, judged.tiles, strict=True))
     stacked = sparse.csc_array(
         sparse.vstack([sparse.csr_array(some.features[k])[tiles] for k, tiles in pairs])
     )
     found: dict[str, Rows] = {name: sparse.csr_array(stacked[:, columns]) for name, columns in groups.items()}
-    dense = _vectors(given, pairs)
+    dense = _vectors(inputs, pairs)
     if dense is not None:
         found[RAW] = dense
-        axes = _axes(given, seed)
+        axes = _axes(inputs, seed)
         if axes is not None:
             found[PCA] = np.asarray(axes.transform(dense), np.float32)
-    control = control_number(given)
+    control = control_number(inputs)
     if control is not None:
-        other = given.sets[control].features
+        other = inputs.sets[control].features
         found[CONTROL] = sparse.csr_array(
             sparse.vstack([sparse.csr_array(other[k])[tiles] for k, tiles in pairs])
         )
@@ -253,7 +252,7 @@ def tile_rows(
 
 
 def raw_means(
-    given: StudyInput, slides: Sequence[int], step: Callable[[int, int], None] = lambda *_: None
+    inputs: StudyInput, slides: Sequence[int], step: Callable[[int, int], None] = lambda *_: None
 ) -> Floats | None:
     """Mean vector of each slide over its valid tiles, float64 (S, d); None where vectors are missing or not finite.
 
@@ -261,7 +260,7 @@ def raw_means(
     """
     found: list[Floats] = []
     for k in slides:
-        vectors, keep = given.sets[0].vectors[k], np.flatnonzero(given.sets[0].valid[k])
+        vectors, keep = inputs.sets[0].vectors[k], np.flatnonzero(inputs.sets[0].valid[k])
         if vectors is None or not keep.size:
             return None
         summed = np.zeros(vectors.shape[1])
@@ -273,11 +272,11 @@ def raw_means(
     return stacked if bool(np.isfinite(stacked).all()) else None
 
 
-def _vectors(given: StudyInput, pairs: Sequence[tuple[int, Ints]]) -> npt.NDArray[np.float32] | None:
+def _vectors(inputs: StudyInput, pairs: Sequence[tuple[int, Ints]]) -> npt.NDArray[np.float32] | None:
     """Vectors of some tiles, None where some are missing or not finite."""
     found = []
     for k, tiles in pairs:
-        vectors = given.sets[0].vectors[k]
+        vectors = inputs.sets[0].vectors[k]
         if vectors is None:
             return None
         found.append(np.asarray(vectors[tiles], np.float32))
@@ -285,17 +284,17 @@ def _vectors(given: StudyInput, pairs: Sequence[tuple[int, Ints]]) -> npt.NDArra
     return stacked if bool(np.isfinite(stacked).all()) else None
 
 
-def _axes(given: StudyInput, seed: int) -> decomposition.PCA | None:
-    valid = given.sets[0].valid
-    masks = {k: valid[k] for k in range(len(given.slides)) if valid[k].any()}
-    if given.halves is not None:
-        number = {slide.name: k for k, slide in enumerate(given.slides)}
-        half = half_of(given.parts(0), given.halves, CHOOSE)
+def _axes(inputs: StudyInput, seed: int) -> decomposition.PCA | None:
+    valid = inputs.sets[0].valid
+    masks = {k: valid[k] for k in range(len(inputs.slides)) if valid[k].any()}
+    if inputs.halves is not None:
+        number = {slide.name: k for k, slide in enumerate(inputs.slides)}
+        half = half_of(inputs.parts(0), inputs.halves, CHOOSE)
         masks = {number[part.slide]: part.valid for part in half if part.valid.any()} or masks
     usable = [np.flatnonzero(mask) for mask in masks.values()]
     taken = sampled_tiles([tiles.size for tiles in usable], PredictSpec(seed=seed, most_tiles=_PCA_TILES))
     pairs = [(k, tiles[some]) for k, tiles, some in zip(masks, usable, taken, strict=True)]
-    vectors = _vectors(given, pairs)
+    vectors = _vectors(inputs, pairs)
     if vectors is None or len(vectors) < 2:
         return None
     n = min(_N_COMPONENTS, vectors.shape[1], len(vectors) - 1)

@@ -14,13 +14,13 @@ _EXCHANGES: Final = 999
 
 
 def shared_facts(
-    given: StudyInput, alike: npt.NDArray[np.float64], seed: int, progress: Progress
+    inputs: StudyInput, alike: npt.NDArray[np.float64], seed: int, progress: Progress
 ) -> tuple[list[str], dict[str, npt.NDArray[Any]]]:
     """How often the nearest slide of another patient shares each column of the slide table, and by chance.
 
     Parameters
     ----------
-    given
+    inputs
         The slides.
     alike
         Similarity of all slides (S, S), NaN for slides without a profile.
@@ -37,19 +37,19 @@ def shared_facts(
         `shared_high` (M,) the 95 % quantile over exchanges of the patients' values, `shared_p` (M,), and of how many slides
         and units the share is: `shared_n` (M, 2).
     """
-    units = np.array([slide.unit for slide in given.slides])
+    units = np.array([slide.unit for slide in inputs.slides])
     other = alike.copy()
     other[units[:, None] == units[None, :]] = np.nan
     has = np.isfinite(other).any(axis=1)
     nearest = np.full(len(units), -1)
     nearest[has] = np.nanargmax(other[has], axis=1)
-    columns = _columns(given)
+    columns = _columns(inputs)
     out = np.full((4, len(columns)), np.nan)
     judged = np.zeros((len(columns), 2), np.int64)
     rng = np.random.default_rng([seed, 0xFAC7])
     for m, key in enumerate(columns):
         progress("what alike slides share", m, len(columns))
-        texts = np.array(given.fact(key))
+        texts = np.array(inputs.fact(key))
         seen = _share(texts, nearest)
         mine = _judged(texts, nearest)
         judged[m] = mine.size, len(set(units[mine].tolist()))
@@ -68,13 +68,13 @@ def shared_facts(
     return columns, {"nearest": nearest, "shared_n": judged, **found}
 
 
-def _columns(given: StudyInput) -> list[str]:
+def _columns(inputs: StudyInput) -> list[str]:
     """Columns with two values or more, at least one of which patients share."""
     found = []
-    for key in dict.fromkeys(key for slide in given.slides for key in slide.facts):
-        texts = given.fact(key)
+    for key in dict.fromkeys(key for slide in inputs.slides for key in slide.facts):
+        texts = inputs.fact(key)
         owners: dict[str, set[str]] = {}
-        for slide, text in zip(given.slides, texts, strict=True):
+        for slide, text in zip(inputs.slides, texts, strict=True):
             if text:
                 owners.setdefault(text, set()).add(slide.unit)
         if len(owners) > 1 and max(map(len, owners.values())) > 1:

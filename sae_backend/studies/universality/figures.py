@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -19,56 +18,56 @@ from sae_backend.studies.framework.report import (
     Rule,
     Target,
 )
-from sae_backend.studies.framework.result import StudyResult
+from sae_backend.studies.universality.findings import AS_RANDOM, MATCHED, PairFindings, UniversalityFindings
 
-_NULLS: Final = (
-    ("exchanged", "{arrangement} (mean of {n_exchanged})"),
-    ("random", "random dictionaries (mean of {n_random})"),
-    ("shuffled", "single tiles shuffled (mean of {n_shuffled}; too lenient)"),
-)
 _SHOWN_STATES: Final = (
-    "matched",
-    "as random directions",
+    MATCHED,
+    AS_RANDOM,
     "not confirmed",
     "shares a partner",
     "private",
 )
 
 
-def targets_of(result: StudyResult, number: int, features: npt.NDArray[np.int64]) -> list[Target]:
-    """A feature of the first set and, beside it, its partner in set `number`."""
-    partner = result.arrays[f"{number}/partner"]
-    return [Target(0, int(f), other=(number, int(partner[f])) if partner[f] >= 0 else None) for f in features]
+def targets_of(pair: PairFindings, features: npt.NDArray[np.int64]) -> list[Target]:
+    """A feature of the first set and, beside it, its partner in the other set of a pair."""
+    partner = pair.partner
+    return [
+        Target(0, int(f), other=(pair.set, int(partner[f])) if partner[f] >= 0 else None) for f in features
+    ]
 
 
-def _ending(result: StudyResult, comparison: Mapping[str, Any]) -> str:
-    choose, report = comparison["n_tiles"]
-    if not result.meta["held_out"]:
+def _ending(found: UniversalityFindings, pair: PairFindings) -> str:
+    choose, report = pair.n_tiles
+    if not found.held_out:
         return f"Nothing is held out ({choose:,} tiles)."
     return f"{choose:,} tiles choose and {report:,} tiles of other units report."
 
 
-def correlation_figure(result: StudyResult, comparison: Mapping[str, Any]) -> Figure:
+def correlation_figure(found: UniversalityFindings, pair: PairFindings) -> Figure:
     """Best correlation of every feature, and what chance gives."""
-    number, arrays = int(comparison["set"]), result.arrays
-    title = result.meta["sets"][number]["title"]
-    edges = arrays[f"{number}/edges"]
+    number = pair.set
+    title = found.title_of(pair)
+    histograms = pair.histograms
+    edges = histograms.edges
     shown: list[tuple[str, npt.NDArray[Any]]] = [
-        (label.format(**comparison), arrays[f"{number}/n_{key}"]) for key, label in _NULLS
+        (f"{pair.arrangement} (mean of {pair.n_exchanged})", histograms.n_exchanged),
+        (f"random dictionaries (mean of {pair.n_random})", histograms.n_random),
+        (f"single tiles shuffled (mean of {pair.n_shuffled}; too lenient)", histograms.n_shuffled),
     ]
     shown = [(label, counts) for label, counts in shown if counts.sum() > 0]
-    found = arrays[f"{number}/n_found"]
-    used = np.flatnonzero(found + sum((counts for _, counts in shown), np.zeros(found.size)))
-    part = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, found.size)
+    n_found = histograms.n_found
+    used = np.flatnonzero(n_found + sum((counts for _, counts in shown), np.zeros(n_found.size)))
+    part = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, n_found.size)
     bins = edges[part.start : part.stop + 1]
     marks: list[Mark] = [Histogram(bins, counts[part], label, is_baseline=True) for label, counts in shown]
-    marks.append(Histogram(bins, found[part], f"best partner in {title}"))
+    marks.append(Histogram(bins, n_found[part], f"best partner in {title}"))
     return Figure(
         key=f"correlations-{number}",
         title=f"Best partner in {title} and chance",
         caption=(
-            f"Largest correlation of each of {comparison['n_live'][0]:,} live features with any feature of {title}, on "
-            f"the {comparison['n_tiles'][0]:,} tiles that choose (not held out). Grey: the same under chance."
+            f"Largest correlation of each of {pair.n_live[0]:,} live features with any feature of {title}, on "
+            f"the {pair.n_tiles[0]:,} tiles that choose (not held out). Grey: the same under chance."
         ),
         x_label="r with the best partner",
         y_label="features",
@@ -76,62 +75,60 @@ def correlation_figure(result: StudyResult, comparison: Mapping[str, Any]) -> Fi
     )
 
 
-def halves_figure(result: StudyResult, comparison: Mapping[str, Any], least: float) -> Figure:
+def halves_figure(found: UniversalityFindings, pair: PairFindings, least: float) -> Figure:
     """Correlation of each pair where it was chosen and where it is reported."""
-    number, arrays = int(comparison["set"]), result.arrays
-    title = result.meta["sets"][number]["title"]
-    x, y = arrays[f"{number}/r_choose"], arrays[f"{number}/r_report"]
+    number = pair.set
+    title = found.title_of(pair)
+    x, y = pair.r_choose, pair.r_report
     known = np.isfinite(x) & np.isfinite(y)
-    state, names = arrays[f"{number}/state"], result.meta["states"]
+    state, names = pair.state, found.states
     group = np.where(y >= least, state, -1)
     marks: list[Mark] = [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), is_dashed=True)]
-    shown = ("as random directions", "matched")
+    shown = (AS_RANDOM, MATCHED)
     for label in ("not above chance on both halves", *shown):
         is_in = label in shown
         among = group == names.index(label) if is_in else ~np.isin(group, [names.index(one) for one in shown])
         some = np.flatnonzero(known & among)
         if not some.size:
             continue
-        partner = arrays[f"{number}/partner"][some]
+        partner = pair.partner[some]
         marks.append(
             Points(
                 x[some],
                 y[some],
                 label,
-                targets_of(result, number, some),
+                targets_of(pair, some),
                 [f"{f} and {g}" for f, g in zip(some, partner, strict=True)],
-                y_low=arrays[f"{number}/low"][some] if is_in else None,
-                y_high=arrays[f"{number}/high"][some] if is_in else None,
+                y_low=pair.low[some] if is_in else None,
+                y_high=pair.high[some] if is_in else None,
                 is_baseline=not is_in,
             )
         )
     if least > 0:
         marks.append(Rule("y", least, "least r asked for"))
-    interval = f"95 % bootstrap-t over {comparison['n_units'][1]} units ({comparison['unit']})"
+    interval = f"95 % bootstrap-t over {pair.n_units[1]} units ({pair.unit})"
     empty = "" if known.any() else " No pair has an r on both halves."
     return Figure(
         key=f"halves-{number}",
         title=f"Pairs with {title}: chosen and held out",
-        caption=f"{_ending(result, comparison)} Intervals: {interval}. Dashed: no loss; grey: not above chance.{empty}",
+        caption=f"{_ending(found, pair)} Intervals: {interval}. Dashed: no loss; grey: not above chance.{empty}",
         x_label="r where the partner was chosen",
-        y_label="r held out" if result.meta["held_out"] else "r on the same tiles",
+        y_label="r held out" if found.held_out else "r on the same tiles",
         marks=marks,
         is_square=True,
     )
 
 
-def numbers_figure(result: StudyResult, least: float) -> Figure:
+def numbers_figure(found: UniversalityFindings, least: float) -> Figure:
     """How many features of each set are shared and private."""
-    meta, arrays = result.meta, result.arrays
-    names = meta["states"]
+    names = found.states
     places, columns = [], []
-    for comparison in meta["comparisons"]:
-        number = int(comparison["set"])
-        first, title = meta["sets"][0]["title"], meta["sets"][number]["title"]
-        own, other = arrays[f"{number}/state"].copy(), arrays[f"{number}/other_state"].copy()
-        back = [names.index("matched"), names.index("as random directions")]
-        weak = np.isin(own, back) & ~(arrays[f"{number}/r_report"] >= least)
-        other[arrays[f"{number}/partner"][weak]] = names.index("not confirmed")
+    for pair in found.pairs:
+        first, title = found.sets[0].title, found.title_of(pair)
+        own, other = pair.state.copy(), pair.other_state.copy()
+        back = [names.index(MATCHED), names.index(AS_RANDOM)]
+        weak = np.isin(own, back) & ~(pair.r_report >= least)
+        other[pair.partner[weak]] = names.index("not confirmed")
         own[weak] = names.index("not confirmed")
         places += [f"{first} in {title}", f"{title} in {first}"]
         columns += [own, other]
@@ -151,7 +148,7 @@ def numbers_figure(result: StudyResult, least: float) -> Figure:
             "Features of each SAE by what became of them in the other: matched one for one above chance on both "
             "halves; the same, but random directions come as close; above chance only where partners were chosen, best partner taken by another feature, none above "
             f"chance (private). From left to right {', '.join(f'{n:,}' for n in live)} features were judged; those that "
-            f"fire in fewer than {meta['settings']['min_active']} tiles of the half that chooses are left out."
+            f"fire in fewer than {found.min_active} tiles of the half that chooses are left out."
         ),
         x_label="",
         y_label="features",
@@ -160,29 +157,28 @@ def numbers_figure(result: StudyResult, least: float) -> Figure:
     )
 
 
-def stability_figure(result: StudyResult) -> Figure | None:
+def stability_figure(found: UniversalityFindings) -> Figure | None:
     """Stability of the features over SAEs; None where no feature has one."""
-    meta, arrays = result.meta, result.arrays
-    values = arrays["stability"]
+    values = found.stability
     known = values[np.isfinite(values)]
     if not known.size:
         return None
     edges = np.linspace(min(0.0, np.floor(known.min() * 20) / 20), 1.0, 21)
     marks: list[Mark] = []
-    over = meta["stability_over"]
-    chance = np.array([arrays[f"{k}/chance_random"] for k in over])
+    over = found.stability_over
+    chance = np.array([found.pair_with(k).chance_random for k in over])
     n_chance = np.isfinite(chance).sum(axis=0)
     if n_chance.any():
         mean = np.nansum(chance, axis=0)[n_chance > 0] / n_chance[n_chance > 0]
         counts = np.histogram(np.clip(mean, edges[0], 1), edges)[0]
         marks.append(Histogram(edges, counts, "best partner in a random dictionary", is_baseline=True))
     marks.append(Histogram(edges, np.histogram(known, edges)[0], "stability"))
-    kind = "SAEs that differ in the seed" if meta["seed_sets"] else "other SAEs"
+    kind = "SAEs that differ in the seed" if found.seed_sets else "other SAEs"
     return Figure(
         key="stability",
         title="Stability of the features",
         caption=(
-            f"Mean {'held-out ' if meta['held_out'] else ''}r of the partners of {known.size:,} features in {len(over)} "
+            f"Mean {'held-out ' if found.held_out else ''}r of the partners of {known.size:,} features in {len(over)} "
             f"{kind}; 0 where there is no partner left. Grey: mean r of the best partner in random dictionaries, which "
             "others may have, too, and which is not held out, and so is too large."
         ),
@@ -192,16 +188,16 @@ def stability_figure(result: StudyResult) -> Figure | None:
     )
 
 
-def between_figure(result: StudyResult) -> Figure | None:
+def between_figure(found: UniversalityFindings) -> Figure | None:
     """Mean r of each two SAEs; None for two alone."""
-    table, titles = result.arrays["between"], [some["title"] for some in result.meta["sets"]]
+    table, titles = found.between, [some.title for some in found.sets]
     if len(titles) < 3:
         return None
     return Figure(
         key="between",
         title="Each two SAEs",
         caption=(
-            f"Mean {'held-out ' if result.meta['held_out'] else ''}r of one-to-one partners over the live features of "
+            f"Mean {'held-out ' if found.held_out else ''}r of one-to-one partners over the live features of "
             "the smaller SAE, a feature without a partner counting 0. Without intervals."
         ),
         x_label="",

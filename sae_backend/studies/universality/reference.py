@@ -18,9 +18,9 @@ SAME, OTHER, UNKNOWN = "same", "other", "unknown"
 TILES: Final = "tiles_digest"
 
 
-def reference_of(given: StudyInput) -> int | None:
+def reference_of(inputs: StudyInput) -> int | None:
     """Number of the reference, None where there is none."""
-    return next((k for k, some in enumerate(given.sets) if k and some.model.get("is_reference")), None)
+    return next((k for k, some in enumerate(inputs.sets) if k and some.model.get("is_reference")), None)
 
 
 def training_tiles(one: FeatureSet, other: FeatureSet) -> str:
@@ -31,12 +31,12 @@ def training_tiles(one: FeatureSet, other: FeatureSet) -> str:
     return SAME if first == second else OTHER
 
 
-def like_sets(given: StudyInput, reference: int) -> list[int]:
+def like_sets(inputs: StudyInput, reference: int) -> list[int]:
     """Numbers of the sets that were trained on the reference's tiles, the reference itself left out."""
-    own = given.sets[reference]
+    own = inputs.sets[reference]
     return [
         k
-        for k, some in enumerate(given.sets)
+        for k, some in enumerate(inputs.sets)
         if k not in (0, reference) and training_tiles(own, some) == SAME
     ]
 
@@ -60,7 +60,7 @@ def mean_r_difference(like: Comparison, unlike: Comparison) -> dict[str, Any]:
 
 
 def reference_meta(
-    given: StudyInput, reference: int | None, like: Mapping[int, Comparison], unlike: Any
+    inputs: StudyInput, reference: int | None, like: Mapping[int, Comparison], unlike: Any
 ) -> Any:
     """What is said of the reference: its number, and each set that was matched with both; None without one.
 
@@ -70,7 +70,7 @@ def reference_meta(
         return None
     return {
         "set": reference,
-        "first_tiles": training_tiles(given.sets[0], given.sets[reference]),
+        "first_tiles": training_tiles(inputs.sets[0], inputs.sets[reference]),
         "comparisons": [dict(each.meta) for each in like.values()],
         "differences": [mean_r_difference(each, unlike[number]) for number, each in like.items()],
     }

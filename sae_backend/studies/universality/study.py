@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sae_backend.errors import UserInputError
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps, StudyResult
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress, StudyResult
 from sae_backend.studies.methods.matching.pair_states import (
     AS_RANDOM,
     MATCHED,
@@ -37,7 +37,9 @@ _RECIPE: Final = ("expansion", "whiten", "learning_rate")
 _UNALIKE: Final = 0.01
 
 
-def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: Steps) -> StudyResult:
+def run(
+    inputs: StudyInput, spec: Mapping[str, Any], progress: Progress, checkpoints: Checkpoints
+) -> StudyResult:
     """Match the first set with each of the others; arrays of set k are named `k/...`, see `compare`.
 
     A set whose model says `is_reference` is an SAE of the first one's recipe and seed that was trained on the tiles
@@ -54,34 +56,36 @@ def run(given: StudyInput, spec: Mapping[str, Any], progress: Progress, steps: S
     UserInputError
         When there is only one set.
     """
-    n_sets = len(given.sets)
+    n_sets = len(inputs.sets)
     if n_sets < 2:
         raise UserInputError(
             "There is only one autoencoder, which cannot be matched with itself.",
             "Train one or more with another seed, or choose a second one of the project.",
         )
     settings = Settings.of(spec)
-    found = [compare(given, (0, number), settings, progress, steps) for number in range(1, n_sets)]
+    found = [compare(inputs, (0, number), settings, progress, checkpoints) for number in range(1, n_sets)]
     arrays: dict[str, npt.NDArray[Any]] = {}
     for number, each in enumerate(found, 1):
         arrays |= {f"{number}/{name}": values for name, values in each.arrays.items()}
-    reference = reference_of(given)
+    reference = reference_of(inputs)
     others = [number for number in range(1, n_sets) if number != reference]
-    seeds = [number for number in others if is_other_seed(given.sets[0], given.sets[number])]
+    seeds = [number for number in others if is_other_seed(inputs.sets[0], inputs.sets[number])]
     over = seeds or others or [reference or 1]
     arrays |= _stability([found[number - 1] for number in over])
     like: dict[int, Comparison] = {}
     if reference is not None:
-        pairs = like_sets(given, reference)
-        like = {number: compare(given, (reference, number), settings, progress, steps) for number in pairs}
+        pairs = like_sets(inputs, reference)
+        like = {
+            number: compare(inputs, (reference, number), settings, progress, checkpoints) for number in pairs
+        }
         for number, each in like.items():
             arrays |= {f"{reference}-{number}/{name}": values for name, values in each.arrays.items()}
         judged = [each for number, each in like.items() if number in seeds] or list(like.values())
         if judged:
             arrays |= {f"reference/{name}": values for name, values in _stability(judged).items()}
-    arrays["between"] = _between(given, settings, progress, steps)
-    meta = _meta(given, settings, found, (seeds, over))
-    meta["reference"] = reference_meta(given, reference, like, {k: found[k - 1] for k in like})
+    arrays["between"] = _between(inputs, settings, progress, checkpoints)
+    meta = _meta(inputs, settings, found, (seeds, over))
+    meta["reference"] = reference_meta(inputs, reference, like, {k: found[k - 1] for k in like})
     return StudyResult(arrays, meta)
 
 
@@ -115,33 +119,35 @@ def _stability(found: Sequence[Comparison]) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def _between(given: StudyInput, settings: Settings, progress: Progress, steps: Steps) -> Floats:
-    n = len(given.sets)
+def _between(inputs: StudyInput, settings: Settings, progress: Progress, checkpoints: Checkpoints) -> Floats:
+    n = len(inputs.sets)
     table = np.full((n, n), np.nan)
     pairs = list(combinations(range(n), 2))
     for done, (a, b) in enumerate(pairs):
         progress("compare all pairs of SAEs", done, len(pairs))
         alive = partial(progress, "compare all pairs of SAEs", done, len(pairs))
-        kept = steps.get(f"between-{a}-{b}", partial(_between_two, given, (a, b), settings.min_active, alive))
+        kept = checkpoints.get(
+            f"between-{a}-{b}", partial(_between_two, inputs, (a, b), settings.min_active, alive)
+        )
         table[a, b] = table[b, a] = float(kept["r"])
     progress("compare all pairs of SAEs", len(pairs), len(pairs))
     return table
 
 
 def _between_two(
-    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
 ) -> Arrays:
-    return {"r": np.array(shared_r(given, numbers, min_active, alive))}
+    return {"r": np.array(shared_r(inputs, numbers, min_active, alive))}
 
 
 def _meta(
-    given: StudyInput,
+    inputs: StudyInput,
     settings: Settings,
     found: Sequence[Comparison],
     chosen: tuple[Sequence[int], Sequence[int]],
 ) -> dict[str, Any]:
     seeds, over = chosen
-    halves = given.halves
+    halves = inputs.halves
     return {
         "sets": [
             {
@@ -150,45 +156,45 @@ def _meta(
                 "encoder": some.model.get("encoder"),
                 "layer": some.model.get("layer"),
                 "is_control": bool(some.model.get("is_control")),
-                "same_space": same_space(given.sets[0], some),
-                "training_tiles": training_tiles(given.sets[0], some),
+                "same_space": same_space(inputs.sets[0], some),
+                "training_tiles": training_tiles(inputs.sets[0], some),
             }
-            for some in given.sets
+            for some in inputs.sets
         ],
         "comparisons": [dict(each.meta) for each in found],
         "seed_sets": list(seeds),
         "stability_over": list(over),
         "states": list(STATES),
         "reasons": list(REASONS),
-        "n_slides": len(given.slides),
-        "n_patients": len({slide.unit for slide in given.slides}),
+        "n_slides": len(inputs.slides),
+        "n_patients": len({slide.unit for slide in inputs.slides}),
         "held_out": halves is not None,
         "halves_unit": None if halves is None else halves.unit,
         "settings": dict(vars(settings)),
-        "warnings": _warnings(given, found),
+        "warnings": _warnings(inputs, found),
     }
 
 
-def _warnings(given: StudyInput, found: Sequence[Comparison]) -> list[str]:
+def _warnings(inputs: StudyInput, found: Sequence[Comparison]) -> list[str]:
     words = []
-    if given.halves is None:
+    if inputs.halves is None:
         words.append(
             "Nothing was held out, as there are too few patients or tiles: partners were chosen and judged on the "
             "same tiles, so that r is too large."
         )
-    trained = [_n_trained(some) for some in given.sets]
+    trained = [_n_trained(some) for some in inputs.sets]
     first = trained[0]
-    for some, n in zip(given.sets[1:], trained[1:], strict=True):
-        if reference_of(given) is not None or training_tiles(given.sets[0], some) == SAME:
+    for some, n in zip(inputs.sets[1:], trained[1:], strict=True):
+        if reference_of(inputs) is not None or training_tiles(inputs.sets[0], some) == SAME:
             # What the tiles do is measured then, or there is nothing to be measured.
             continue
-        if first and n and abs(n - first) > _UNALIKE * first and same_space(given.sets[0], some):
+        if first and n and abs(n - first) > _UNALIKE * first and same_space(inputs.sets[0], some):
             words.append(
-                f"{some.title} was trained on {n:,} tiles and {given.sets[0].title} on {first:,}: a feature may be "
+                f"{some.title} was trained on {n:,} tiles and {inputs.sets[0].title} on {first:,}: a feature may be "
                 "private because of the tiles."
             )
     for each in found:
-        title = given.sets[int(each.meta["set"])].title
+        title = inputs.sets[int(each.meta["set"])].title
         if not each.meta["n_exchanged"] and not each.meta["n_random"]:
             words.append(f"Chance could not be judged for {title}: no match of it is claimed.")
         elif not each.meta["n_random"]:

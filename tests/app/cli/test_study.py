@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from desktop_app.export.study import shown_of
-from desktop_app.project.studies.study_needs import offer_of
+from desktop_app.export.study import report_of
+from desktop_app.project.studies.requirements import offer_of
 from desktop_app.store import Store
 from sae_backend.activations.embeddings import EmbeddingWriter
-from sae_backend.studies.framework.registry import STUDIES
+from sae_backend.studies.framework.registry import studies
 from tests.app.fixtures.command_line import Commands, assert_refused
 from tests.app.fixtures.vector_project import WorldChoice, make_project
 from tests.backend.fixtures.activations import square_grid
@@ -187,7 +187,7 @@ def test_the_report_holds_everything_and_loads_nothing(run: Commands, project: P
     first = re.search(r'<section id="short">.*?</section>', text, re.DOTALL).group(0)
     with Store.open(project) as store:
         (record,) = store.studies.all()
-        assert shown_of(store, record).short in html.unescape(first)
+        assert report_of(store, record).short in html.unescape(first)
     assert f'href="#study-{record.id}"' in first and text.index(first) < text.index('<section id="slides">')
     assert text.count("<figure>") >= 3 and "Not done: Depth" in text
     assert "&lt;Plasma&gt; cells" in text and "<Plasma>" not in text
@@ -217,8 +217,8 @@ def test_a_study_in_an_older_form_is_named_and_the_report_stands(
     run: Commands, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("study", "slides", "--project", project).code == 0
-    newer = tuple(replace(one, format=one.format + 1) for one in STUDIES)
-    monkeypatch.setattr("sae_backend.studies.framework.registry.STUDIES", newer)
+    newer = tuple(replace(one, format=one.format + 1) for one in studies())
+    monkeypatch.setattr("sae_backend.studies.framework.registry.studies", lambda: newer)
     assert_refused(
         run("study", "show", "--project", project), "another version of the program", "do the study again"
     )

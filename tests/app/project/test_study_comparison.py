@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from desktop_app.cli.main import main
-from desktop_app.export.study import shown_of
+from desktop_app.export.study import report_of
 from desktop_app.project.studies.compare import ComparedRun, compare_studies
 from desktop_app.store import NewStudy, Store, StudyRecord
 from sae_backend.errors import UserInputError
@@ -52,7 +52,7 @@ def _add(store: Store, like: StudyRecord, **changes: Any) -> StudyRecord:
 
 
 def _compared(store: Store, first: StudyRecord, second: StudyRecord) -> Any:
-    runs = [ComparedRun(one, store.studies.arrays(one.id), shown_of(store, one)) for one in (first, second)]
+    runs = [ComparedRun(one, store.studies.arrays(one.id), report_of(store, one)) for one in (first, second)]
     return compare_studies(*runs)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QSpinBox, QToolButton
 
-from desktop_app.project.studies.settings import fields_of
-from desktop_app.project.studies.study_needs import StudyOffer
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.requirements import StudyOffer
+from desktop_app.project.studies.settings import StudyOptions, form_settings
 from desktop_app.widgets.studies.form import StudyForm
-from sae_backend.studies.framework.registry import STUDIES, study
+from sae_backend.studies.framework.registry import studies, study
 
 NOTHING = StudyOffer("")
 
@@ -32,7 +31,7 @@ def named(form: StudyForm, name: str):
 
 
 def test_geometry_can_be_changed_under_more_settings(form: StudyForm) -> None:
-    form.show_fields("geometry", study("geometry").defaults, NOTHING)
+    form.show_fields(study("geometry"), NOTHING)
     # What is added to a form that is seen is shown by an event.
     QApplication.processEvents()
     fold = form.findChild(QToolButton)
@@ -49,10 +48,12 @@ def test_geometry_can_be_changed_under_more_settings(form: StudyForm) -> None:
     assert form.settings() == {**study("geometry").defaults, "min_active": 50, "share": 0.65}
 
 
-@pytest.mark.parametrize("kind", [one.kind for one in STUDIES])
+@pytest.mark.parametrize("kind", [one.kind for one in studies()])
 def test_what_every_form_gives_untouched_is_taken(form: StudyForm, kind: str) -> None:
-    form.show_fields(kind, study(kind).defaults, NOTHING)
+    form.show_fields(study(kind), NOTHING)
     settings = form.settings()
     assert settings is not None
     StudyOptions(kind, settings)
-    assert (form.findChild(QToolButton) is not None) == any(field.is_more for field in fields_of(kind))
+    assert (form.findChild(QToolButton) is not None) == any(
+        field.is_more for field in form_settings(study(kind))
+    )

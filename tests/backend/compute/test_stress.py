@@ -11,7 +11,7 @@ from skimage.color import hed2rgb, rgb2hed
 
 from sae_backend.errors import CancelledError, MismatchError
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput, StudySlide
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.result import Checkpoints
 from sae_backend.studies.robustness.stress import KINDS, blur, gamma, jpeg, stain, stress, stressed_tiles
 from tests.worlds.study import PROGRESS
 
@@ -44,7 +44,7 @@ class World:
         ]
         valid = [np.ones(n_tiles, bool) for _ in slides]
         one = FeatureSet("x", [sparse.csc_array(f) for f in features], valid, [None] * n_slides)
-        self.given = StudyInput(slides, [one], (), reencode=self)
+        self.inputs = StudyInput(slides, [one], (), reencode=self)
 
     def _features(self, slide: int, pixels: np.ndarray, tiles: np.ndarray) -> np.ndarray:
         found = np.zeros((len(pixels), 5), np.float32)
@@ -80,7 +80,7 @@ def test_no_change_is_none_and_the_dyes_change_as_named() -> None:
 
 def test_only_stain_features_move_under_stain_and_more_with_strength() -> None:
     world = World()
-    found = stress(world.given, 60, 0, PROGRESS, Steps())
+    found = stress(world.inputs, 60, 0, PROGRESS, Checkpoints())
     assert found.reason == "" and (found.n_tiles, found.n_slides) == (60, 6)
     assert found.drift == pytest.approx(0)
     assert found.features is not None and found.raw is not None
@@ -113,11 +113,11 @@ def test_finished_changes_are_not_made_again(tmp_path) -> None:
             raise CancelledError("Enough.", "")
 
     with pytest.raises(CancelledError):
-        stress(world.given, 8, 0, stop, Steps(tmp_path))
+        stress(world.inputs, 8, 0, stop, Checkpoints(tmp_path))
     half = world.calls
-    again = stress(world.given, 8, 0, PROGRESS, Steps(tmp_path))
+    again = stress(world.inputs, 8, 0, PROGRESS, Checkpoints(tmp_path))
     assert half == 2 * 13 and world.calls == 2 * 21
-    whole = stress(World(2, 4).given, 8, 0, PROGRESS, Steps())
+    whole = stress(World(2, 4).inputs, 8, 0, PROGRESS, Checkpoints())
     assert again.features is not None and whole.features is not None
     assert again.features.moved == pytest.approx(whole.features.moved, nan_ok=True)
 
@@ -125,19 +125,21 @@ def test_finished_changes_are_not_made_again(tmp_path) -> None:
 def test_reasons_and_tiles_that_are_spread() -> None:
     world = World()
     assert (
-        stress(replace(world.given, reencode=None, not_reencoded="No file."), 9, 0, PROGRESS, Steps()).reason
+        stress(
+            replace(world.inputs, reencode=None, not_reencoded="No file."), 9, 0, PROGRESS, Checkpoints()
+        ).reason
         == "No file."
     )
-    assert "not asked" in stress(world.given, 0, 0, PROGRESS, Steps()).reason
+    assert "not asked" in stress(world.inputs, 0, 0, PROGRESS, Checkpoints()).reason
 
     def broken(*_):
         raise MismatchError("The encoder is another one.", "")
 
     assert (
-        stress(replace(world.given, reencode=broken), 9, 0, PROGRESS, Steps()).reason
+        stress(replace(world.inputs, reencode=broken), 9, 0, PROGRESS, Checkpoints()).reason
         == "The encoder is another one"
     )
-    sizes = [tiles.size for _, tiles in stressed_tiles(world.given, 21, 0)]
+    sizes = [tiles.size for _, tiles in stressed_tiles(world.inputs, 21, 0)]
     assert sum(sizes) == 21 and max(sizes) - min(sizes) <= 1
-    assert len(stressed_tiles(world.given, 3, 0)) == 3
-    assert sum(tiles.size for _, tiles in stressed_tiles(world.given, 999, 0)) == 60
+    assert len(stressed_tiles(world.inputs, 3, 0)) == 3
+    assert sum(tiles.size for _, tiles in stressed_tiles(world.inputs, 999, 0)) == 60

@@ -20,7 +20,7 @@ from sae_backend.studies.depth.trend import crossing
 from sae_backend.studies.depth.variance import PARTS, Cohort, slide_sums, variance_parts
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.result import Steps, StudyResult
+from sae_backend.studies.framework.result import Checkpoints, StudyResult
 from sae_backend.studies.framework.run import run_study
 from sae_backend.studies.framework.storage import read_result
 from tests.backend.studies.test_depth_layers import layer_request
@@ -44,7 +44,7 @@ def rising(world) -> StudyResult:
 
 def words(result: StudyResult):
     json.dumps(result.meta, allow_nan=False)
-    shown = study("depth").show(result)
+    shown = study("depth").report(result)
     assert shown.found and shown.limits
     for figure in shown.figures:
         assert figure.caption and figure.marks
@@ -82,9 +82,9 @@ def test_the_crossing_is_where_it_was_planted(rising: StudyResult) -> None:
 def test_an_early_crossing_is_found_early(world) -> None:
     schedule = DepthSchedule(n_layers=6, biology=(0.5, 1.5), scanner=(1.0, 0.1))
     assert schedule.crossing == 3
-    given = blocks(world, schedule, [1, 2, 3, 4])
-    cohort = Cohort.of(given, "scanner")
-    parts = np.stack([variance_parts(slide_sums(given, k, (0, 1, 2)), cohort) for k in range(4)])
+    inputs = blocks(world, schedule, [1, 2, 3, 4])
+    cohort = Cohort.of(inputs, "scanner")
+    parts = np.stack([variance_parts(slide_sums(inputs, k, (0, 1, 2)), cohort) for k in range(4)])
     gap = parts[:, PARTS.index("features")] - parts[:, PARTS.index("scanner")]
     found = crossing(gap, gap - 0.01, gap + 0.01)
     assert abs(found.place + 1 - 3) <= 1 and found.first <= found.place <= found.last
@@ -101,7 +101,7 @@ def test_the_planted_features_are_the_best_and_beat_their_baselines(rising: Stud
     assert rising.arrays["quality"][-1, 0] > rising.arrays["quality"][0, 0]
     poor = rising.arrays["quality"].copy()
     poor[:, 0], poor[1, 0] = 0.9, 0.3
-    warned = study("depth").show(replace(rising, arrays={**rising.arrays, "quality": poor})).warnings
+    warned = study("depth").report(replace(rising, arrays={**rising.arrays, "quality": poor})).warnings
     assert any(f"({rising.meta['titles'][1]}: 0.30)" in words for words in warned)
 
 
@@ -114,7 +114,7 @@ def test_a_feature_is_followed_through_the_blocks(rising: StudyResult) -> None:
     random, low, high = (rising.arrays[f"follow/{key}"] for key in ("random", "random_low", "random_high"))
     assert np.isnan(random[-1]) and (low[:-1] < random[:-1]).all() and (random[:-1] < high[:-1]).all()
     assert (rising.arrays["follow/random_p"][2:-1] == 0.05).all() and (random[2:-1] < r[2:-1]).all()
-    shown = study("depth").show(rising)
+    shown = study("depth").report(rising)
     assert (
         "match above chance in block 1, block 2, block 3, block 4 and block 5, each block by itself (r"
         in shown.found
@@ -131,7 +131,7 @@ def test_a_match_that_any_direction_gives_is_told_as_such() -> None:
     rng = np.random.default_rng(0)
     loud = np.zeros(world.spec.width, np.float32)
     loud[:] = 1 / np.sqrt(world.spec.width)
-    given = blocks(world, FLAT, [1, 2])
+    inputs = blocks(world, FLAT, [1, 2])
     levels = [np.abs(rng.normal(0, 30, slide.n_tiles)).astype(np.float32) for slide in world.slides]
     sets = [
         replace(
@@ -143,12 +143,17 @@ def test_a_match_that_any_direction_gives_is_told_as_such() -> None:
             ],
             decoder=np.vstack([some.decoder, loud]).astype(np.float32),
         )
-        for some in given.sets
+        for some in inputs.sets
     ]
-    parts = given.parts(0)
-    followed = Followed(1, given.sets[0].n_features)
+    parts = inputs.parts(0)
+    followed = Followed(1, inputs.sets[0].n_features)
     found = follow(
-        replace(given, sets=sets), followed, 0, CorrelationSpec(40, 19, statistics=("pearson",)), 19, PROGRESS
+        replace(inputs, sets=sets),
+        followed,
+        0,
+        CorrelationSpec(40, 19, statistics=("pearson",)),
+        19,
+        PROGRESS,
     )
     assert len(parts) == 16 and found["r"][0] == pytest.approx(1) and found["feature"][0] == followed.feature
     assert (
@@ -159,12 +164,12 @@ def test_a_match_that_any_direction_gives_is_told_as_such() -> None:
 def test_another_encoder_judges_how_alike_tiles_are() -> None:
     """The judge sees the planted features: tiles of one feature are alike to it, and more so than any two tiles."""
     world = world_of(5, 12, 30)
-    given = blocks(world, FLAT, [1, 2])
+    inputs = blocks(world, FLAT, [1, 2])
     other = replace(
-        given.sets[0], title="judge", vectors=[slide.activations.toarray() for slide in world.slides],
+        inputs.sets[0], title="judge", vectors=[slide.activations.toarray() for slide in world.slides],
         model={"is_judge": True},
     )  # fmt: skip
-    result = run_study("depth", replace(given, sets=[*given.sets, other]), LITTLE, PROGRESS)
+    result = run_study("depth", replace(inputs, sets=[*inputs.sets, other]), LITTLE, PROGRESS)
     shown = words(result)
     assert result.meta["titles"] == ["block 1", "block 2"] and result.meta["judge"]["title"] == "judge"
     features, raw, pairs = (result.arrays[f"alike/{key}"] for key in ("sae", "raw", "pairs"))
@@ -173,7 +178,7 @@ def test_another_encoder_judges_how_alike_tiles_are() -> None:
     assert "in the eyes of judge tiles" in shown.found
     assert "label-free" in {figure.key for figure in shown.figures}
     assert "label-free score, features" in shown.tables[0].columns
-    plain = run_study("depth", given, LITTLE, PROGRESS)
+    plain = run_study("depth", inputs, LITTLE, PROGRESS)
     assert "takes another encoder" in words(plain).found
     for name, values in plain.arrays.items():
         if not name.startswith("alike/"):
@@ -192,7 +197,7 @@ def test_a_flat_encoder_is_called_flat(world) -> None:
 
 
 def test_finished_blocks_are_not_done_again(tmp_path: Path) -> None:
-    given = blocks(world_of(5, 12, 30), FLAT, [1, 2])
+    inputs = blocks(world_of(5, 12, 30), FLAT, [1, 2])
     stages: list[str] = []
 
     def stop(stage: str, done: int, total: int) -> None:
@@ -200,18 +205,18 @@ def test_finished_blocks_are_not_done_again(tmp_path: Path) -> None:
             raise CancelledError("Stopped.", "Again.")
 
     with pytest.raises(CancelledError):
-        run_study("depth", given, LITTLE, stop, Steps(tmp_path))
-    again = run_study("depth", given, LITTLE, lambda stage, *_: stages.append(stage), Steps(tmp_path))
+        run_study("depth", inputs, LITTLE, stop, Checkpoints(tmp_path))
+    again = run_study("depth", inputs, LITTLE, lambda stage, *_: stages.append(stage), Checkpoints(tmp_path))
     assert {stage.split(":")[0] for stage in stages if "choose" in stage} >= {"block 2"}
     assert not any(stage == "block 1: baselines" for stage in stages)
-    straight = run_study("depth", given, LITTLE, PROGRESS)
+    straight = run_study("depth", inputs, LITTLE, PROGRESS)
     for name, values in straight.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], values, err_msg=name)
 
 
-def without(given: StudyInput, what: str) -> StudyInput:
+def without(inputs: StudyInput, what: str) -> StudyInput:
     """The same slides with less known of them."""
-    slides, sets, types = list(given.slides), list(given.sets), given.type_names
+    slides, sets, types = list(inputs.slides), list(inputs.sets), inputs.type_names
     if what == "cells":
         slides = [replace(slide, counts=np.full(slide.counts.shape, np.nan)) for slide in slides]
     if what == "scanner":
@@ -243,8 +248,8 @@ def without(given: StudyInput, what: str) -> StudyInput:
     ["cells", "types", "halves", "scanner", "vectors", "decoder", "patients", "cells of some", "activations"],
 )
 def test_little_is_told_as_little(what: str) -> None:
-    given = without(blocks(world_of(5, 12, 30), FLAT, [1, 3]), what)
-    result = run_study("depth", given, LITTLE, PROGRESS)
+    inputs = without(blocks(world_of(5, 12, 30), FLAT, [1, 3]), what)
+    result = run_study("depth", inputs, LITTLE, PROGRESS)
     shown = words(result)
     expected = {
         "cells": "No slide has cells",
@@ -261,12 +266,12 @@ def test_little_is_told_as_little(what: str) -> None:
 
 def test_a_rare_site_is_left_out_and_said() -> None:
     """Two sites with five patients each are read, though a third has one and another two."""
-    given = blocks(world_of(5, 13, 30), FLAT, [1, 3])
+    inputs = blocks(world_of(5, 13, 30), FLAT, [1, 3])
     sites = ["north", "south"] * 5 + ["east", "west", "west"]
     slides = [
-        replace(s, facts={**s.facts, "site": site}) for s, site in zip(given.slides, sites, strict=True)
+        replace(s, facts={**s.facts, "site": site}) for s, site in zip(inputs.slides, sites, strict=True)
     ]
-    result = run_study("depth", replace(given, slides=slides), LITTLE, PROGRESS)
+    result = run_study("depth", replace(inputs, slides=slides), LITTLE, PROGRESS)
     about = result.meta["read"]["site"]
     assert about["reason"] == "" and about["classes"] == ["north", "south"] and about["n_patients"] == 10
     assert about["left_out"] == ["east", "west"] and np.isfinite(result.arrays["site"][:, 0, 0]).all()
@@ -291,11 +296,12 @@ def test_one_block_or_a_feature_that_is_not_there_is_refused(world) -> None:
 def test_from_slides_to_the_paragraph(tmp_path: Path) -> None:
     request = layer_request(tmp_path, **LITTLE)
     counts = np.random.default_rng(0).poisson(2.0, (42, 2)).astype(float)
+    slides = []
     for entry in request.slides:
-        n = 36 if entry["name"] == "s0.tif" else 42
-        np.save(tmp_path / f"{entry['name']}.npy", counts[:n])
-        entry |= {"targets_file": str(tmp_path / f"{entry['name']}.npy"), "facts": {"scanner": "A"}}
-    request = replace(request, type_names=("a", "b"))
+        file = tmp_path / f"{entry.name}.npy"
+        np.save(file, counts[: 36 if entry.name == "s0.tif" else 42])
+        slides.append(replace(entry, targets_file=str(file), facts={"scanner": "A"}))
+    request = replace(request, slides=tuple(slides), type_names=("a", "b"))
     done = run_study_job(request, Watch())
     assert [entry["title"] for entry in done["sets"]] == ["block 1", "block 4"]
     result = read_result(Path(done["work_dir"]))

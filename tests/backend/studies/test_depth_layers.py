@@ -15,7 +15,7 @@ from sae_backend.compute import dispatch
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
 from sae_backend.compute.jobs.embed import Watch, embed
 from sae_backend.compute.jobs.embed_layers import EmbedRun, embed_layers
-from sae_backend.compute.studies.layer_sets import prepare
+from sae_backend.compute.studies.prepare_depth import prepare
 from sae_backend.errors import CancelledError, MismatchError, UserInputError
 from sae_backend.models.bundled_models import SHIPPED_CONTROL
 from sae_backend.slides.slide import Slide
@@ -131,7 +131,7 @@ def layer_request(tmp_path: Path, **spec) -> StudyRequest:
     }  # fmt: skip
     return StudyRequest(
         "depth", tuple(slides), (entry,), (), str(tmp_path / "cache"), str(tmp_path / "work"),
-        {"layers": [1, 4], "expansion": 1, "epochs": 1, "l1": 0.05, "seed": 5, **spec}, device="cpu",
+        {"layers": [1, 4], "expansion": 1, "epochs": 1, "seed": 5, **spec}, device="cpu",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse, stats
 
 from sae_backend.compute.jobs.embed import Watch
-from sae_backend.compute.studies.domain_sets import prepare
+from sae_backend.compute.studies.prepare_domain import prepare
 from sae_backend.correlation.baselines import best_columns
 from sae_backend.correlation.representations import SaeColumns
 from sae_backend.correlation.result import CorrelationSpec
@@ -30,10 +30,10 @@ from sae_backend.studies.domain.pairs import (
     difference_p,
     verdicts,
 )
-from sae_backend.studies.domain.shown import show
+from sae_backend.studies.domain.report import make_report
 from sae_backend.studies.framework.cohorts import two_groups
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.result import Checkpoints
 from sae_backend.studies.framework.run import run_study
 from sae_backend.worker.requests import StudyRequest
 from tests.backend.studies.test_universality import embedded
@@ -84,7 +84,7 @@ def test_what_stays_is_kept_and_what_goes_is_lost(found) -> None:
 
 
 def test_the_answer_names_what_was_kept_and_lost(found) -> None:
-    shown = show(found, {})
+    shown = make_report(found, {})
     assert "1 of 2" in shown.found and "feature 5" in shown.found and "goes" in shown.found
     table = next(table for table in shown.tables if table.key == "domain-pairs")
     assert set(table.columns["verdict"]) <= set(VERDICTS) and table.n_rows == found.meta["n_pairs"]
@@ -92,8 +92,8 @@ def test_the_answer_names_what_was_kept_and_lost(found) -> None:
 
 
 def test_nothing_of_the_second_cohort_takes_part_in_choice_or_scaling(found) -> None:
-    given = two_cohorts()
-    (own,) = given.sets
+    inputs = two_cohorts()
+    (own,) = inputs.sets
     rng = np.random.default_rng(1)
 
     def other(k: int, array):
@@ -113,9 +113,9 @@ def test_nothing_of_the_second_cohort_takes_part_in_choice_or_scaling(found) -> 
     )
     slides = [
         slide if k < N_EACH else replace(slide, counts=rng.poisson(9, slide.counts.shape).astype(float))
-        for k, slide in enumerate(given.slides)
+        for k, slide in enumerate(inputs.slides)
     ]
-    again = run_study("domain", StudyInput(slides, [changed], given.type_names), SPEC, PROGRESS)
+    again = run_study("domain", StudyInput(slides, [changed], inputs.type_names), SPEC, PROGRESS)
     for name in found.arrays:
         of_b = name.startswith("b/") or name.rsplit("/", 1)[-1] in (
             "r_b", "low_b", "high_b", "p_b", "b", "difference_low", "difference_high", "p_difference", "verdict",
@@ -133,37 +133,39 @@ def test_cells_that_know_nothing_of_the_second_cohort_keep_nothing() -> None:
 
 
 def test_explained_variance_is_that_of_the_sums() -> None:
-    given = two_cohorts()
-    found = run_study("domain", given, SPEC, PROGRESS)
-    (own,) = given.sets
+    inputs = two_cohorts()
+    found = run_study("domain", inputs, SPEC, PROGRESS)
+    (own,) = inputs.sets
     x = np.concatenate(own.vectors[:N_EACH]).astype(float)
     made = np.concatenate([part.toarray() for part in own.features[:N_EACH]]) @ own.decoder.astype(float)
     share = 1 - ((x - made) ** 2).sum(axis=1).mean() / x.var(axis=0).sum()
     assert found.arrays["a/explained"][0] == pytest.approx(share, abs=1e-9)
     assert found.arrays["a/explained"][1] < share < found.arrays["a/explained"][2]
-    assert not any("train it longer" in words for words in show(found, {}).warnings)
+    assert not any("train it longer" in words for words in make_report(found, {}).warnings)
     poor = replace(found, arrays={**found.arrays, "b/explained": np.array([-0.2, -0.3, -0.1])})
-    assert any("less than half of the variance (second: -0.20)" in words for words in show(poor, {}).warnings)
+    assert any(
+        "less than half of the variance (second: -0.20)" in words for words in make_report(poor, {}).warnings
+    )
 
 
 def test_without_cells_only_the_fit_is_told() -> None:
-    given = two_cohorts()
-    slides = [replace(slide, counts=np.full((slide.n_tiles, 0), 0.0)) for slide in given.slides]
-    found = run_study("domain", StudyInput(slides, given.sets, ()), SPEC, PROGRESS)
-    shown = show(found, {})
+    inputs = two_cohorts()
+    slides = [replace(slide, counts=np.full((slide.n_tiles, 0), 0.0)) for slide in inputs.slides]
+    found = run_study("domain", StudyInput(slides, inputs.sets, ()), SPEC, PROGRESS)
+    shown = make_report(found, {})
     assert "cells" in shown.limits and "explained variance" in shown.found
 
 
 def test_cohorts_that_cannot_be_told_apart_are_refused() -> None:
-    given = two_cohorts()
+    inputs = two_cohorts()
     for spec, words in (
         ({"fact": "nothing"}, "No slide has a value"),
         ({**SPEC, "b": "third"}, "No slide has 'third'"),
         ({"fact": "scanner", "a": "scanner 0"}, "both groups"),
     ):
-        slides = [replace(slide, patient=f"P{k // 2}") for k, slide in enumerate(given.slides)]
+        slides = [replace(slide, patient=f"P{k // 2}") for k, slide in enumerate(inputs.slides)]
         with pytest.raises(UserInputError, match=words):
-            run_study("domain", StudyInput(slides, given.sets, given.type_names), spec, PROGRESS)
+            run_study("domain", StudyInput(slides, inputs.sets, inputs.type_names), spec, PROGRESS)
 
 
 def test_several_values_are_named_with_their_patients_and_the_way_on() -> None:
@@ -245,9 +247,9 @@ def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) ->
 
 
 def test_every_stage_can_be_ended_and_baselines_are_not_made_again(tmp_path: Path, monkeypatch) -> None:
-    given, seen = two_cohorts(), set()
-    steps = Steps(tmp_path)
-    first = run_study("domain", given, SPEC, lambda stage, *_: seen.add(stage), steps)
+    inputs, seen = two_cohorts(), set()
+    checkpoints = Checkpoints(tmp_path)
+    first = run_study("domain", inputs, SPEC, lambda stage, *_: seen.add(stage), checkpoints)
     assert seen == {"explained variance", "choose", "report on first", "report on second", "baselines"}
     for stage in seen:
 
@@ -256,16 +258,16 @@ def test_every_stage_can_be_ended_and_baselines_are_not_made_again(tmp_path: Pat
                 raise CancelledError("Stopped.", "Start again.")
 
         with pytest.raises(CancelledError):
-            run_study("domain", given, SPEC, end)
+            run_study("domain", inputs, SPEC, end)
     monkeypatch.setattr("sae_backend.studies.domain.study.best_columns", None)
-    again = run_study("domain", given, SPEC, PROGRESS, steps)
+    again = run_study("domain", inputs, SPEC, PROGRESS, checkpoints)
     assert np.array_equal(first.arrays["best/random/a"], again.arrays["best/random/a"])
 
 
 def test_the_best_features_are_those_that_all_columns_together_would_give(found) -> None:
-    given = two_cohorts()
-    names = list(given.type_names)
-    parts = given.parts(0, range(N_EACH))
+    inputs = two_cohorts()
+    names = list(inputs.type_names)
+    parts = inputs.parts(0, range(N_EACH))
     choosing, reporting = (half_of(parts, draw_halves(parts, 0), side) for side in (CHOOSE, REPORT))
     settings = CorrelationSpec(n_bootstrap=50, statistics=("pearson",))
     tiles = [assemble(each, len(names), settings.block_um) for each in (choosing, reporting)]

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sae_backend.errors import UserInputError
 from sae_backend.statistics.split import draw_halves
+from sae_backend.studies.encoders.findings import EncoderFindings
 from sae_backend.studies.encoders.study import judge_of
 from sae_backend.studies.encoders.triage import SEVERAL, triaged
 from sae_backend.studies.framework.inputs import StudyInput
@@ -38,9 +39,9 @@ def compared(world) -> StudyResult:
     return run_study("encoders", study_input(world, sets), QUICK, PROGRESS)
 
 
-def words(result: StudyResult, **knobs: float):
+def words(result: StudyResult, **thresholds: float):
     json.dumps(result.meta, allow_nan=False)
-    shown = study("encoders").show(result, knobs)
+    shown = study("encoders").report(result, thresholds)
     assert shown.found and shown.limits
     for figure in shown.figures:
         assert figure.caption and figure.marks
@@ -72,7 +73,7 @@ def test_the_better_encoder_is_called_better(compared: StudyResult) -> None:
 
 
 def test_a_cross_class_feature_is_poly_by_labels_and_mono_without(compared: StudyResult) -> None:
-    judged = triaged(compared, 0, 0.5)
+    judged = triaged(EncoderFindings.of(compared).sets[0], 0.5)
     assert judged.words[CROSS] == SEVERAL and judged.above_chance[CROSS]
     assert judged.words[2] == judged.words[8] == "one type"
     assert compared.meta["judges"] == ["natural", "pathology", "pathology"]
@@ -86,21 +87,21 @@ def test_a_cross_class_feature_is_poly_by_labels_and_mono_without(compared: Stud
 def test_silent_features_are_told_as_silent_and_all_have_their_share_of_tiles() -> None:
     world = world_of(4, 12, 40)
     one, two = first_set(world), other_set(world, 0, "two", is_control=True)
-    given = study_input(world, [one, two])
+    inputs = study_input(world, [one, two])
     features = []
-    for slide, matrix in zip(given.slides, one.features, strict=True):
+    for slide, matrix in zip(inputs.slides, one.features, strict=True):
         changed = matrix.tolil()
         changed[:, 0] = 0
-        if given.halves.assignments[slide.patient] == "report":
+        if inputs.halves.assignments[slide.patient] == "report":
             changed[:, 1] = 0
         features.append(sparse.csc_array(changed))
-    given = replace(given, sets=[replace(one, features=features), two])
-    shown = words(run_study("encoders", given, LITTLE, PROGRESS))
+    inputs = replace(inputs, sets=[replace(one, features=features), two])
+    shown = words(run_study("encoders", inputs, LITTLE, PROGRESS))
     table = next(table for table in shown.tables if table.key == "features-0")
     columns = table.columns
     assert columns["by labels"][:2] == ["never fires", "silent where reported"]
     assert columns["prevalence"][0] == 0 and 0 < columns["prevalence"][1] < columns["prevalence"][2]
-    n_tiles = sum(slide.n_tiles for slide in given.slides)
+    n_tiles = sum(slide.n_tiles for slide in inputs.slides)
     fired = sum(int((matrix[:, [2]] != 0).sum()) for matrix in features)
     assert columns["prevalence"][2] == pytest.approx(fired / n_tiles)
     empty = ("entropy", "label entropy", "label-free score", "AUPRC cancer", "AUPRC plasma", "follows most")
@@ -124,8 +125,8 @@ def test_one_encoder_seen_twice_is_not_told_apart(world) -> None:
 def test_the_judge_is_another_encoder(world) -> None:
     one, two = first_set(world), other_set(world, 0, "two", is_control=True)
     again = replace(one, title="again")
-    given = study_input(world, [one, again, two])
-    assert [judge_of(given, k) for k in range(3)] == [2, 2, 0]
+    inputs = study_input(world, [one, again, two])
+    assert [judge_of(inputs, k) for k in range(3)] == [2, 2, 0]
     assert judge_of(study_input(world, [one, again]), 0) is None
     blind = replace(two, vectors=[None] * len(world.slides))
     assert judge_of(study_input(world, [one, blind]), 0) is None
@@ -134,8 +135,8 @@ def test_the_judge_is_another_encoder(world) -> None:
 @pytest.mark.parametrize("what", ["cells", "types", "halves", "vectors", "patients", "one encoder"])
 def test_little_is_told_as_little(what: str) -> None:
     world = world_of(4, 12, 40)
-    given = study_input(world, [first_set(world), other_set(world, 0, "two", is_control=True)])
-    slides, sets, types = list(given.slides), list(given.sets), given.type_names
+    inputs = study_input(world, [first_set(world), other_set(world, 0, "two", is_control=True)])
+    slides, sets, types = list(inputs.slides), list(inputs.sets), inputs.type_names
     if what == "cells":
         slides = [replace(slide, counts=np.full(slide.counts.shape, np.nan)) for slide in slides]
     if what == "types":

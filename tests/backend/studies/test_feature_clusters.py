@@ -10,13 +10,13 @@ from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
 
 from sae_backend.statistics.resampling_units import Clusters
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.result import Checkpoints
+from sae_backend.studies.framework.stage import Stage
 from sae_backend.studies.geometry import coactivation_chance as coactivation_chance_module
 from sae_backend.studies.geometry import feature_clusters, feature_pairs
-from sae_backend.studies.geometry.cluster_stability import StabilitySettings
+from sae_backend.studies.geometry.cluster_stability import StabilitySettings, mean_within
 from sae_backend.studies.geometry.coactivation_chance import coactivation_chance, holding, scrambled
 from sae_backend.studies.geometry.direction_clusters import direction_clusters, direction_limits
-from sae_backend.studies.geometry.duplicates import merge_groups
 from sae_backend.studies.geometry.feature_clusters import (
     CoActivation,
     Directions,
@@ -33,9 +33,8 @@ from sae_backend.studies.geometry.feature_pairs import (
     PairRules,
     describe_pairs,
     find_pairs,
+    merge_groups,
 )
-from sae_backend.studies.geometry.stage import Stage
-from sae_backend.studies.geometry.within_clusters import mean_within
 from sae_backend.studies.methods.matching import cross_products
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import (
@@ -115,14 +114,14 @@ def test_groups_of_directions_are_found_and_random_ones_are_not() -> None:
     directions, labels = grouped_directions(2)
     cut, largest = direction_limits(directions, 0.995, 0, Stage(alive, ""))
     assert 0.2 < cut < largest < 0.9
-    found = direction_clusters(directions, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Steps())
+    found = direction_clusters(directions, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Checkpoints())
     assert found.is_stable.sum() == 6
     stable = np.where(np.isin(found.labels, np.flatnonzero(found.is_stable)), found.labels, -1)
     assert adjusted_rand_score(labels, alone_as_singles(stable)) > 0.9
     alone = unit_rows(np.random.default_rng(3), 128, 48)
     cut, _ = direction_limits(alone, 0.995, 0, Stage(alive, ""))
     assert not direction_clusters(
-        alone, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Steps()
+        alone, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Checkpoints()
     ).is_stable.any()
 
 
@@ -134,8 +133,8 @@ def test_holding_is_more_than_chance_overlap() -> None:
 
 
 def test_scrambled_features_keep_their_maps_and_lose_each_other() -> None:
-    given = study_input(grouped_world(0)[0])
-    tiles, _ = shared_halves(given, (0,))
+    inputs = study_input(grouped_world(0)[0])
+    tiles, _ = shared_halves(inputs, (0,))
     columns = Columns(tiles.activations(0))
     live = np.flatnonzero(columns.n_active >= 20)
     columns = columns.only(live)
@@ -241,11 +240,11 @@ def test_loops_over_pairs_are_those_of_tables(way: str, monkeypatch: pytest.Monk
 
 
 def test_chance_of_coactivation_has_its_quantile() -> None:
-    given = study_input(grouped_world(1)[0])
-    tiles, _ = shared_halves(given, (0,))
+    inputs = study_input(grouped_world(1)[0])
+    tiles, _ = shared_halves(inputs, (0,))
     columns = Columns(tiles.activations(0)).only(np.arange(20))
     ways = arrangements(tiles, 3, 0, move_all=True)
-    found = coactivation_chance(columns, ways, np.arange(columns.n_rows), alive, Steps())
+    found = coactivation_chance(columns, ways, np.arange(columns.n_rows), alive, Checkpoints())
     drawn = []
     for p in range(3):
         r = np.concatenate([block for _, block in correlation_blocks(columns, columns, ways.laid(p))])

@@ -15,7 +15,7 @@ from sae_backend.errors import CancelledError, UserInputError
 from sae_backend.statistics.split import draw_halves
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.result import Checkpoints
 from sae_backend.studies.framework.run import run_study
 from sae_backend.studies.geometry import study as geometry_study
 from tests.worlds.study import PROGRESS, study_input, study_slide, true_set
@@ -62,10 +62,10 @@ def grouped_world(
 
 def test_planted_groups_are_the_stable_clusters() -> None:
     world, planted = grouped_world(0)
-    given = study_input(world)
+    inputs = study_input(world)
     stages: dict[str, list[tuple[int, int]]] = {}
     result = run_study(
-        "geometry", given, QUICK, lambda stage, *said: stages.setdefault(stage, []).append(said)
+        "geometry", inputs, QUICK, lambda stage, *said: stages.setdefault(stage, []).append(said)
     )
     arrays, meta = result.arrays, result.meta
     live, labels, stable = arrays["is_live"], arrays["coactivation/labels"], arrays["coactivation/is_stable"]
@@ -83,8 +83,8 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     )
     assert low < r < high and r > single > random and r > 0.5
     slides, tiles = arrays["coactivation/slide"][cluster], arrays["coactivation/tile"][cluster]
-    report = {name for name, half in given.halves.assignments.items() if half == "report"}
-    assert all(given.slides[s].patient in report for s in slides if s >= 0) and (slides >= 0).all()
+    report = {name for name, half in inputs.halves.assignments.items() if half == "report"}
+    assert all(inputs.slides[s].patient in report for s in slides if s >= 0) and (slides >= 0).all()
     values = np.asarray(world.slides[slides[0]].activations[:, driven].sum(axis=1)).ravel()
     assert values[tiles[0]] > np.quantile(values, 0.9)
     assert {"what chance gives", "duplicates and splits", "map of the features"} <= set(stages)
@@ -95,7 +95,7 @@ def test_planted_groups_are_the_stable_clusters() -> None:
         assert len(set(counts)) > 0.5 * counts[-1]
     within = arrays["coactivation/between"]
     assert np.diag(within)[stable[: len(within)]].min() > np.abs(within[0, 1:]).max()
-    shown = study("geometry").show(result)
+    shown = study("geometry").report(result)
     assert f"of which {N_GROUPS} with" in shown.found and "lymphocyte" in shown.found
     keys = {figure.key for figure in shown.figures}
     assert {
@@ -112,7 +112,7 @@ def test_planted_groups_are_the_stable_clusters() -> None:
     table = next(table for table in shown.tables if table.key == "clusters-coactivation")
     assert table.n_rows == stable.size and table.columns["stable"] == stable.tolist()
     assert "cannot be below 0.05" in table.notes["p"]
-    none = study("geometry").show(result, {"least_stability": 1.01})
+    none = study("geometry").report(result, {"least_stability": 1.01})
     assert "none of which is stable" in none.found and " 0 " not in none.found.split("Grouped")[1]
     plane = next(figure for figure in none.figures if figure.key == "map-coactivation")
     assert "All are grey: none of the" in plane.caption and [mark.label for mark in plane.marks] == [""]
@@ -127,7 +127,7 @@ def test_of_many_tiles_some_make_the_clusters_and_the_answer_says_so(monkeypatch
     found = np.where(np.isin(labels, np.flatnonzero(stable)), labels, 1000 + np.arange(N_FEATURES))
     assert adjusted_rand_score(planted[live], found[live]) > 0.8
     assert meta["n_tiles_clustered"] == 600 < meta["n_tiles"][0]
-    assert f"Of the {meta['n_tiles'][0]:,} tiles that choose, 600" in study("geometry").show(result).found
+    assert f"Of the {meta['n_tiles'][0]:,} tiles that choose, 600" in study("geometry").report(result).found
 
 
 def test_planted_children_are_splits() -> None:
@@ -147,7 +147,7 @@ def test_planted_children_are_splits() -> None:
     assert all(
         (child, group["features"][0]) in planted for group in groups for child in group["features"][1:]
     )
-    shown = study("geometry").show(result)
+    shown = study("geometry").report(result)
     assert f"{len(groups)} groups are proposed" in shown.found
     merge = next(table for table in shown.tables if table.key == "merge")
     assert merge.targets[0].other == (0, result.meta["merge"][0]["features"][1])
@@ -172,9 +172,9 @@ def test_copies_are_duplicates_and_an_absorbed_parent_is_suspected() -> None:
     decoder[4] = decoder[3]
     some = replace(truth, features=features, decoder=decoder)
     slides = [study_slide(slide) for slide in world.slides]
-    given = StudyInput(slides, [some], world.type_names)
-    given = replace(given, halves=draw_halves(given.parts(), 0))
-    arrays_of = run_study("geometry", given, QUICK, PROGRESS)
+    inputs = StudyInput(slides, [some], world.type_names)
+    inputs = replace(inputs, halves=draw_halves(inputs.parts(), 0))
+    arrays_of = run_study("geometry", inputs, QUICK, PROGRESS)
     arrays, names = arrays_of.arrays, arrays_of.meta["kinds"]
     kinds = {
         frozenset((int(f), int(g))): names[k]
@@ -216,25 +216,25 @@ def test_clusters_of_other_seeds_are_looked_for() -> None:
     assert stable.sum() == 5
     assert result.arrays["directions/in_seeds"].shape == (1, stable.size)
     assert result.arrays["directions/in_seeds"][0, stable].min() > 0.8
-    shown = study("geometry").show(result)
+    shown = study("geometry").report(result)
     assert "In 1 other SAE of this encoder" in shown.found
 
 
 @pytest.mark.parametrize("what", ["no cells, no vectors, no decoder", "two slides"])
 def test_little_is_told_of_little(what: str) -> None:
     world, _ = grouped_world(5, n_slides=2 if what == "two slides" else 12)
-    given = study_input(world)
+    inputs = study_input(world)
     if what == "no cells, no vectors, no decoder":
-        bare = replace(given.sets[0], vectors=[None] * 12, decoder=None, offset=None)
-        slides = [replace(slide, counts=np.full_like(slide.counts, np.nan)) for slide in given.slides]
-        given = replace(given, sets=[bare], slides=slides)
+        bare = replace(inputs.sets[0], vectors=[None] * 12, decoder=None, offset=None)
+        slides = [replace(slide, counts=np.full_like(slide.counts, np.nan)) for slide in inputs.slides]
+        inputs = replace(inputs, sets=[bare], slides=slides)
     spec = {**QUICK, "min_active": 10, "n_null": 19}
-    result = run_study("geometry", given, spec, PROGRESS)
+    result = run_study("geometry", inputs, spec, PROGRESS)
     assert json.loads(json.dumps(result.meta, allow_nan=False)) == result.meta
-    shown = study("geometry").show(result)
+    shown = study("geometry").report(result)
     assert shown.found and shown.limits and all(figure.caption for figure in shown.figures)
     if what == "two slides":
-        assert given.halves is None and "Nothing was held out" in shown.warnings[0]
+        assert inputs.halves is None and "Nothing was held out" in shown.warnings[0]
     else:
         assert "directions/labels" not in result.arrays
         assert (result.arrays["coactivation/type_number"] == -1).all()
@@ -251,7 +251,7 @@ def test_features_that_are_all_too_rare_are_refused_with_a_way_out() -> None:
 
 def test_a_cancelled_study_goes_on(tmp_path: Path) -> None:
     world, _ = grouped_world(6, n_slides=12)
-    given = study_input(world)
+    inputs = study_input(world)
     spec = {**QUICK, "n_null": 19, "n_resamples": 4}
 
     def stop(stage: str, done: int, _: int) -> None:
@@ -259,11 +259,11 @@ def test_a_cancelled_study_goes_on(tmp_path: Path) -> None:
             raise CancelledError("Enough.")
 
     with pytest.raises(CancelledError):
-        run_study("geometry", given, spec, stop, Steps(tmp_path))
+        run_study("geometry", inputs, spec, stop, Checkpoints(tmp_path))
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(kept) >= 8
-    again = run_study("geometry", given, spec, PROGRESS, Steps(tmp_path))
+    again = run_study("geometry", inputs, spec, PROGRESS, Checkpoints(tmp_path))
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
-    whole = run_study("geometry", given, spec, PROGRESS)
+    whole = run_study("geometry", inputs, spec, PROGRESS)
     for name, values in whole.arrays.items():
         np.testing.assert_array_equal(values, again.arrays[name], name)

@@ -18,10 +18,10 @@ from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.report import Points
-from sae_backend.studies.framework.result import Steps, StudyResult
+from sae_backend.studies.framework.result import Checkpoints, StudyResult
 from sae_backend.studies.framework.run import run_study
 from sae_backend.studies.framework.storage import open_input, read_result
-from sae_backend.studies.robustness.fields import INDEX_FIELDS
+from sae_backend.studies.robustness.array_names import INDEX_FIELDS
 from sae_backend.worker.requests import StudyRequest
 from tests.backend.fixtures.runs import SPEC as TILES
 from tests.backend.fixtures.runs import request_for, small_sae, small_slide
@@ -48,9 +48,9 @@ def found() -> StudyResult:
 
 
 def test_steps_that_are_kept_give_the_same(found: StudyResult, tmp_path: Path) -> None:
-    steps = Steps(tmp_path)
+    checkpoints = Checkpoints(tmp_path)
     for _ in range(2):
-        again = run_study("robustness", planted_input(), FAST, PROGRESS, steps)
+        again = run_study("robustness", planted_input(), FAST, PROGRESS, checkpoints)
         for name, values in found.arrays.items():
             np.testing.assert_array_equal(values, again.arrays[name], name)
 
@@ -84,23 +84,23 @@ def test_features_that_do_not_know_the_scanner_do_not_give_it_away(world) -> Non
         truth.valid,
         [None] * len(world.slides),
     )
-    given = replace(study_input(world, [some]), halves=None)
+    inputs = replace(study_input(world, [some]), halves=None)
     result = run_study(
-        "robustness", replace(given, type_names=(), slides=_without_cells(given)), FAST, PROGRESS
+        "robustness", replace(inputs, type_names=(), slides=_without_cells(inputs)), FAST, PROGRESS
     )
     one = scores(result, "features")
     assert one["ci_low"] <= 0.5 <= one["ci_high"] and one["p"] > 0.05
     assert (result.arrays["effect/scanner/p_family"] > 0.05).all()
-    shown = study("robustness").show(result)
+    shown = study("robustness").report(result)
     assert "not shown to be more than chance gives" in shown.found and "none can be sorted" in shown.found
 
 
-def _without_cells(given: StudyInput):
-    return [replace(slide, counts=np.zeros((slide.n_tiles, 0))) for slide in given.slides]
+def _without_cells(inputs: StudyInput):
+    return [replace(slide, counts=np.zeros((slide.n_tiles, 0))) for slide in inputs.slides]
 
 
 def test_roles_are_the_planted_ones(world, found: StudyResult) -> None:
-    shown = study("robustness").show(found)
+    shown = study("robustness").report(found)
     table = next(table for table in shown.tables if table.key == "features")
     said = dict(zip(table.columns["feature"], table.columns["role"], strict=True))
     named = {
@@ -126,11 +126,12 @@ def test_roles_are_the_planted_ones(world, found: StudyResult) -> None:
 
 def test_thresholds_move_the_roles(found: StudyResult) -> None:
     plain, strict = (
-        study("robustness").show(found, knobs) for knobs in ({}, {"least_r": 0.99, "least_effect": 0.99})
+        study("robustness").report(found, thresholds)
+        for thresholds in ({}, {"least_r": 0.99, "least_effect": 0.99})
     )
     roles = strict.tables[0].columns["role"]
     assert set(roles) == {"unexplained"} and set(plain.tables[0].columns["role"]) > set(roles)
-    assert [knob.value for knob in strict.knobs] == [0.99, 0.99]
+    assert [threshold.value for threshold in strict.thresholds] == [0.99, 0.99]
     quadrant = next(figure for figure in plain.figures if figure.key == "roles")
     clouds = [mark for mark in quadrant.marks if isinstance(mark, Points)]
     assert sum(cloud.x.size for cloud in clouds) == 30
@@ -140,14 +141,14 @@ def test_thresholds_move_the_roles(found: StudyResult) -> None:
 
 def test_what_goes_with_the_scanner_is_a_warning(world, found: StudyResult) -> None:
     # The entangled feature makes lymphocytes under one scanner only.
-    shown = study("robustness").show(found)
+    shown = study("robustness").report(found)
     assert any("mix of cell types differs with the scanner" in text for text in shown.warnings)
     assert not any("cannot be told apart" in text for text in shown.warnings)
-    given = study_input(world)
-    slides = [replace(s, facts={**s.facts, "diagnosis": f"of {s.facts['scanner']}"}) for s in given.slides]
+    inputs = study_input(world)
+    slides = [replace(s, facts={**s.facts, "diagnosis": f"of {s.facts['scanner']}"}) for s in inputs.slides]
     quick = {**FAST, "n_shuffles": 9, "n_permutations": 39, "most_tiles": 200, "label": "diagnosis"}
-    result = run_study("robustness", replace(given, slides=slides), quick, PROGRESS)
-    shown = study("robustness").show(result)
+    result = run_study("robustness", replace(inputs, slides=slides), quick, PROGRESS)
+    shown = study("robustness").report(result)
     assert shown.warnings[0].startswith(
         "Scanner and diagnosis cannot be told apart: every diagnosis has one scanner only"
     )
@@ -157,17 +158,17 @@ def test_what_goes_with_the_scanner_is_a_warning(world, found: StudyResult) -> N
 
 
 def test_a_rare_scanner_is_left_out_and_said(world) -> None:
-    given = study_input(world)
-    slides = list(given.slides)
+    inputs = study_input(world)
+    slides = list(inputs.slides)
     slides[0] = replace(slides[0], facts={"scanner": "third", "site": "x"})
     bare = replace(
-        given, slides=slides, halves=None, sets=[replace(given.sets[0], vectors=[None] * len(slides))]
+        inputs, slides=slides, halves=None, sets=[replace(inputs.sets[0], vectors=[None] * len(slides))]
     )
     bare = replace(bare, slides=_without_cells(bare), type_names=())
     result = run_study("robustness", bare, {**FAST, "n_permutations": 39, "most_tiles": 200}, PROGRESS)
     about = result.meta["read"]["scanner"]
     assert about["left_out"] == ["third"] == about["effects"]["left_out"] and about["n_slides"] == 23
-    warnings = study("robustness").show(result).warnings
+    warnings = study("robustness").report(result).warnings
     assert any("Too few" in text and "the scanner third" in text for text in warnings)
     # What is read beside the scanner leaves out, too.
     sites = [
@@ -177,7 +178,7 @@ def test_a_rare_scanner_is_left_out_and_said(world) -> None:
         "robustness", replace(bare, slides=_without_cells(replace(bare, slides=sites))),
         {**FAST, "n_permutations": 19, "n_shuffles": 9, "most_tiles": 100}, PROGRESS,
     )  # fmt: skip
-    assert any("the site x: it takes no part" in text for text in study("robustness").show(result).warnings)
+    assert any("the site x: it takes no part" in text for text in study("robustness").report(result).warnings)
 
 
 def test_neighbours_are_judged_beside_random_ones(found: StudyResult) -> None:
@@ -190,7 +191,7 @@ def test_neighbours_are_judged_beside_random_ones(found: StudyResult) -> None:
 
 
 def test_figures_and_tables_say_what_they_rest_on(found: StudyResult) -> None:
-    shown = study("robustness").show(found)
+    shown = study("robustness").report(found)
     assert [figure.key for figure in shown.figures] == ["reading-scanner", "roles", "effects", "neighbours"]
     assert [table.key for table in shown.tables] == ["features", "reading", "confounding"]
     for figure in shown.figures:
@@ -206,25 +207,27 @@ def test_figures_and_tables_say_what_they_rest_on(found: StudyResult) -> None:
 
 
 def two_slides(world) -> StudyInput:
-    given = study_input(world)
-    one = given.sets[0]
+    inputs = study_input(world)
+    one = inputs.sets[0]
     few = FeatureSet("two", one.features[:2], one.valid[:2], [None, None])
-    return StudyInput(given.slides[:2], [few], given.type_names)
+    return StudyInput(inputs.slides[:2], [few], inputs.type_names)
 
 
 def test_too_little_is_said_and_shown(world) -> None:
-    given = two_slides(world)
-    bare = [replace(slide, facts={}, patient="") for slide in given.slides]
-    same = [replace(slide, facts={"scanner": "s"}) for slide in given.slides]
-    silent = FeatureSet("silent", [x * 0 for x in given.sets[0].features], given.sets[0].valid, [None, None])
+    inputs = two_slides(world)
+    bare = [replace(slide, facts={}, patient="") for slide in inputs.slides]
+    same = [replace(slide, facts={"scanner": "s"}) for slide in inputs.slides]
+    silent = FeatureSet(
+        "silent", [x * 0 for x in inputs.sets[0].features], inputs.sets[0].valid, [None, None]
+    )
     cases = (
-        given, replace(given, slides=bare), replace(given, slides=same), replace(given, sets=[silent]),
-        replace(given, slides=_without_cells(given), type_names=()),
+        inputs, replace(inputs, slides=bare), replace(inputs, slides=same), replace(inputs, sets=[silent]),
+        replace(inputs, slides=_without_cells(inputs), type_names=()),
     )  # fmt: skip
     for case in cases:
         result = run_study("robustness", case, {**FAST, "stress_tiles": 5, "paired_by": "glass"}, PROGRESS)
         json.dumps(result.meta, allow_nan=False)
-        shown = study("robustness").show(result)
+        shown = study("robustness").report(result)
         assert "could not be read" in shown.found and "could not be judged" in shown.found
         assert any("stress test was left out" in text for text in shown.warnings)
         assert any("Paired scans were not compared" in text for text in shown.warnings)
@@ -273,7 +276,7 @@ def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     icc = result.arrays["paired/features/icc_a"]
     assert result.meta["paired"]["n_tiles"] == 24
     assert icc[np.isfinite(icc)] == pytest.approx(1, abs=1e-4)
-    shown = study("robustness").show(result)
+    shown = study("robustness").report(result)
     figures = {figure.key: figure for figure in shown.figures}
     assert {"agreement", "shift", "stress", "stress-features"} <= set(figures)
     for key in ("agreement", "shift", "stress", "stress-features"):
@@ -295,6 +298,6 @@ def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     wrong = replace(request, sets=(other,), work_dir=str(tmp_path / "other"))
     reason = read_result(Path(run_study_job(wrong, Watch())["work_dir"])).meta["stress"]["reason"]
     assert "is not the one of the analysis" in reason
-    Path(request.slides[1]["path"]).unlink()
+    Path(request.slides[1].path).unlink()
     gone = equip(open_input(request), request, Watch())
     assert gone.reencode is None and "s1.tif is not there" in gone.not_reencoded

@@ -106,8 +106,8 @@ def anova_icc(table: np.ndarray) -> tuple[float, float]:
 
 
 def test_paired_scans_agree_as_planted() -> None:
-    given = scans()
-    found = paired_scans(given, 0, ("scanner", "glass"), (300, 0), STEP)
+    inputs = scans()
+    found = paired_scans(inputs, 0, ("scanner", "glass"), (300, 0), STEP)
     assert found.reason == "" and found.scanners == ("s0", "s1")
     assert (found.n_glasses, found.n_units, found.n_tiles) == (6, 6, 600)
     agree = found.features
@@ -119,20 +119,20 @@ def test_paired_scans_agree_as_planted() -> None:
     assert np.isnan([agree.icc_a[3], agree.shift[3], agree.percent[3]]).all()
     assert agree.shift[0] == pytest.approx(0, abs=1e-6)
     assert agree.n_active.tolist() == [600, 600, 600, 0, 600]
-    x = np.concatenate([f.toarray()[:, 2] for f in given.sets[0].features[1::2]])
+    x = np.concatenate([f.toarray()[:, 2] for f in inputs.sets[0].features[1::2]])
     assert agree.shift[2] == pytest.approx(1.5 / x.std(), rel=0.02)
     assert agree.shift_low[2] < agree.shift[2] < agree.shift_high[2]
     assert (agree.high[2], agree.low[2]) == (1, 0)
     assert found.raw.icc_a == pytest.approx(agree.icc_a[:3], abs=1e-5)
     pairs = []
-    for first, second in zip(given.slides[::2], given.slides[1::2], strict=True):
-        k = given.slides.index(second)
+    for first, second in zip(inputs.slides[::2], inputs.slides[1::2], strict=True):
+        k = inputs.slides.index(second)
         order = second.rows.astype(int) * 12 + second.cols
         pairs.append(
             np.stack(
                 [
-                    given.sets[0].features[k - 1].toarray()[order, 1],
-                    given.sets[0].features[k].toarray()[:, 1],
+                    inputs.sets[0].features[k - 1].toarray()[order, 1],
+                    inputs.sets[0].features[k].toarray()[:, 1],
                 ],
                 1,
             )

@@ -9,7 +9,7 @@ import pytest
 
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.robustness.fields import SCORES
+from sae_backend.studies.robustness.array_names import SCORES
 from tests.worlds.robustness import planted_result, scores
 
 
@@ -24,7 +24,7 @@ def test_what_is_read_is_corrected_for_the_number_of_sources(found: StudyResult)
     for p in (0.005, 0.010):
         values = found.arrays["read/scanner/scores"].copy()
         values[:, SCORES.index("p")] = p
-        shown = study("robustness").show(
+        shown = study("robustness").report(
             replace(found, arrays={**found.arrays, "read/scanner/scores": values})
         )
         table = next(table for table in shown.tables if table.key == "reading")
@@ -38,7 +38,7 @@ def test_what_is_read_is_corrected_for_the_number_of_sources(found: StudyResult)
 
 
 def test_what_is_not_shown_is_not_told_as_absent(found: StudyResult) -> None:
-    shown = study("robustness").show(found)
+    shown = study("robustness").report(found)
     assert "follow cells and are not shown to differ with the scanner" in shown.short
     assert "differ with the scanner and are not shown to follow cells" in shown.short
     n, one = found.arrays["group/biology"].size, scores(found, "biology")
@@ -48,13 +48,13 @@ def test_what_is_not_shown_is_not_told_as_absent(found: StudyResult) -> None:
     values = found.arrays["read/scanner/scores"].copy()
     values[found.meta["read"]["scanner"]["sources"].index("biology"), SCORES.index("p")] = 0.2
     silent = replace(found, arrays={**found.arrays, "read/scanner/scores": values})
-    assert "together those" not in study("robustness").show(silent).short
+    assert "together those" not in study("robustness").report(silent).short
 
 
 def test_intervals_say_over_whom_they_were_drawn(found: StudyResult) -> None:
-    assert "come from draws over all patients" in study("robustness").show(found).limits
+    assert "come from draws over all patients" in study("robustness").report(found).limits
     read = {k: {n: v for n, v in one.items() if n != "draws_over"} for k, one in found.meta["read"].items()}
-    older = study("robustness").show(replace(found, meta={**found.meta, "read": read}))
+    older = study("robustness").report(replace(found, meta={**found.meta, "read": read}))
     assert "too narrow where nobody shares" in older.limits
 
 
@@ -76,7 +76,7 @@ def _paired_result(found: StudyResult, n_units: int) -> StudyResult:
 
 
 def test_few_glasses_have_no_intervals_and_a_shift_is_above_0_by_chance(found: StudyResult) -> None:
-    shown = study("robustness").show(_paired_result(found, 4))
+    shown = study("robustness").report(_paired_result(found, 4))
     assert "ICC and shift have no intervals, as there are 4 glasses and 5 are needed." in shown.found
     assert (
         "has a median of 0.13 SD (raw dimensions 0.34 SD); chance alone would put it above 0, too"
@@ -86,7 +86,7 @@ def test_few_glasses_have_no_intervals_and_a_shift_is_above_0_by_chance(found: S
     assert "No intervals, as there are 4 glasses" in caption and "above 0 by chance alone" in caption
     notes = shown.tables[0].notes
     assert all("no interval" in notes[key] for key in ("ICC low", "ICC high", "shift low", "shift high"))
-    enough = study("robustness").show(_paired_result(found, 5))
+    enough = study("robustness").report(_paired_result(found, 5))
     assert "no intervals" not in enough.found and "no interval" not in enough.tables[0].notes["ICC low"]
 
 
@@ -98,7 +98,7 @@ def test_a_warning_is_given_before_it_is_proven(found: StudyResult) -> None:
         {**one, "column": "group", "v": 0.37, "p": 0.049}, {**one, "column": "organ", "v": 0.6, "p": 0.2},
         {**one, "column": "sex", "v": 0.1, "p": 0.4}, {**one, "column": "site", "v": 0.4, "p": 0.001, "p_holm": 0.004},
     ]  # fmt: skip
-    told = study("robustness").show(replace(found, meta={**found.meta, "confounding": rows}))
+    told = study("robustness").report(replace(found, meta={**found.meta, "confounding": rows}))
     said = [text for text in told.warnings if "cannot be ruled out" in text]
     assert len(said) == 3
     assert said[0].startswith("Scanner and group may go together (Cramér's V 0.37, p 0.049, after Holm for 4")

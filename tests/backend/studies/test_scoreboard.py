@@ -124,9 +124,9 @@ def test_the_scoreboard_is_what_the_correlations_say_of_the_same_halves() -> Non
     world = make_world(VectorWorldSpec(seed=4, slides=SlideSpec(n_slides=16, tiles=(60, 90))))
     parts = [replace(slide.part(), vectors=slide.vectors) for slide in world.slides]
     halves = Halves("slide", 0, {p.slide: "choose" if k < 8 else "report" for k, p in enumerate(parts)})
-    given = RunInput(parts, world.type_names, np.ones(5, bool), halves)
+    inputs = RunInput(parts, world.type_names, np.ones(5, bool), halves)
     spec = CorrelationSpec(n_bootstrap=50, n_permutations=9, statistics=("pearson",))
-    found = run(given, spec, lambda *_: None).arrays
+    found = run(inputs, spec, lambda *_: None).arrays
     number = np.repeat(np.arange(16), [p.n_tiles for p in parts])
     known = Tiles(
         number, number < 8, np.concatenate([p.counts for p in parts]).astype(float),

@@ -11,10 +11,10 @@ from scipy import sparse, stats
 from sae_backend.errors import UserInputError
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput, StudySlide
 from sae_backend.studies.framework.run import run_study
-from sae_backend.studies.slides.figures import order_of
+from sae_backend.studies.slides.findings import order_of
 from sae_backend.studies.slides.group_difference import Exchange, compare
 from sae_backend.studies.slides.profiles import profile_slides, similarity
-from sae_backend.studies.slides.shown import show
+from sae_backend.studies.slides.report import make_report
 from tests.worlds.study import PROGRESS
 
 N_FEATURES = 30
@@ -61,8 +61,8 @@ def found():
 
 
 def test_profiles_are_means_rates_and_means_of_the_strongest_tenth() -> None:
-    given = patients(n=2, slides_each=1)
-    (some,) = given.sets
+    inputs = patients(n=2, slides_each=1)
+    (some,) = inputs.sets
     valid = some.valid[0].copy()
     valid[:5] = False
     made = profile_slides(replace(some, valid=[valid, some.valid[1]]), PROGRESS)
@@ -80,7 +80,7 @@ def test_the_planted_difference_is_found_and_no_other(found) -> None:
     assert list(significant) == [PLANTED]
     low, high = found.arrays["group/low"][PLANTED], found.arrays["group/high"][PLANTED]
     assert 0 < low < found.arrays["group/difference"][PLANTED] < high
-    shown = show(found, {})
+    shown = make_report(found, {})
     assert f"feature {PLANTED}" in shown.found and "8 patients" in shown.found
 
 
@@ -88,11 +88,11 @@ def test_many_slides_of_few_patients_make_no_difference() -> None:
     """With effects of patients alone, a test over slides claims features in most worlds, and this one does not."""
     claims = naive = 0
     for seed in range(12):
-        given = patients(50 + seed, shift=0.0, slides_each=8, n=10)
-        result = run_study("slides", given, GROUPS, PROGRESS)
+        inputs = patients(50 + seed, shift=0.0, slides_each=8, n=10)
+        result = run_study("slides", inputs, GROUPS, PROGRESS)
         claims += bool((result.arrays["group/p"] <= 0.05).any())
-        values = profile_slides(given.sets[0], PROGRESS).mean
-        cases = np.array([slide.facts["group"] == "cases" for slide in given.slides])
+        values = profile_slides(inputs.sets[0], PROGRESS).mean
+        cases = np.array([slide.facts["group"] == "cases" for slide in inputs.slides])
         p = stats.mannwhitneyu(values[cases], values[~cases]).pvalue
         naive += bool((p * N_FEATURES <= 0.05).any())
     assert naive >= 10 and claims <= 2
@@ -124,7 +124,7 @@ def test_single_p_is_close_to_that_of_the_rank_sum_test() -> None:
 
 
 def test_a_patient_under_several_scanners_counts_under_each() -> None:
-    given = patients(n=12, slides_each=2)
+    inputs = patients(n=12, slides_each=2)
     # The last slide of everybody is of one scanner: what the first one says goes with the group.
     slides = [
         replace(
@@ -134,28 +134,28 @@ def test_a_patient_under_several_scanners_counts_under_each() -> None:
                 "scanner": slide.facts["group"] if slide.name.endswith("-0.tif") else "all",
             },
         )
-        for slide in given.slides
+        for slide in inputs.slides
     ]
-    result = run_study("slides", replace(given, slides=slides), GROUPS, PROGRESS)
+    result = run_study("slides", replace(inputs, slides=slides), GROUPS, PROGRESS)
     assert result.meta["goes_with"]["scanner"] > 0.5
-    assert any(words.startswith("scanner goes with the groups") for words in show(result, {}).warnings)
+    assert any(words.startswith("scanner goes with the groups") for words in make_report(result, {}).warnings)
 
 
 def test_equal_rank_sums_are_told_by_the_larger_effect() -> None:
     single, effect = np.array([0.2, 0.01, 0.01, np.nan]), np.array([5.0, 1.0, -2.0, 9.0])
-    assert order_of({"group/p_single": single, "group/effect": effect}).tolist() == [2, 1, 0]
+    assert order_of(single, effect).tolist() == [2, 1, 0]
 
 
 def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() -> None:
-    given = patients(7, n=20, shift=0.0, patient_effect=0.05)
+    inputs = patients(7, n=20, shift=0.0, patient_effect=0.05)
     strong = [
         sparse.csc_array(
             part.toarray() * np.where(np.arange(N_FEATURES) % 2, 1 + 3 * (slide.facts["site"] == "site 1"), 1)
         )
-        for part, slide in zip(given.sets[0].features, given.slides, strict=True)
+        for part, slide in zip(inputs.sets[0].features, inputs.slides, strict=True)
     ]
     result = run_study(
-        "slides", StudyInput(given.slides, [replace(given.sets[0], features=strong)], ()), {}, PROGRESS
+        "slides", StudyInput(inputs.slides, [replace(inputs.sets[0], features=strong)], ()), {}, PROGRESS
     )
     column = dict(zip(result.meta["facts"], range(9), strict=False))
     assert (
@@ -163,28 +163,28 @@ def test_alike_slides_of_other_patients_share_the_site_where_it_was_planted() ->
     )
     assert result.arrays["shared_p"][column["group"]] > 0.05
     assert result.arrays["shared_n"][column["site"]].tolist() == [
-        len(given.slides),
-        len({s.patient for s in given.slides}),
+        len(inputs.slides),
+        len({s.patient for s in inputs.slides}),
     ]
     # Of several columns chance finds one: p is corrected for all that were asked.
-    table = next(t for t in show(result, {}).tables if t.key == "slides-shared").columns
+    table = next(t for t in make_report(result, {}).tables if t.key == "slides-shared").columns
     asked = sum(p is not None for p in table["p"])
     assert asked > 1 and table["p Holm"][column["site"]] == pytest.approx(asked * min(table["p"]))
     many = replace(
         result, arrays={**result.arrays, "shared_p": np.where(result.arrays["shared_p"] > 0.05, 0.5, 0.04)}
     )
-    assert "share no column of the slide table" in show(many, {}).short
+    assert "share no column of the slide table" in make_report(many, {}).short
     alike = similarity(result.arrays["mean"])
     nearest = result.arrays["nearest"]
-    assert all(given.slides[k].patient != given.slides[n].patient for k, n in enumerate(nearest))
+    assert all(inputs.slides[k].patient != inputs.slides[n].patient for k, n in enumerate(nearest))
     assert alike[0, nearest[0]] == max(alike[0, 3:])
 
 
 def test_barcodes_have_groups_apart_and_short_names() -> None:
-    given = patients(n=8)
-    slides = [replace(slide, name=f"{slide.name}-with-a-name-of-some-length.tiff") for slide in given.slides]
-    result = run_study("slides", replace(given, slides=slides), GROUPS, PROGRESS)
-    figure = next(one for one in show(result, {}).figures if one.key == "slides-barcode")
+    inputs = patients(n=8)
+    slides = [replace(slide, name=f"{slide.name}-with-a-name-of-some-length.tiff") for slide in inputs.slides]
+    result = run_study("slides", replace(inputs, slides=slides), GROUPS, PROGRESS)
+    figure = next(one for one in make_report(result, {}).figures if one.key == "slides-barcode")
     (cells,) = figure.marks
     empty = np.flatnonzero(np.isnan(cells.values).all(axis=1))
     n_a = sum(side == "a" for side in result.meta["in_group"])
@@ -199,7 +199,7 @@ def test_barcodes_have_groups_apart_and_short_names() -> None:
 
 
 def test_the_answer_can_be_told_without_groups_and_refuses_too_few_patients() -> None:
-    shown = show(run_study("slides", patients(n=4), {}, PROGRESS), {})
+    shown = make_report(run_study("slides", patients(n=4), {}, PROGRESS), {})
     assert "12 slides of 4 patients" in shown.found and not any("difference" in t.key for t in shown.tables)
     assert {figure.key for figure in shown.figures} >= {"slides-plane", "slides-barcode"}
     with pytest.raises(UserInputError, match="3 are needed"):

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sae_backend.activations.embeddings import EmbeddingWriter
 from sae_backend.compute.jobs.embed import Watch
-from sae_backend.compute.studies.seed_sets import prepare, recipe_of
+from sae_backend.compute.studies.prepare_universality import prepare, recipe_of
 from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.compute.studies.train_sets import SAES, make_set
 from sae_backend.errors import CancelledError, UserInputError
@@ -21,7 +21,7 @@ from sae_backend.models.cards import EncoderCard
 from sae_backend.statistics.split import draw_halves
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
 from sae_backend.studies.framework.registry import study
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.result import Checkpoints
 from sae_backend.studies.framework.run import run_study
 from sae_backend.studies.framework.storage import read_result
 from sae_backend.worker.requests import StudyRequest
@@ -55,8 +55,8 @@ def seen_badly(some: FeatureSet, seed: int, missing: float, lost: Sequence[int] 
 
 
 def given_of(world, sets: Sequence[FeatureSet]) -> StudyInput:
-    given = StudyInput([study_slide(slide) for slide in world.slides], sets, world.type_names)
-    return replace(given, halves=draw_halves(given.parts(), 0))
+    inputs = StudyInput([study_slide(slide) for slide in world.slides], sets, world.type_names)
+    return replace(inputs, halves=draw_halves(inputs.parts(), 0))
 
 
 def test_shared_and_private_features_are_told_apart() -> None:
@@ -64,9 +64,9 @@ def test_shared_and_private_features_are_told_apart() -> None:
     private = replace(RATES, n_features=N_FEATURES - N_SHARED)
     view = second_encoder(world, SecondEncoderSpec(width=64, n_shared=N_SHARED, private=private))
     other = seen_badly(true_set(view.slides, view.dictionary, "other encoder"), 0, 0.2)
-    given = given_of(world, [true_set(world.slides, world.dictionary), other])
+    inputs = given_of(world, [true_set(world.slides, world.dictionary), other])
     stages: list[str] = []
-    result = run_study("universality", given, QUICK, lambda stage, *_: stages.append(stage))
+    result = run_study("universality", inputs, QUICK, lambda stage, *_: stages.append(stage))
     arrays, names = result.arrays, result.meta["states"]
     is_shared = np.isin(np.arange(N_FEATURES), view.shared)
     live = arrays["1/state"] != names.index("not live")
@@ -88,12 +88,12 @@ def test_shared_and_private_features_are_told_apart() -> None:
     assert np.isnan(arrays["1/cosine"]).all() and result.meta["seed_sets"] == []
     # Shuffled tiles are too lenient, which is said.
     assert result.meta["comparisons"][0]["n_exchanged_beyond_shuffled"] > 20
-    shown = study("universality").show(result)
+    shown = study("universality").report(result)
     assert f"{matched.sum()} of {live.sum()} live features" in shown.found
     assert any("too lenient" in words for words in shown.warnings)
     table = next(table for table in shown.tables if table.key == "pairs-1")
     assert table.n_rows == live.sum() and table.targets[0].other == (1, int(table.columns["partner"][0]))
-    strict = study("universality").show(result, {"least_r": 0.99})
+    strict = study("universality").report(result, {"least_r": 0.99})
     assert f"0 of {live.sum()} live features" in strict.found
 
 
@@ -123,7 +123,7 @@ def test_stability_over_seeds_is_what_was_planted() -> None:
     np.testing.assert_allclose(arrays["3/cosine"][found], 1, atol=1e-5)
     assert meta["comparisons"][2]["mean_cosine"] > 0.9
     assert arrays["between"][0, 3] > 0.85 > arrays["between"][1, 2]
-    shown = study("universality").show(result)
+    shown = study("universality").report(result)
     assert {"stability", "between", "numbers"} <= {figure.key for figure in shown.figures}
 
 
@@ -154,7 +154,7 @@ def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None
     assert n[0] <= 20 and n[1] >= 32
     assert np.isfinite(arrays["reference/stability"]).sum() > 40
     assert all(each["low"] < each["value"] < each["high"] for each in about["differences"])
-    shown = study("universality").show(result)
+    shown = study("universality").report(result)
     table = next(table for table in shown.tables if table.key == "reference")
     assert table.columns["features of"] == ["this SAE"] * 3 + ["reference"] * 2
     assert table.columns["training tiles"] == ["other"] * 3 + ["same"] * 2
@@ -183,7 +183,7 @@ def test_what_other_tiles_do_is_told_apart_from_what_another_seed_does() -> None
         .x_names[-1]
         .startswith("reference")
     )
-    strict = study("universality").show(result, {"least_r": 0.999}).tables[0]
+    strict = study("universality").report(result, {"least_r": 0.999}).tables[0]
     assert sum(strict.columns["come back"]) == 0
     assert not any("because of the tiles" in words for words in shown.warnings)
 
@@ -192,10 +192,10 @@ def test_unrelated_dictionaries_share_nothing() -> None:
     # Of 120 such worlds few claim anything, see the benchmark.
     world = world_of(5)
     view = second_encoder(world, SecondEncoderSpec(width=64, n_shared=0, private=RATES))
-    given = given_of(
+    inputs = given_of(
         world, [true_set(world.slides, world.dictionary), true_set(view.slides, view.dictionary)]
     )
-    result = run_study("universality", given, QUICK, PROGRESS)
+    result = run_study("universality", inputs, QUICK, PROGRESS)
     assert not (result.arrays["1/state"] == 0).any() and not (result.arrays["1/other_state"] == 0).any()
 
 
@@ -205,19 +205,19 @@ def test_little_can_be_said_of_little() -> None:
     without = replace(truth, vectors=[None, None], decoder=None, offset=None)
     with pytest.raises(UserInputError, match="only one"):
         run_study("universality", given_of(world, [truth]), QUICK, PROGRESS)
-    given = given_of(world, [truth, without])
-    assert given.halves is None
-    result = run_study("universality", given, {**QUICK, "min_active": 10}, PROGRESS)
+    inputs = given_of(world, [truth, without])
+    assert inputs.halves is None
+    result = run_study("universality", inputs, {**QUICK, "min_active": 10}, PROGRESS)
     comparison = result.meta["comparisons"][0]
     assert comparison["arrangement"] == "maps shifted within their slides" and comparison["n_random"] == 0
-    shown = study("universality").show(result)
+    shown = study("universality").report(result)
     words = " ".join(shown.warnings)
     assert "Nothing was held out" in words and "embeddings are missing" in words
     assert (result.arrays["1/state"] == 0).mean() > 0.7  # the same features, seen on both slides
-    rare = run_study("universality", given, {**QUICK, "min_active": 10**6}, PROGRESS)
-    assert "no feature fires in enough tiles" in study("universality").show(rare).found
-    unjudged = run_study("universality", given, {**QUICK, "min_active": 10, "n_null": 0}, PROGRESS)
-    assert "chance could not be judged" in study("universality").show(unjudged).found
+    rare = run_study("universality", inputs, {**QUICK, "min_active": 10**6}, PROGRESS)
+    assert "no feature fires in enough tiles" in study("universality").report(rare).found
+    unjudged = run_study("universality", inputs, {**QUICK, "min_active": 10, "n_null": 0}, PROGRESS)
+    assert "chance could not be judged" in study("universality").report(unjudged).found
     assert not (unjudged.arrays["1/state"] == 0).any()
 
 
@@ -291,7 +291,7 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
     assert math.isfinite(result.meta["comparisons"][0]["mean_r"])
     # The first one has seen the same tiles, so that nothing stands in for it.
     assert result.meta["reference"] is None
-    assert "same slides and tiles as seed 1, x1" in study("universality").show(result).found
+    assert "same slides and tiles as seed 1, x1" in study("universality").report(result).found
 
 
 def test_a_reference_is_trained_where_the_first_one_saw_other_tiles(tmp_path: Path) -> None:
@@ -328,10 +328,10 @@ def test_deleted_embeddings_are_said(tmp_path: Path) -> None:
 def test_steps_are_made_once(tmp_path: Path) -> None:
     world = world_of(8)
     truth = true_set(world.slides, world.dictionary)
-    given = given_of(world, [truth, seen_badly(truth, 0, 0.1)])
+    inputs = given_of(world, [truth, seen_badly(truth, 0, 0.1)])
     small = {"n_boot": 20, "n_null": 19, "n_random": 19}
-    first = run_study("universality", given, small, PROGRESS, Steps(tmp_path))
-    again = run_study("universality", given, small, PROGRESS, Steps(tmp_path))
+    first = run_study("universality", inputs, small, PROGRESS, Checkpoints(tmp_path))
+    again = run_study("universality", inputs, small, PROGRESS, Checkpoints(tmp_path))
     for name, values in first.arrays.items():
         np.testing.assert_array_equal(values, again.arrays[name], name)
 
@@ -361,7 +361,7 @@ def test_what_any_random_direction_finds_is_told_apart_from_what_was_learned() -
     learned = state[:N_FEATURES][state[:N_FEATURES] != names.index("not live")]
     assert (learned == names.index("matched")).mean() > 0.8
     assert result.arrays["found_in"][N_FEATURES] == 1
-    shown = study("universality").show(result)
+    shown = study("universality").report(result)
     assert "not shown to take training" in shown.found and "no training" not in shown.found
     best, chance = result.arrays["1/best_r"], result.arrays["1/chance_random"]
     both = np.isfinite(best) & np.isfinite(chance)

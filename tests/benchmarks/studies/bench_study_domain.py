@@ -18,9 +18,9 @@ from tests.backend.studies.test_domain import GOES, SPEC, STAYS, two_cohorts
 from tests.worlds.study import PROGRESS
 
 
-def verdicts(given: StudyInput, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def verdicts(inputs: StudyInput, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (P, 2) and what is said of each (P,)."""
-    arrays = run_study("domain", given, {**SPEC, "seed": seed}, PROGRESS).arrays
+    arrays = run_study("domain", inputs, {**SPEC, "seed": seed}, PROGRESS).arrays
     return np.stack([arrays["pair/feature"], arrays["pair/type"]], axis=1), arrays["pair/verdict"]
 
 

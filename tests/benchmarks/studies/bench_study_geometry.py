@@ -238,8 +238,8 @@ def costs(n_tiles: int, n_features: int, width: int, n_types: int, spec: dict) -
         decoder,
         np.zeros(width, np.float32),
     )
-    given = StudyInput(slides, [some], [f"type {k}" for k in range(n_types)])
-    given = replace(given, halves=draw_halves(given.parts(), 0))
+    inputs = StudyInput(slides, [some], [f"type {k}" for k in range(n_types)])
+    inputs = replace(inputs, halves=draw_halves(inputs.parts(), 0))
     spent: dict[str, float] = {}
     last = [time.perf_counter()]
 
@@ -249,7 +249,7 @@ def costs(n_tiles: int, n_features: int, width: int, n_types: int, spec: dict) -
         last[0] = now
 
     start = time.perf_counter()
-    run_study("geometry", given, spec, watch)
+    run_study("geometry", inputs, spec, watch)
     took = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     parts = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in spent.items())

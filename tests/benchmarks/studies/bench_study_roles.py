@@ -20,7 +20,7 @@ from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.framework.run import run_study
-from sae_backend.studies.robustness.fields import SCORES
+from sae_backend.studies.robustness.array_names import SCORES
 from tests.worlds.study import PROGRESS, study_input, true_set
 from tests.worlds.vectors.slides import (
     FeatureSpec,
@@ -63,14 +63,14 @@ def given_of(world: VectorWorld, features: list[int]) -> StudyInput:
     some = FeatureSet(
         "planted", [sparse.csc_array(x[:, features]) for x in truth.features], truth.valid, vectors
     )
-    given = study_input(world, [some])
-    assert given.halves is not None
+    inputs = study_input(world, [some])
+    assert inputs.halves is not None
     seen: Counter[int] = Counter()
     sides = {}
     for slide in world.slides:
         sides[f"P{slide.patient:03d}"] = ("choose", "report")[seen[slide.scanner] % 2]
         seen[slide.scanner] += 1
-    return replace(given, halves=replace(given.halves, assignments=sides))  # type: ignore[arg-type]
+    return replace(inputs, halves=replace(inputs.halves, assignments=sides))  # type: ignore[arg-type]
 
 
 def score(result: StudyResult) -> dict[str, float]:
@@ -82,7 +82,7 @@ def score(result: StudyResult) -> dict[str, float]:
 
 def roles_of(result: StudyResult) -> dict[int, str]:
     """Kind of each feature, as the study tells it."""
-    shown = study("robustness").show(result)
+    shown = study("robustness").report(result)
     table = next(table for table in shown.tables if table.key == "features")
     return dict(zip(table.columns["feature"], table.columns["role"], strict=True))
 

@@ -27,8 +27,8 @@ from scipy import sparse
 from sae_backend.errors import CancelledError
 from sae_backend.statistics.split import draw_halves
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput, StudySlide
-from sae_backend.studies.framework.registry import STUDIES, study
-from sae_backend.studies.framework.result import Steps
+from sae_backend.studies.framework.registry import studies, study
+from sae_backend.studies.framework.result import Checkpoints
 from sae_backend.studies.framework.run import run_study
 
 MODULE, MODULES_EACH, FIRING_EACH = 24, 4, 8
@@ -179,18 +179,20 @@ def measure(kind: str, folder: Path, n_slides: int, spec: dict[str, Any], limit:
     """Run the study here and say what it cost."""
     first = memory("VmRSS")
     watch = Watch(limit)
-    given = open_world(folder, n_slides, 2 if kind in _TWO_SETS else 1)
+    inputs = open_world(folder, n_slides, 2 if kind in _TWO_SETS else 1)
     opened = watch.peak
-    n_tiles, start, cpu = sum(s.n_tiles for s in given.slides), time.monotonic(), time.process_time()
+    n_tiles, start, cpu = sum(s.n_tiles for s in inputs.slides), time.monotonic(), time.process_time()
     ended = "finished"
     try:
-        with tempfile.TemporaryDirectory(dir=folder) as steps:
-            run_study(kind, given, {**SPECS.get(kind, {}), **spec}, watch.progress, Steps(Path(steps)))
+        with tempfile.TemporaryDirectory(dir=folder) as checkpoints:
+            run_study(
+                kind, inputs, {**SPECS.get(kind, {}), **spec}, watch.progress, Checkpoints(Path(checkpoints))
+            )
     except CancelledError:
         late = time.monotonic() - watch.start - limit
         ended = f"ended {late:.1f} s after the limit at {watch.stage} {watch.rate[0]:,}/{watch.rate[1]:,}"
     seconds, used = time.monotonic() - start, time.process_time() - cpu
-    print(f"{kind}: {n_tiles:,} tiles x {given.sets[0].n_features:,} features, {ended}")
+    print(f"{kind}: {n_tiles:,} tiles x {inputs.sets[0].n_features:,} features, {ended}")
     print(f"  wall {seconds:,.0f} s, CPU {used:,.0f} s")
     print(
         f"  peak of its own {watch.peak:,} MB (after opening {opened:,}), resident {memory('VmHWM') - first:,} MB"
@@ -204,7 +206,7 @@ def measure(kind: str, folder: Path, n_slides: int, spec: dict[str, Any], limit:
 def main() -> None:
     """Make the world, run the study in a process of its own, and delete the world."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", choices=[each.kind for each in STUDIES])
+    parser.add_argument("study", choices=[each.kind for each in studies()])
     parser.add_argument("--slides", type=int, default=40)
     parser.add_argument("--tiles", type=int, default=25_000, help="tiles of each slide")
     parser.add_argument("--features", type=int, default=12_288)

@@ -22,13 +22,13 @@ def main() -> None:
     print(f"{worlds} worlds each, 16 patients with 5 slides, {N_FEATURES} features, effects of patients")
     family = rate = naive = shared = 0
     for seed in range(worlds):
-        given = patients(1000 + seed, shift=0.0, slides_each=5)
-        arrays = run_study("slides", given, {**GROUPS, "seed": seed}, PROGRESS).arrays
+        inputs = patients(1000 + seed, shift=0.0, slides_each=5)
+        arrays = run_study("slides", inputs, {**GROUPS, "seed": seed}, PROGRESS).arrays
         family += bool((arrays["group/p"] <= 0.05).any())
         rate += bool((arrays["group/q"] <= 0.05).any())
         shared += bool(arrays["shared_p"][0] <= 0.05)
-        values = profile_slides(given.sets[0], PROGRESS).mean
-        cases = np.array([slide.facts["group"] == "cases" for slide in given.slides])
+        values = profile_slides(inputs.sets[0], PROGRESS).mean
+        cases = np.array([slide.facts["group"] == "cases" for slide in inputs.slides])
         naive += bool((stats.mannwhitneyu(values[cases], values[~cases]).pvalue * N_FEATURES <= 0.05).any())
     print(f"null: any family-wise p <= 0.05        {family / worlds:6.1%}")
     print(f"null: any q <= 0.05                    {rate / worlds:6.1%}")

@@ -43,8 +43,8 @@ def world_of(seed: int, n_slides: int, tiles: tuple[int, int] = (60, 140), per_p
 
 def given_of(world, sets: list[FeatureSet]) -> StudyInput:
     """With halves by patient."""
-    given = StudyInput([study_slide(slide) for slide in world.slides], sets, world.type_names)
-    return replace(given, halves=draw_halves(given.parts(), 0))
+    inputs = StudyInput([study_slide(slide) for slide in world.slides], sets, world.type_names)
+    return replace(inputs, halves=draw_halves(inputs.parts(), 0))
 
 
 def seen_badly(some: FeatureSet, seed: int, missing: float) -> FeatureSet:
@@ -73,9 +73,9 @@ def random_set(world, seed: int) -> FeatureSet:
     return replace(truth, title="random", features=parts)
 
 
-def claims_of_shuffles(given: StudyInput) -> bool:
+def claims_of_shuffles(inputs: StudyInput) -> bool:
     """Whether shuffled tiles alone would claim a best partner family-wise at 5 %."""
-    choose, _ = shared_halves(given, (0, 1))
+    choose, _ = shared_halves(inputs, (0, 1))
     left, right = (Columns(choose.activations(k)) for k in (0, 1))
     left, right = (each.only(np.flatnonzero(each.n_active >= 20)) for each in (left, right))
     shape = left.n_features, right.n_features
@@ -111,14 +111,14 @@ def nulls(n_worlds: int) -> None:
                 other = true_set(view.slides, view.dictionary, "other")
             else:
                 other = random_set(world, seed)
-            given = given_of(world, [truth, other])
-            result = run_study("universality", given, {**SETTINGS, "seed": seed}, PROGRESS)
+            inputs = given_of(world, [truth, other])
+            result = run_study("universality", inputs, {**SETTINGS, "seed": seed}, PROGRESS)
             state = result.arrays["1/state"]
             claimed += bool((state == MATCHED).any())
             back += bool(np.isin(state, (MATCHED, AS_RANDOM)).any())
             p = np.fmax(result.arrays["1/p_exchanged"], result.arrays["1/p_random"])
             pair += bool((p <= 0.05).any())
-            lenient += claims_of_shuffles(given)
+            lenient += claims_of_shuffles(inputs)
         print(f"null: {name}: worlds with a match {rate(claimed, n_worlds)}")
         print(f"    a feature that comes back, whatever random directions do {rate(back, n_worlds)}")
         print(f"    a pair above both nulls where it was chosen {rate(pair, n_worlds)}")
@@ -135,8 +135,8 @@ def shared(n_worlds: int) -> None:
             private = replace(RATES, n_features=N_FEATURES - n_shared)
             view = second_encoder(world, SecondEncoderSpec(width=WIDTH, n_shared=n_shared, private=private))
             other = seen_badly(true_set(view.slides, view.dictionary, "other"), seed, missing)
-            given = given_of(world, [true_set(world.slides, world.dictionary), other])
-            arrays = run_study("universality", given, SETTINGS, PROGRESS).arrays
+            inputs = given_of(world, [true_set(world.slides, world.dictionary), other])
+            arrays = run_study("universality", inputs, SETTINGS, PROGRESS).arrays
             matched = np.flatnonzero(arrays["1/state"] == MATCHED)
             at = np.searchsorted(view.shared, matched)
             fits = np.isin(matched, view.shared) & (arrays["1/partner"][matched] == at)
@@ -179,11 +179,11 @@ def costs(n_tiles: int, n_features: int, n_slides: int) -> None:
         )
         for n in range(2)
     ]
-    given = StudyInput(slides, sets, ())
-    given = replace(given, halves=draw_halves(given.parts(), 0))
+    inputs = StudyInput(slides, sets, ())
+    inputs = replace(inputs, halves=draw_halves(inputs.parts(), 0))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     start = time.perf_counter()
-    run_study("universality", given, {}, PROGRESS)
+    run_study("universality", inputs, {}, PROGRESS)
     took = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(

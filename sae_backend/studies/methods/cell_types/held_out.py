@@ -33,7 +33,7 @@ class CellQuestion:
 
     Attributes
     ----------
-    given
+    inputs
         Slides and sets.
     types
         Numbers of the cell types of which at least one tile has a count.
@@ -41,39 +41,39 @@ class CellQuestion:
         Seeds and draws.
     """
 
-    given: StudyInput
+    inputs: StudyInput
     types: tuple[int, ...]
     spec: CorrelationSpec
 
     @property
     def names(self) -> list[str]:
         """Names of these types."""
-        return [str(self.given.type_names[c]) for c in self.types]
+        return [str(self.inputs.type_names[c]) for c in self.types]
 
     def parts(self, number: int) -> list[SlidePart]:
         """Slides with the features of one set and the counts of these types; slides without any count are left out."""
         chosen = list(self.types)
-        parts = [replace(part, counts=part.counts[:, chosen]) for part in self.given.parts(number)]
+        parts = [replace(part, counts=part.counts[:, chosen]) for part in self.inputs.parts(number)]
         return [part for part in parts if np.isfinite(part.counts).all(axis=1).any()]
 
     def reporting(self, number: int) -> list[SlidePart]:
         """Those of the half that reports; all where nothing is held out."""
         parts = self.parts(number)
-        return parts if self.given.halves is None else half_of(parts, self.given.halves, REPORT)
+        return parts if self.inputs.halves is None else half_of(parts, self.inputs.halves, REPORT)
 
 
-def cell_question(given: StudyInput, spec: Mapping[str, Any]) -> CellQuestion:
+def cell_question(inputs: StudyInput, spec: Mapping[str, Any]) -> CellQuestion:
     """Take the types that have counts, and the draws of a study's settings (`seed`, `n_bootstrap`, `n_permutations`)."""
     known = [
         c
-        for c in range(len(given.type_names))
-        if any(np.isfinite(slide.counts[:, c]).any() for slide in given.slides)
+        for c in range(len(inputs.type_names))
+        if any(np.isfinite(slide.counts[:, c]).any() for slide in inputs.slides)
     ]
     draws: dict[str, Any] = {
         key: int(spec[key]) for key in ("n_bootstrap", "n_permutations", "seed") if spec.get(key) is not None
     }
     plain = CorrelationSpec(statistics=(PEARSON,))
-    return CellQuestion(given, tuple(known), replace(plain, **draws))
+    return CellQuestion(inputs, tuple(known), replace(plain, **draws))
 
 
 def judge_set(question: CellQuestion, number: int, progress: Progress) -> dict[str, npt.NDArray[Any]]:
@@ -86,12 +86,12 @@ def judge_set(question: CellQuestion, number: int, progress: Progress) -> dict[s
         is none; `p` (C,), the family-wise p of the best feature; `beats` (F,) and `entropy` (F,) of the features,
         `raw_beats` (d,) and `raw_entropy` (d,) of the dimensions; `best_type` (F,); `run_meta`, JSON of what was run.
     """
-    given, n_types = question.given, len(question.types)
+    inputs, n_types = question.inputs, len(question.types)
     counted = np.ones(n_types, np.bool_)
     parts = question.parts(number)
     if not parts:
-        return _nothing(n_types, given.sets[number].n_features)
-    wanted = RunInput(parts, question.names, counted, given.halves)
+        return _nothing(n_types, inputs.sets[number].n_features)
+    wanted = RunInput(parts, question.names, counted, inputs.halves)
     found = run(wanted, question.spec, progress)
     arrays = found.arrays
     made: dict[str, npt.NDArray[Any]] = {}

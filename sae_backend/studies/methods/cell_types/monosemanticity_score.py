@@ -68,22 +68,22 @@ class Judged:
     n_tiles: int
 
 
-def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) -> Judged:
+def alikeness(inputs: StudyInput, number: int, judge: int, progress: Progress) -> Judged:
     """Score all features of one set, and its dimensions, with the vectors of another encoder.
 
     Sums of weighted unit vectors stand for the sums over pairs, so time and memory grow with tiles, not with pairs.
 
     Parameters
     ----------
-    given
+    inputs
         Slides and sets; the judging set has vectors of all slides.
     number, judge
         Of the set, and of the set whose encoder judges.
     progress
         Takes (stage, done, total).
     """
-    seen = _Seen(given, number, judge)
-    n_features, d = given.sets[number].n_features, seen.width
+    seen = _Seen(inputs, number, judge)
+    n_features, d = inputs.sets[number].n_features, seen.width
     width = max(1, _BLOCK_VALUES // max(d, 1))
     n_blocks = -(-n_features // width)
     raw_width = seen.raw_width
@@ -122,11 +122,11 @@ def alikeness(given: StudyInput, number: int, judge: int, progress: Progress) ->
 class _Seen:
     """The tiles that both encoders have seen."""
 
-    def __init__(self, given: StudyInput, number: int, judge: int) -> None:
-        self._given, self._some, self._judge = given, given.sets[number], given.sets[judge]
-        self.tiles = [self._usable(k) for k in range(len(given.slides))]
+    def __init__(self, inputs: StudyInput, number: int, judge: int) -> None:
+        self._given, self._some, self._judge = inputs, inputs.sets[number], inputs.sets[judge]
+        self.tiles = [self._usable(k) for k in range(len(inputs.slides))]
         self.n_tiles = sum(tiles.size for tiles in self.tiles)
-        patients = [slide.unit for slide in given.slides]
+        patients = [slide.unit for slide in inputs.slides]
         self.by_patient = [
             [k for k, name in enumerate(patients) if name == patient and self.tiles[k].size]
             for patient in dict.fromkeys(patients)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sae_backend.errors import MismatchError
+from sae_backend.studies.framework.inputs import StudyInput
 
 Ints = npt.NDArray[np.int64]
 
@@ -143,3 +144,13 @@ def _by_label_number(units: Units) -> tuple[list[Ints], list[Ints]]:
         slides = np.flatnonzero(units.group == group)
         (single if np.unique(units.label[slides]).size == 1 else mixed).append(slides)
     return single, mixed
+
+
+def frequent(inputs: StudyInput, fact: str, slides: Sequence[int], least: int) -> list[int]:
+    """Those slides whose label at least so many patients have; none unless that leaves two labels or more."""
+    labels = inputs.fact(fact)
+    patients: dict[str, set[str]] = {}
+    for k in slides:
+        patients.setdefault(labels[k], set()).add(inputs.slides[k].unit)
+    kept = {label for label, some in patients.items() if len(some) >= least}
+    return [k for k in slides if labels[k] in kept] if len(kept) > 1 else []

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.studies.framework.result import Arrays, Steps
+from sae_backend.studies.framework.result import Arrays, Checkpoints
 from sae_backend.studies.methods.matching.chance_tiles import Arrangements, shuffled
 from sae_backend.studies.methods.matching.cross_products import Columns, Laid, correlation_blocks
 from sae_backend.studies.methods.matching.feature_matching import best_values
@@ -71,7 +71,9 @@ class Pair:
         return np.arange(0, self.tiles.n_rows, step)
 
 
-def exchanged(pair: Pair, ways: Arrangements, alive: Callable[[int], None], steps: Steps) -> Draws:
+def exchanged(
+    pair: Pair, ways: Arrangements, alive: Callable[[int], None], checkpoints: Checkpoints
+) -> Draws:
     """Best partners where the tiles of the second set have changed places.
 
     `alive` takes the number of draws that are done and may raise.
@@ -79,20 +81,20 @@ def exchanged(pair: Pair, ways: Arrangements, alive: Callable[[int], None], step
     found = []
     for p in range(ways.n):
         alive(p)
-        found.append(_step(pair, f"exchanged-{p}", ways.laid(p), partial(alive, p), steps))
+        found.append(_step(pair, f"exchanged-{p}", ways.laid(p), partial(alive, p), checkpoints))
     return _joined(found, pair.shape)
 
 
-def shuffled_tiles(pair: Pair, alive: Callable[[int], None], steps: Steps) -> Draws:
+def shuffled_tiles(pair: Pair, alive: Callable[[int], None], checkpoints: Checkpoints) -> Draws:
     """Best partners where single tiles have changed places."""
     found = []
     for p in range(N_SHUFFLES):
         laid = shuffled(pair.tiles.n_rows, pair.seed + p)
-        found.append(_step(pair, f"shuffled-{p}", laid, partial(alive, p), steps))
+        found.append(_step(pair, f"shuffled-{p}", laid, partial(alive, p), checkpoints))
     return _joined(found, pair.shape)
 
 
-def random_dictionaries(pair: Pair, n: int, alive: Callable[[int], None], steps: Steps) -> Draws:
+def random_dictionaries(pair: Pair, n: int, alive: Callable[[int], None], checkpoints: Checkpoints) -> Draws:
     """Best partners of each set in dictionaries of the size and firing rates of the other, on the same vectors.
 
     Empty where the vectors of either set are missing or not finite.
@@ -113,7 +115,7 @@ def random_dictionaries(pair: Pair, n: int, alive: Callable[[int], None], steps:
             make = partial(
                 _against_random, (left, right), dictionaries, (pair.seed, side, p), partial(alive, done)
             )
-            sides[side].append(steps.get(f"{pair.name}-random-{side}-{p}", make)["best"])
+            sides[side].append(checkpoints.get(f"{pair.name}-random-{side}-{p}", make)["best"])
     return Draws(np.array(sides[0]), np.array(sides[1]))
 
 
@@ -135,13 +137,13 @@ def _thinned(columns: Columns, rows: Ints, n_rows: int) -> Columns:
 
 
 def _step(
-    pair: Pair, name: str, laid: Laid, alive: Callable[[], None], steps: Steps
+    pair: Pair, name: str, laid: Laid, alive: Callable[[], None], checkpoints: Checkpoints
 ) -> tuple[Floats, Floats]:
     def make() -> Arrays:
         found = best_values(correlation_blocks(pair.left, pair.right, laid), pair.shape, alive)
         return {"left": found[0], "right": found[1]}
 
-    kept = steps.get(f"{pair.name}-{name}", make)
+    kept = checkpoints.get(f"{pair.name}-{name}", make)
     return kept["left"], kept["right"]
 
 

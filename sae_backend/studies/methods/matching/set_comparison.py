@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.studies.framework.inputs import StudyInput
-from sae_backend.studies.framework.result import Arrays, Progress, Steps
+from sae_backend.studies.framework.result import Arrays, Checkpoints, Progress
 from sae_backend.studies.methods.matching.chance_tiles import arrangements
 from sae_backend.studies.methods.matching.cross_products import Columns, correlation_blocks, watched
 from sae_backend.studies.methods.matching.feature_matching import Matching, match
@@ -89,13 +89,17 @@ class _Halves:
 
 
 def compare(
-    given: StudyInput, numbers: tuple[int, int], settings: Settings, progress: Progress, steps: Steps
+    inputs: StudyInput,
+    numbers: tuple[int, int],
+    settings: Settings,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Comparison:
     """Compare two sets: matched on one half of the patients, judged on the other.
 
     Parameters
     ----------
-    given
+    inputs
         Slides and sets.
     numbers
         Of the two sets; what is said of features is said of those of the first one.
@@ -103,7 +107,7 @@ def compare(
         Draws.
     progress
         Takes (stage, done, total).
-    steps
+    checkpoints
         Where finished draws are kept.
 
     Raises
@@ -111,7 +115,7 @@ def compare(
     UserInputError
         When a half has no tile that both sets know.
     """
-    one, other = (given.sets[number] for number in numbers)
+    one, other = (inputs.sets[number] for number in numbers)
     stage = f"match with {other.title}" if numbers[0] == 0 else f"match {one.title} with {other.title}"
     total = settings.n_null + 2 * settings.n_random + 3
 
@@ -119,7 +123,7 @@ def compare(
         progress(stage, min(done, total), total)
 
     alive(0)
-    halves = _halves(given, numbers, settings.min_active, lambda: alive(0))
+    halves = _halves(inputs, numbers, settings.min_active, lambda: alive(0))
     pair = Pair(
         f"set-{numbers[1]}" if numbers[0] == 0 else f"set-{numbers[0]}-{numbers[1]}",
         halves.choose,
@@ -129,9 +133,11 @@ def compare(
     )
     found = match(watched(correlation_blocks(pair.left, pair.right), lambda: alive(0)), pair.shape)
     ways = arrangements(halves.choose, settings.n_null, settings.seed)
-    by_patient = exchanged(pair, ways, lambda p: alive(1 + p), steps)
-    by_random = random_dictionaries(pair, settings.n_random, lambda p: alive(1 + settings.n_null + p), steps)
-    by_tile = shuffled_tiles(pair, lambda _: alive(total - 2), steps)
+    by_patient = exchanged(pair, ways, lambda p: alive(1 + p), checkpoints)
+    by_random = random_dictionaries(
+        pair, settings.n_random, lambda p: alive(1 + settings.n_null + p), checkpoints
+    )
+    by_tile = shuffled_tiles(pair, lambda _: alive(total - 2), checkpoints)
     judged = Judged.of(pair, found, by_patient, by_random)
     held = _held_out(halves, found, settings, lambda: alive(total - 1))
     cosine, mean_cosine = pair_cosines(one, other, halves.live, found.partner)
@@ -150,14 +156,14 @@ def compare(
 
 
 def shared_r(
-    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None] = lambda: None
+    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None] = lambda: None
 ) -> float:
     """Mean held-out r of the one-to-one partners of two sets, a feature without one counting 0.
 
     The mean is over the live features of the set that has fewer; NaN without any. With cosines in place of
     correlations it is the PW-MCC of Song et al. 2025 (arXiv 2505.20254). `alive` is called now and then, and may raise.
     """
-    halves = _halves(given, numbers, min_active, alive)
+    halves = _halves(inputs, numbers, min_active, alive)
     left, right = halves.chosen
     if 0 in (left.n_features, right.n_features):
         return float("nan")
@@ -168,9 +174,9 @@ def shared_r(
 
 
 def _halves(
-    given: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
 ) -> _Halves:
-    choose, report = shared_halves(given, numbers)
+    choose, report = shared_halves(inputs, numbers)
     chosen = [Columns(choose.activations(number, alive)) for number in numbers]
     live = [np.flatnonzero(columns.n_active >= max(min_active, 1)) for columns in chosen]
     alive()

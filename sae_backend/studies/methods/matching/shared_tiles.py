@@ -29,7 +29,7 @@ class SharedTiles:
 
     Attributes
     ----------
-    given
+    inputs
         What the study was given.
     tiles
         The tiles in their order, with their units.
@@ -37,7 +37,7 @@ class SharedTiles:
         Number of the slide, and of the tile on it, of each row, int64 (N,).
     """
 
-    given: StudyInput
+    inputs: StudyInput
     tiles: AssembledTiles
     slide: Ints
     tile: Ints
@@ -69,8 +69,8 @@ class SharedTiles:
 
     def activations(self, number: int, alive: Callable[[], None] = lambda: None) -> sparse.csr_array:
         """What set `number` sees, sparse float64 (N, F) by tile; `alive` is called at every slide, and may raise."""
-        features = self.given.sets[number].features
-        slides = _slide_numbers(self.given, self.tiles.parts)
+        features = self.inputs.sets[number].features
+        slides = _slide_numbers(self.inputs, self.tiles.parts)
         found = []
         for slide, keep in zip(slides, self.tiles.kept, strict=True):
             alive()
@@ -81,15 +81,17 @@ class SharedTiles:
 
     def has_vectors(self, number: int) -> bool:
         """Whether the embeddings behind set `number` are there for all rows."""
-        vectors = self.given.sets[number].vectors
+        vectors = self.inputs.sets[number].vectors
         return all(
             keep.size == 0 or vectors[slide] is not None
-            for slide, keep in zip(_slide_numbers(self.given, self.tiles.parts), self.tiles.kept, strict=True)
+            for slide, keep in zip(
+                _slide_numbers(self.inputs, self.tiles.parts), self.tiles.kept, strict=True
+            )
         )
 
     def vectors(self, number: int, rows: Ints) -> npt.NDArray[np.float32]:
         """Embeddings of some rows (n,), float32 (n, d)."""
-        known = self.given.sets[number].vectors
+        known = self.inputs.sets[number].vectors
         found: npt.NDArray[np.float32] | None = None
         for slide in np.unique(self.slide[rows]):
             mine = np.flatnonzero(self.slide[rows] == slide)
@@ -105,8 +107,8 @@ class SharedTiles:
 
     def counts(self) -> Floats:
         """Cells of each type, float64 (N, C), NaN where unknown."""
-        slides = _slide_numbers(self.given, self.tiles.parts)
-        arrays = [np.asarray(self.given.slides[slide].counts, np.float64) for slide in slides]
+        slides = _slide_numbers(self.inputs, self.tiles.parts)
+        arrays = [np.asarray(self.inputs.slides[slide].counts, np.float64) for slide in slides]
         return np.asarray(self.tiles.gather(arrays), np.float64)
 
 
@@ -117,12 +119,12 @@ def _compact(by_tile: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array((by_tile.data.astype(np.float64), *places), shape=by_tile.shape)
 
 
-def shared_halves(given: StudyInput, numbers: Sequence[int]) -> tuple[SharedTiles, SharedTiles]:
+def shared_halves(inputs: StudyInput, numbers: Sequence[int]) -> tuple[SharedTiles, SharedTiles]:
     """Tiles that choose and tiles that report; twice the same where nothing is held out.
 
     Parameters
     ----------
-    given
+    inputs
         Slides and sets.
     numbers
         Sets that have to have activations for a tile.
@@ -132,23 +134,23 @@ def shared_halves(given: StudyInput, numbers: Sequence[int]) -> tuple[SharedTile
     UserInputError
         When a half has no tile.
     """
-    parts = _parts(given, numbers)
-    if given.halves is None:
-        whole = _shared(given, parts, "no tile is known to all of the autoencoders")
+    parts = _parts(inputs, numbers)
+    if inputs.halves is None:
+        whole = _shared(inputs, parts, "no tile is known to all of the autoencoders")
         return whole, whole
-    halves = given.halves
+    halves = inputs.halves
     return (
-        _shared(given, half_of(parts, halves, CHOOSE), "the half that chooses has no tile"),
-        _shared(given, half_of(parts, halves, REPORT), "the half that reports has no tile"),
+        _shared(inputs, half_of(parts, halves, CHOOSE), "the half that chooses has no tile"),
+        _shared(inputs, half_of(parts, halves, REPORT), "the half that reports has no tile"),
     )
 
 
-def _parts(given: StudyInput, numbers: Sequence[int]) -> list[SlidePart]:
+def _parts(inputs: StudyInput, numbers: Sequence[int]) -> list[SlidePart]:
     parts = []
-    for k, part in enumerate(given.parts(numbers[0])):
+    for k, part in enumerate(inputs.parts(numbers[0])):
         valid = np.array(part.valid, np.bool_)
         for number in numbers:
-            some = given.sets[number]
+            some = inputs.sets[number]
             valid &= some.valid[k]
             matrix = some.features[k]
             valid[matrix.indices[~np.isfinite(matrix.data)]] = False
@@ -157,22 +159,22 @@ def _parts(given: StudyInput, numbers: Sequence[int]) -> list[SlidePart]:
     return parts
 
 
-def _shared(given: StudyInput, parts: Sequence[SlidePart], problem: str) -> SharedTiles:
+def _shared(inputs: StudyInput, parts: Sequence[SlidePart], problem: str) -> SharedTiles:
     if not any(part.valid.any() for part in parts):
         raise UserInputError(
             f"The study cannot be done: {problem}.", "Analyse more slides with each autoencoder."
         )
     filled = [part for part in parts if part.valid.any()]
     tiles = assemble(filled, 0, BLOCK_UM)
-    slides = _slide_numbers(given, tiles.parts)
+    slides = _slide_numbers(inputs, tiles.parts)
     return SharedTiles(
-        given,
+        inputs,
         tiles,
         tiles.gather([np.full(part.n_tiles, k) for k, part in zip(slides, tiles.parts, strict=True)]),
         tiles.gather([np.arange(part.n_tiles) for part in tiles.parts]),
     )
 
 
-def _slide_numbers(given: StudyInput, parts: Sequence[SlidePart]) -> list[int]:
-    number = {slide.name: k for k, slide in enumerate(given.slides)}
+def _slide_numbers(inputs: StudyInput, parts: Sequence[SlidePart]) -> list[int]:
+    number = {slide.name: k for k, slide in enumerate(inputs.slides)}
     return [number[part.slide] for part in parts]

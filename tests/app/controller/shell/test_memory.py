@@ -42,7 +42,7 @@ class Kept:
 
 def another_project(folder: Path) -> Path:
     with Store.create(folder / "another") as store, Slide.open(write_slide(folder / "b.tif"), MPP) as slide:
-        add_analysis(store, store.add_slide(slide.info).id, slide)
+        add_analysis(store, store.slides.add(slide.info).id, slide)
     return folder / "another"
 
 

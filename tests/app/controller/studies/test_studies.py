@@ -17,7 +17,7 @@ from desktop_app.store import Store
 from desktop_app.widgets.studies.studies import RESULT, SETTINGS, StudiesPanel
 from sae_backend.activations.feature_matrix import FeatureMatrix, write_features
 from sae_backend.compute.dispatch import run
-from sae_backend.studies.framework.registry import STUDIES
+from sae_backend.studies.framework.registry import studies
 from sae_backend.studies.framework.report import Target
 from sae_backend.worker.requests import Cancelled, Done, StudyRequest
 from tests.app.conftest import Parts
@@ -91,7 +91,7 @@ def test_every_study_says_what_it_answers_and_what_is_missing(
     parts: Parts, world: Path, qtbot: QtBot
 ) -> None:
     panel = _open(parts, world, qtbot)
-    for one in STUDIES:
+    for one in studies():
         panel.choose(one.kind)
         wait_until(lambda wanted=one: panel.question.text() == wanted.question, qtbot)
         assert one.needs in panel.has.text() and panel.pages.currentIndex() == SETTINGS
@@ -136,7 +136,7 @@ def test_a_threshold_that_is_moved_tells_the_study_anew(parts: Parts, world: Pat
     _combo(panel, "fact").setCurrentIndex(_combo(panel, "fact").findData("site"))
     _do(parts, panel, qtbot)
     assert "false discovery rate of 0.05" in panel.result.words.toPlainText()
-    panel.result.knobs_row.set_value("q", 0.2)
+    panel.result.thresholds_row.set_value("q", 0.2)
     assert "false discovery rate of 0.2" in panel.result.words.toPlainText()
 
 

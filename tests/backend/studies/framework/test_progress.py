@@ -34,13 +34,13 @@ class Ends:
 
 
 @pytest.fixture(scope="module")
-def given():
+def inputs():
     return two_cohorts()
 
 
 @pytest.fixture(scope="module")
-def halves(given):
-    return shared_halves(given, (0,))
+def halves(inputs):
+    return shared_halves(inputs, (0,))
 
 
 def test_sums_of_many_pairs_can_be_ended(halves) -> None:
@@ -68,9 +68,9 @@ def test_naming_pairs_can_be_ended(halves) -> None:
             describe_pairs(tuple(sides), clusters, found, None, PairRules(0.8, 0.9, 20, 0, Ends(at)))
 
 
-def test_set_against_set_can_be_ended(given) -> None:
+def test_set_against_set_can_be_ended(inputs) -> None:
     seen = Ends()
-    two = type(given)(given.slides, [given.sets[0], given.sets[0]], given.type_names, given.halves)
+    two = type(inputs)(inputs.slides, [inputs.sets[0], inputs.sets[0]], inputs.type_names, inputs.halves)
     assert shared_r(two, (0, 1), 1, seen) == pytest.approx(1.0)
     assert seen.n >= 4
     for at in range(1, seen.n + 1):
@@ -78,20 +78,22 @@ def test_set_against_set_can_be_ended(given) -> None:
             shared_r(two, (0, 1), 1, Ends(at))
 
 
-def test_how_alike_tiles_are_can_be_ended_at_every_slide(given) -> None:
+def test_how_alike_tiles_are_can_be_ended_at_every_slide(inputs) -> None:
     calls: list[tuple] = []
-    two = type(given)(given.slides, [given.sets[0], given.sets[0]], given.type_names, given.halves)
+    two = type(inputs)(inputs.slides, [inputs.sets[0], inputs.sets[0]], inputs.type_names, inputs.halves)
     alikeness(two, 0, 1, lambda *said: calls.append(said))
     # Least values and scores of the features, ends and scores of the dimensions, and all pairs.
     assert len(calls) >= 5 * len(two.slides)
     assert all(done <= total for _, done, total in calls)
 
 
-def test_mean_vectors_are_those_of_all_tiles_and_can_be_ended_at_every_slide(given) -> None:
+def test_mean_vectors_are_those_of_all_tiles_and_can_be_ended_at_every_slide(inputs) -> None:
     seen: list[int] = []
-    slides = range(len(given.slides))
-    found = raw_means(given, slides, lambda done, _: seen.append(done))
-    np.testing.assert_allclose(found, [v.mean(axis=0, dtype=float) for v in given.sets[0].vectors], atol=1e-6)
+    slides = range(len(inputs.slides))
+    found = raw_means(inputs, slides, lambda done, _: seen.append(done))
+    np.testing.assert_allclose(
+        found, [v.mean(axis=0, dtype=float) for v in inputs.sets[0].vectors], atol=1e-6
+    )
     assert seen == list(slides)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sae_backend.errors import CacheError
-from sae_backend.studies.framework.result import Steps, StudyResult
+from sae_backend.studies.framework.result import Checkpoints, StudyResult
 from sae_backend.studies.framework.storage import read_result, write_result
 
 
@@ -41,9 +41,9 @@ def test_a_step_is_made_once_and_a_damaged_one_again(tmp_path: Path) -> None:
         return {"values": np.arange(3)}
 
     for _ in range(2):
-        np.testing.assert_array_equal(Steps(tmp_path / "steps").get("one", make)["values"], [0, 1, 2])
+        np.testing.assert_array_equal(Checkpoints(tmp_path / "steps").get("one", make)["values"], [0, 1, 2])
     assert len(made) == 1
     (tmp_path / "steps" / "one.npz").write_bytes(b"not whole")
-    Steps(tmp_path / "steps").get("one", make)
-    Steps(None).get("one", make)
+    Checkpoints(tmp_path / "steps").get("one", make)
+    Checkpoints(None).get("one", make)
     assert len(made) == 3

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from desktop_app.project.studies.study_options import StudyOptions
+from desktop_app.project.studies.settings import StudyOptions
 from sae_backend.errors import UserInputError
-from sae_backend.studies.framework.registry import STUDIES
-from sae_backend.studies.framework.settings import check_settings
+from sae_backend.studies.framework.registry import studies
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda one: one.kind)
+@pytest.mark.parametrize("study", studies(), ids=lambda one: one.kind)
 def test_the_defaults_make_sense(study) -> None:
-    check_settings(study.defaults)
+    study.check(study.defaults)
 
 
 @pytest.mark.parametrize(

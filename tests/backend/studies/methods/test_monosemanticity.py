@@ -57,13 +57,13 @@ def small_input(seed=0):
 
 
 def test_the_label_free_score_is_what_all_pairs_give() -> None:
-    given = small_input()
-    found = alikeness(given, 0, 1, PROGRESS)
-    keep = np.concatenate([np.asarray(v) for v in given.sets[0].valid])
-    a = np.concatenate([features.toarray() for features in given.sets[0].features])[keep].astype(np.float64)
-    judge = np.concatenate(given.sets[1].vectors)[keep].astype(np.float64)
-    own = np.concatenate(given.sets[0].vectors)[keep].astype(np.float64)
-    patient = np.concatenate([np.full(s.n_tiles, int(s.patient[1:])) for s in given.slides])[keep]
+    inputs = small_input()
+    found = alikeness(inputs, 0, 1, PROGRESS)
+    keep = np.concatenate([np.asarray(v) for v in inputs.sets[0].valid])
+    a = np.concatenate([features.toarray() for features in inputs.sets[0].features])[keep].astype(np.float64)
+    judge = np.concatenate(inputs.sets[1].vectors)[keep].astype(np.float64)
+    own = np.concatenate(inputs.sets[0].vectors)[keep].astype(np.float64)
+    patient = np.concatenate([np.full(s.n_tiles, int(s.patient[1:])) for s in inputs.slides])[keep]
     assert found.n_tiles == keep.sum() == 145
     for j in range(a.shape[1]):
         if (a[:, j] > 0).sum() < MIN_FIRING:
@@ -81,12 +81,12 @@ def test_the_label_free_score_is_what_all_pairs_give() -> None:
 
 def test_a_feature_of_two_types_is_alike_without_labels_and_chance_is_low() -> None:
     world = world_of(1)
-    given = study_input(world, [first_set(world), other_set(world, 0, "natural")])
-    found = alikeness(given, 0, 1, PROGRESS).features
+    inputs = study_input(world, [first_set(world), other_set(world, 0, "natural")])
+    found = alikeness(inputs, 0, 1, PROGRESS).features
     assert found.score[CROSS] > np.nanquantile(found.chance, 0.95)
     assert found.between[CROSS] > np.nanquantile(found.chance, 0.95)
     # The mean cosine of tiles of other patients is no higher for a feature than for all tiles.
-    assert abs(np.nanmedian(found.chance) - alikeness(given, 0, 1, PROGRESS).all_between) < 0.05
+    assert abs(np.nanmedian(found.chance) - alikeness(inputs, 0, 1, PROGRESS).all_between) < 0.05
 
 
 def test_average_precision_is_that_of_scikit_learn() -> None:
@@ -109,9 +109,9 @@ def test_dimensions_have_entropies_as_features_have() -> None:
     vectors = [np.asarray(slide.activations.toarray(), np.float32) for slide in world.slides]
     some = FeatureSet("x", [slide.activations.tocsc() for slide in world.slides],
                       [np.ones(slide.n_tiles, np.bool_) for slide in world.slides], vectors)  # fmt: skip
-    given = StudyInput(slides, [some], world.type_names)
+    inputs = StudyInput(slides, [some], world.type_names)
     spec = CorrelationSpec(n_bootstrap=50, n_permutations=199, statistics=("pearson",))
-    found = raw_entropies(given.parts(), world.type_names, spec, PROGRESS)
+    found = raw_entropies(inputs.parts(), world.type_names, spec, PROGRESS)
     assert found.beats[[2, 5, 8, CROSS]].all() and found.beats.sum() <= 6
     # A pure dimension is far below the mixed one, whose entropy is that of two types alike.
     assert found.entropy[8] < 0.6 < 0.7 < found.entropy[CROSS] < np.log(3)
@@ -128,11 +128,11 @@ def test_two_lists_of_entropies_are_compared() -> None:
 
 def test_sums_by_patient_give_r_its_influence_and_paired_intervals() -> None:
     world = world_of(3)
-    given = study_input(world, [first_set(world), other_set(world, 0, "worse", noise=0.5)])
-    sums = [patient_sums(given.parts(k), [2, 5, -1]) for k in range(2)]
+    inputs = study_input(world, [first_set(world), other_set(world, 0, "worse", noise=0.5)])
+    sums = [patient_sums(inputs.parts(k), [2, 5, -1]) for k in range(2)]
     r, influence = correlations(sums[0])
-    x = np.concatenate([features.toarray() for features in given.sets[0].features])
-    y = np.concatenate([slide.counts for slide in given.slides])
+    x = np.concatenate([features.toarray() for features in inputs.sets[0].features])
+    y = np.concatenate([slide.counts for slide in inputs.slides])
     assert r[0, :2] == pytest.approx(
         [np.corrcoef(x[:, 2], y[:, 0])[0, 1], np.corrcoef(x[:, 5], y[:, 1])[0, 1]]
     )

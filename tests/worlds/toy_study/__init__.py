@@ -1,0 +1,1 @@
+"""A study of the tests: a folder and a line of the registry, as any other."""
