@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer, Points, Shapes
 
-SLIDE, HEATMAP, TISSUE, CELLS, TILE = "Slide", "Heat map", "Tissue outline", "Cells", "Picked tile"
-INSIDE: Final = "Inside tiles"
+SLIDE, HEATMAP, TISSUE, CELLS, TILE = "Slide", "Heat map", "Tissue outline", "Cells", "Selected tile"
+INSIDE: Final = "Token map"
 BACKDROP: Final = "Backdrop"
 """The coarsest level below the slide, seen while the finer ones are read."""
 

@@ -99,7 +99,7 @@ class JobActions:
             elif not self.encode(store, analysis, options.device):
                 self.show_new(store, analysis)
                 self._context.window.say(
-                    "The embeddings are ready. Analysis > Train a sparse autoencoder turns them into features."
+                    "The embeddings are ready. Next: Analysis > Train a sparse autoencoder."
                 )
 
         self.submit(store, f"Analyse {record.name}", request, keep)
@@ -222,7 +222,7 @@ class JobActions:
             if self.on_pictures is not None:
                 self.on_pictures()
 
-        title = f"Small pictures of {store.slides.get(analysis.slide_id).name}"
+        title = f"Thumbnails of {store.slides.get(analysis.slide_id).name}"
         self.submit(store, title, request, keep, quiet=True)
 
     def show_new(self, store: Store, analysis: AnalysisRecord) -> None:
@@ -259,7 +259,7 @@ class JobActions:
         if store is not self._context.session.store:
             # Its project was closed: what the worker made lies in that project's cache and is found again there.
             self._context.window.jobs.end_job(
-                job, "Done, but its project is closed; run it again there to use it"
+                job, "Finished, but its project was closed; open the project and run it again"
             )
             return
         answer = keep
@@ -280,7 +280,7 @@ class JobActions:
 
     def _cancelled(self, job: int) -> None:
         self._forget(job)
-        self._context.window.jobs.end_job(job, "Cancelled; what was finished is kept")
+        self._context.window.jobs.end_job(job, "Cancelled; finished work is kept")
 
     def _worker_ready(self, device: str) -> None:
         self._context.window.jobs.show_worker(f"The worker is ready on {device}.")

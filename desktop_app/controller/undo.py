@@ -92,7 +92,7 @@ class UndoActions:
             known = store.annotations.get(change.sae_digest, change.feature)
             if any(known.content()[field] != value for field, value in change.before.items()):
                 raise StoreError(
-                    f"The {change.words} was changed again by {known.author or 'somebody'}, so it stays as it is.",
+                    f"The {change.words} was changed again by {known.author or 'somebody'}, so it was not undone.",
                     "The history below the form shows who wrote what.",
                 )
             return store.annotations.set(

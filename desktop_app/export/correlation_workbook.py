@@ -120,7 +120,7 @@ def _baselines(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: Correlati
     write_row(
         sheet,
         0,
-        ("cell_type", "columns", "best column", "r where chosen", "r", "ci_low", "ci_high",
+        ("cell_type", "columns", "best column", "r on discovery half", "r", "ci_low", "ci_high",
          *(f"probe R2, k={k}" for k in ks)),
     )  # fmt: skip
     at = 1

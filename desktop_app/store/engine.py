@@ -97,7 +97,7 @@ def damaged_error(file: Path) -> StoreError:
     """Return the error for a database file that is not sound."""
     return StoreError(
         f"{file.name} in {file.parent} is damaged.",
-        "Nothing was changed. Put back a copy (project.backup-*.sqlite in the same folder, or your own).",
+        "Nothing was changed. Return to window a copy (project.backup-*.sqlite in the same folder, or your own).",
     )
 
 

@@ -92,7 +92,9 @@ class AnnotationActions:
                 with contextlib.suppress(OSError):
                     # Left there, it is the same text and is saved again without harm.
                     path.unlink()
-                self._context.window.say("What could not be saved when the window closed is saved now.")
+                self._context.window.say(
+                    "Text that could not be saved when the window closed has now been saved."
+                )
             elif None not in saved:
                 self._context.window.say(
                     "Features were changed by somebody else after your text could not be saved. "

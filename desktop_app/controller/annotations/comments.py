@@ -102,7 +102,7 @@ class RemarkActions:
             if said is not None and said.author != store.author:
                 raise UserInputError(
                     f"This comment is by {said.author}.",
-                    "Only its author takes it back; answer with one of yours.",
+                    "Only its author can withdraw it; reply with a comment of your own.",
                 )
             store.comments.withdraw(uid)
 
@@ -119,7 +119,7 @@ class RemarkActions:
         if known is None or session.features is None or session.slide is None:
             return
         if tile < 0:
-            self._context.window.say("Pick a tile first: click on the slide, or on one of the examples.")
+            self._context.window.say("Select a tile first: click on the slide, or on one of the examples.")
             return
         grid = session.features.grid
         y, x = (float(value) for value in grid.origins_l0()[tile])
@@ -243,7 +243,7 @@ class RemarkActions:
         if known is None:
             return
         text = self._context.dialogs.lines(
-            "Vocabulary of this project", "One term a line, as family: term.", "\n".join(known.concepts)
+            "Vocabulary of this project", "One term per line, as family: term.", "\n".join(known.concepts)
         )
         if text is None:
             return

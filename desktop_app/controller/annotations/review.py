@@ -50,7 +50,7 @@ class ReviewActions:
             panel.status.setCurrentText("reviewed")
         panel.flush()
         if not window.features.step_to_unnamed():
-            window.say("Every feature below this one in the table has a name.")
+            window.say("All features below this one in the table are named.")
 
     def fires_here(self) -> None:
         """List the features that fire in the tile at the pointer."""

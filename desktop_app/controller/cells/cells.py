@@ -194,11 +194,11 @@ class CellActions:
         n_hidden = len(shown.table.type_names) - len(kinds)
         notes = []
         if self.record is not None and is_proposed(self.record.assumed):
-            notes.append("Types are proposals of a model.")
+            notes.append("The types are model predictions.")
         if n_hidden:
             notes.append(f"{n_hidden} type{'s' if n_hidden > 1 else ''} hidden.")
         if self._drawn < shown.table.n_cells:
-            notes.append(f"From afar {self._drawn:,} of them are drawn.")
+            notes.append(f"Zoomed out, {self._drawn:,} of them are drawn.")
         legend.show_cells(kinds, " ".join(notes))
 
     @staticmethod

@@ -66,7 +66,7 @@ class DetectionActions:
         slide_id = record.id
 
         def keep(result: dict[str, Any]) -> None:
-            self._context.window.say("Keeping the nuclei …")
+            self._context.window.say("Saving the nuclei …")
             self._keep.ask(partial(_keep_detection, store.folder, store.author, slide_id, result))
 
         self._jobs.submit(
@@ -78,7 +78,7 @@ class DetectionActions:
         store, record = self._context.session.store, self._cells.record
         if store is None or record is None:
             self._context.window.say(
-                "Training needs detected nuclei, some of them typed: Cells > Detect nuclei."
+                "Training needs detected nuclei, some of them labelled: Cells > Detect nuclei."
             )
             return
         # Refused at once where nuclei are missing; the rest takes a moment.
@@ -92,13 +92,13 @@ class DetectionActions:
 
         def keep(result: dict[str, Any]) -> None:
             if self._context.dialogs.accept_types(ModelScores.from_json(result["scores"])):
-                self._context.window.say("Keeping the proposed types …")
+                self._context.window.say("Saving the predicted types …")
                 self._keep.ask(partial(_keep_proposals, store.folder, store.author, record, result))
             else:
-                self._context.window.say("The proposed types were not taken; all cells are as they were.")
+                self._context.window.say("The proposed types were not accepted; the cells are unchanged.")
 
         name = store.slides.get(record.slide_id).name
-        self._jobs.submit(store, f"Learn types of nuclei of {name}", request, keep)
+        self._jobs.submit(store, f"Train the nucleus classifier on {name}", request, keep)
 
     def _kept(self, found: tuple[Path, CellImportRecord, str]) -> None:
         folder, record, words = found
@@ -118,7 +118,7 @@ def _keep_detection(
         record = record_detection(store, slide_id, result)
         summary = summary_text(summary_of(store.cells.imported(record.id), tissue_mm2(record)))
     # The first note says the number again.
-    words = " ".join([summary, *record.notes[1:], "Cells > Label nuclei gives them types."])
+    words = " ".join([summary, *record.notes[1:], "Label some of them with Cells > Label nuclei."])
     return folder, record, words.replace("mm2", "mm²").replace("um2", "µm²")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from desktop_app.store import CellEditRecord
 
 _HINTS: Final = {
-    "type": "Click on nuclei to give them the type.",
+    "type": "Click on nuclei to label them.",
     "edit": "A click selects (Shift: more) or adds a cell.",
 }
 
@@ -92,7 +92,7 @@ class CellEditingActions:
         self.bar.show_mode(mode)
         self._refresh()
         if window.um_per_px > self._near_um_per_px():
-            window.say("Zoom in until single nuclei are seen, then click on them.")
+            window.say("Zoom in until single nuclei are visible, then click on them.")
         window.viewer.window._qt_viewer.canvas.native.setFocus()
 
     def _begin_by_hand(self) -> None:
@@ -122,7 +122,7 @@ class CellEditingActions:
         if shown is None or slide is None or not self.mode:
             return
         if self._context.window.um_per_px > self._near_um_per_px():
-            self._context.window.say("Zoom in until single nuclei are seen, then click on them.")
+            self._context.window.say("Zoom in until single nuclei are visible, then click on them.")
             return
         y_l0, x_l0 = world_to_l0((y_um, x_um), slide.info)
         place = shown.at(y_l0, x_l0)
@@ -159,7 +159,7 @@ class CellEditingActions:
     def ask_type(self) -> None:
         """Ask for another type and make it the active one."""
         known = [name for name in SUGGESTED if name not in self.types]
-        name = self._context.dialogs.choose_or_type("New type", "Name of the type of cell", known)
+        name = self._context.dialogs.choose_or_type("New type", "Name of the cell type", known)
         if name is None or not name.strip():
             return
         name = name.strip()
@@ -250,11 +250,12 @@ class CellEditingActions:
         kinds = bar_types(self.types, counts, shown.table.type_names, store.class_map.get())
         self.bar.show_types(kinds, self.active)
         typed = can_be_typed(record.tool, record.measure_names)
-        missing = missing_words(self._labels) if typed else "Only detected nuclei can be learned from."
+        missing = missing_words(self._labels) if typed else "Only detected nuclei can be used for training."
         self.bar.allow(
             delete=bool(self.selected),
             train=not missing,
-            train_words=missing or "Learn the types from the typed nuclei and propose one for all others",
+            train_words=missing
+            or "Train a classifier on the labelled nuclei and propose a type for all others",
         )
         hint = _HINTS[self.mode]
         if self.mode == "edit" and len(self.selected) > 1:

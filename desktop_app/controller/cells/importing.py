@@ -130,7 +130,7 @@ class CellImportActions:
             self._lost_project()
             return
         assert dialog is not None and dialog.preview is not None and dialog.preview.cells is not None
-        self._context.window.say(f"Keeping the cells of {self._path.name} …")
+        self._context.window.say(f"Saving the cells of {self._path.name} …")
         cells = dialog.preview.cells
         self._keep.ask(partial(keep_cells, store.folder, store.author, record.id, cells, class_map))
 
@@ -152,7 +152,9 @@ class CellImportActions:
 
     def _lost_project(self) -> None:
         self._close_dialog()
-        self._context.window.say("The project was closed while cells were read; import them again there.")
+        self._context.window.say(
+            "The project was closed while the cells were being read; open it and import them again."
+        )
         self.read_ended.emit(None)
 
     def _close_dialog(self) -> None:

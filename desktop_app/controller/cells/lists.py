@@ -71,7 +71,7 @@ class CellListActions:
     def show_history(self) -> None:
         """List the changes by hand of the cells that are shown."""
         if self.history is None:
-            empty = "Nothing was changed by hand: Cells > Edit cells, or Cells > Label nuclei."
+            empty = "No cell was edited by hand yet: Cells > Edit cells, or Cells > Label nuclei."
             self.history = RecordList("History of cells", _HISTORY, empty, self._context.window.qt_window)
             self.history.acted.connect(self.turn_back)
             self.history.opened.connect(self.go_to)
@@ -96,7 +96,7 @@ class CellListActions:
             return
         place = shown.place_of(known.cell)
         if place < 0:
-            self._context.window.say("That cell is not there any more; take the change back to see it.")
+            self._context.window.say("That cell was deleted; undo the change to see it.")
             return
         mpp, window = shown.mpp, self._context.window
         window.look_at((shown.table.y_l0[place] - 0.5) * mpp, (shown.table.x_l0[place] - 0.5) * mpp)
@@ -129,7 +129,7 @@ class CellListActions:
         if shown is None or region is None:
             window.show_panel("Regions")
             window.say(
-                "Draw a region around the cells (P, R, W) and choose it in the list; then select them."
+                "Draw a region around the cells (P, R, W) and select it in the list; then select the cells."
             )
             return
         shape = shape_of(region.polygons_l0)
@@ -174,7 +174,7 @@ def _import_row(record: CellImportRecord) -> ListRow:
         f"{proposed}{counts_text(record.type_counts)}",
     )
     notes = " ".join(record.notes)
-    state = "These are the slide's cells now. " if record.current else ""
+    state = "These cells are in use. " if record.current else ""
     digest = f" File: sha256 {record.source_sha256[:12]}…"
     action = "" if record.current else "Use these cells"
     return ListRow(record.id, texts, action, f"{state}{notes}{digest}", is_current=record.current)
@@ -191,7 +191,7 @@ def _history_row(record: CellEditRecord) -> ListRow:
     return ListRow(
         record.id,
         (when(record.at), record.author, what, f"{record.cell:,}"),
-        "Make again" if edit.withdrawn else "Take back",
-        "This change was taken back." if edit.withdrawn else "A double click shows the cell.",
+        "Redo" if edit.withdrawn else "Undo",
+        "This change was undone." if edit.withdrawn else "A double click shows the cell.",
         is_past=edit.withdrawn,
     )

@@ -263,14 +263,14 @@ class CorrelationActions:
         pair, kind = frame.pair(feature, column), frame.type_names[column]
         if not found.points.x.size:
             # Stains are measured on the pixels by the worker and not kept by tile.
-            panel.charts.say_pair(f"What the tiles hold of “{kind}” is not kept in the project.")
+            panel.charts.say_pair(f"The counts per tile of “{kind}” are not stored in the project.")
             return
         counts = run.meta.get("is_count") or [True] * frame.shape[1]
         what = f"{kind}, cells in the tile" if counts[column] else kind
         store = self._context.session.store
         if store is not None and n_cells_changed(store, run):
             if not found.points.x.any():
-                panel.charts.say_pair(f"The slides have no “{kind}” now; the run saw other cells.")
+                panel.charts.say_pair(f"The slides no longer have “{kind}”; the run used other cells.")
                 return
             what += ", as they are now"
         panel.charts.show_points(found.points, (what, f"feature {feature}, activation"), pair.band)

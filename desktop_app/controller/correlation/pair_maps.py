@@ -120,7 +120,7 @@ class PairMapActions:
             why = (
                 "is not counted in cells"
                 if self._correlations.is_measure
-                else "is no type of this slide's cells"
+                else "is not a cell type of this slide"
             )
             self._context.window.say(f"“{kind}” {why}, so it has no map here.")
             return

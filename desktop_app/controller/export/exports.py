@@ -86,7 +86,7 @@ class ExportActions:
 
     def _save_view(self, path: Path) -> bool:
         if path.suffix.lower() != ".png":
-            raise UserInputError("The view is written as PNG.", "Name the file .png.")
+            raise UserInputError("Views are saved as PNG.", "Name the file .png.")
         session, window = self._context.session, self._context.window
         assert session.slide is not None
         legend = window.legend
@@ -99,8 +99,8 @@ class ExportActions:
             source += f"; {shown.note}"
         if not self._reading.finish(PICTURE_WAIT_S):
             raise UserInputError(
-                "The slide is still being read, so the picture would be blurred.",
-                "Wait until the line at the foot says nothing of reading, and export again.",
+                "The slide is still loading, so the picture would be blurred.",
+                "Wait until the status line no longer says that the slide is being read, then export again.",
             )
         bar = window.viewer.canvas.overlays.scale_bar
         # What lies on the canvas is no part of its picture: napari's scale bar stands in for ours.

@@ -53,7 +53,7 @@ class RunExports:
 
     def export_methods(self) -> None:
         """Write the paragraph on methods."""
-        self._write("Export paragraph on methods", "Text (*.txt *.md)", "methods.txt", write_methods)
+        self._write("Export methods text", "Text (*.txt *.md)", "methods.txt", write_methods)
 
     def export_tiles(self) -> None:
         """Write the tiles of the open slide with the selected feature and the best of each type."""

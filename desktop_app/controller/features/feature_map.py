@@ -47,8 +47,8 @@ class FeatureMapActions:
             found = FeatureMap.open(folder)
         except CacheError:
             panel.say(
-                "Features whose directions in the decoder are alike lie near each other on the map. "
-                "It is made once for an autoencoder: seconds for 1,000 features, about half a minute for 12,000.",
+                "Features with similar decoder directions lie close together on the map. "
+                "It is computed once per autoencoder: seconds for 1,000 features, about half a minute for 12,000.",
                 can_make=True,
             )
             return
@@ -70,7 +70,7 @@ class FeatureMapActions:
             self.refresh()
 
         self._jobs.submit(store, "Map of the features", request, keep)
-        self._context.window.feature_map.say("The map is being made …")
+        self._context.window.feature_map.say("Computing the map …")
 
     def _open(self) -> None:
         self._context.window.show_panel("Feature map")
@@ -101,10 +101,10 @@ class FeatureMapActions:
     def _list(self, features: object) -> None:
         chosen = frozenset(cast("list[int]", features))
         if not chosen:
-            self._context.window.say("No feature lies inside the line.")
+            self._context.window.say("No feature lies inside the outline.")
             return
         self._context.window.show_panel("Features")
-        self._context.window.features.show_only("Drawn around on the map", chosen)
+        self._context.window.features.show_only("Selected on the map", chosen)
 
 
 def _scores(table: FeatureTable) -> dict[str, npt.NDArray[np.float64]]:

@@ -60,7 +60,7 @@ class FeaturePageActions:
         features, feature = session.features, session.feature
         if features is None or feature is None:
             self._near.forget()
-            page.say("Choose a feature to see what is known of it.")
+            page.say("Choose a feature to see its summary.")
             return
         stats = features.stats
         _, values = features.column(feature)
@@ -95,7 +95,7 @@ class FeaturePageActions:
         store = session.store
         newest = None if store is None else store.correlations.latest(features.sae_digest)
         if store is None or newest is None:
-            page.show_cells((), "Not measured yet: Analysis > Correlate features with cells.")
+            page.show_cells((), "Not computed yet: Analysis > Correlate features with cells.")
             return
         known = newest
         rows = self._context.attempt(lambda: store.correlations.rows(known.id, feature=feature)) or []
@@ -166,7 +166,7 @@ class FeaturePageActions:
             ],
             _TOGETHER_NOTE.format(n=int(session.features.valid.sum()))
             if together
-            else "No other feature fires in any tile together with it.",
+            else "No other feature is active in the same tiles.",
         )
 
 

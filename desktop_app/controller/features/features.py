@@ -154,7 +154,7 @@ class FeatureActions:
         if session.analysis is None:
             return "This slide is not analysed yet. Analysis > Analyse embeds its tiles."
         if session.analysis.feature_folder is None:
-            return "The embeddings are ready. Analysis > Train a sparse autoencoder turns them into features."
+            return "The embeddings are ready. Next: Analysis > Train a sparse autoencoder."
         return "The features of this slide cannot be read. Analyse it again."
 
     def pick(self, y_um: float, x_um: float) -> None:
@@ -167,7 +167,7 @@ class FeatureActions:
         self._context.window.show_panel("Fires here")
         if session.tile < 0:
             self._context.window.fires_here.say(
-                "There is no analysed tile at this place: glass, or left out. Click where the tile grid (Shift+G) is."
+                "There is no analysed tile here (glass, or excluded). Click inside the tile grid (Shift+G)."
             )
 
     def go_to_tile(self, tile: int) -> None:
@@ -260,7 +260,7 @@ class FeatureActions:
         session, window = self._context.session, self._context.window
         features = session.features
         if features is None:
-            self._context.layers.remove("Picked tile")
+            self._context.layers.remove("Selected tile")
             window.fires_here.say(
                 "Once the slide is analysed: click on it to list the features that fire in a tile, or draw (P, R, W) "
                 "to list those that fire in a region."
@@ -274,7 +274,7 @@ class FeatureActions:
             )
             return
         if not features.valid[tile]:
-            window.fires_here.say(f"Tile {tile} could not be read, so nothing is known of it.")
+            window.fires_here.say(f"Tile {tile} could not be read and has no activations.")
             return
         note = window.features.model.table.note
         window.fires_here.show_tile(

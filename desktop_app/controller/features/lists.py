@@ -43,7 +43,7 @@ class ListActions:
         chosen = cast("list[int]", numbers)
         what = f"feature {chosen[0]}" if len(chosen) == 1 else f"{len(chosen):,} features"
         lists = [known.name for known in store.lists.of_sae(features.sae_digest) if known.name != BOOKMARKS]
-        name = self._context.dialogs.choose_or_type("Lists", f"Put {what} into the list", lists)
+        name = self._context.dialogs.choose_or_type("Lists", f"Add {what} into the list", lists)
         if name and self._context.succeeds(lambda: store.lists.add(name, features.sae_digest, chosen)):
             self.refresh()
 

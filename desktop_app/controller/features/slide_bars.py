@@ -59,9 +59,9 @@ def bars_by_value(profile: FeatureProfile, key: str, value_of: Mapping[str, str]
     note = (
         f"Mean activation over the tiles of a slide, silent tiles as 0 (SAE units), averaged over the slides with "
         f"the same {key}; line: lowest and highest slide; n: slides / tiles"
-        + (f"; {more} further with lower means not drawn. " if more > 0 else ". ")
-        + "Tiles of one slide are not independent, and no test is made here: a difference between groups may "
-        "be that of a few slides."
+        + (f"; {more} more with lower means not shown. " if more > 0 else ". ")
+        + "Tiles of one slide are not independent, so no test is done here: a difference between groups may "
+        "come from a few slides."
     )
     return SlideBars(tuple(_value_bar(group, key) for group in found), (), note)
 

@@ -26,9 +26,7 @@ class SlideTableActions:
         """Ask for a table and take in what it says of the slides of the project."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say(
-                "What is known of slides is kept in a project. File > New project makes one."
-            )
+            self._context.window.say("Slide tables belong in a project. Create one with File > New project.")
         elif not store.slides.all():
             self._context.window.say("This project has no slides yet: Slide > Add slide.")
         else:

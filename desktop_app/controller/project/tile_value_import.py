@@ -38,11 +38,11 @@ class TileValueActions:
         """Ask for a table of the open slide."""
         context = self._context
         if context.session.slide is None:
-            context.window.say("Open the slide that the numbers belong to first.")
+            context.window.say("Open the slide that the measurements belong to first.")
             return
         if not self._projects.ensure_project():
             return
-        path = context.dialogs.open_file("Import numbers by place", _KINDS)
+        path = context.dialogs.open_file("Import point measurements", _KINDS)
         if path is not None:
             self.import_file(path)
 
@@ -64,7 +64,7 @@ class TileValueActions:
         if record is not None:
             names = ", ".join(record.names[:6]) + (", …" if len(record.names) > 6 else "")
             words = (
-                f"{record.n_rows:,} places of {slide.name} with {names}. Tick “Own columns” among the options of a "
+                f"{record.n_rows:,} places of {slide.name} with {names}. Tick “Imported measurements” in the options of a "
                 "correlation to use them."
             )
             self._context.window.say(" ".join([words, *record.notes]))

@@ -52,7 +52,7 @@ class DrawingActions:
             return
         window.menus.action("regions").setChecked(True)
         if window.fires_here.isVisible():
-            window.say("Features in the region that you draw is listed when it is finished.")
+            window.say("The features in the region are listed when you finish drawing it.")
         else:
             window.show_panel("Regions")
         self._regions.layer.follow_view(window.um_per_px)
@@ -64,7 +64,7 @@ class DrawingActions:
         region = self._regions.chosen()
         if region is None:
             if erases:
-                self._context.window.say("Choose the region to take away from: click on it in the list.")
+                self._context.window.say("Select the region to erase from: click on it in the list.")
             else:
                 self._regions.add("brush", stroke)
             return

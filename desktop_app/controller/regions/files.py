@@ -59,7 +59,7 @@ class RegionFileActions:
         if self._context.session.slide is None:
             self._context.window.say("Open the slide of the regions first.")
         elif self._regions.open_slide() is None:
-            self._context.window.say("Regions are kept in a project. File > New project makes one.")
+            self._context.window.say("Regions belong in a project. Create one with File > New project.")
         else:
             path = self._context.dialogs.open_file("Import regions", _READS)
             if path is not None:
@@ -78,7 +78,7 @@ class RegionFileActions:
             fresh, said = _sorted(store, record, info, found.regions)
             if not fresh and not said:
                 raise UserInputError(
-                    f"The regions of {path.name} lie beside this slide.",
+                    f"The regions of {path.name} lie outside this slide.",
                     "Open the slide that they belong to.",
                 )
             return fresh, [*said, *found.notes]
@@ -115,7 +115,7 @@ def _sorted(
     if differing:
         said.append(f"{differing:,} differ from this project's and were left as they are here.")
     if beside and (fresh or said):
-        said.append(f"{beside:,} lie beside the slide and were left out.")
+        said.append(f"{beside:,} lie outside the slide and were skipped.")
     return fresh, said
 
 

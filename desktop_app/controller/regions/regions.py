@@ -112,7 +112,7 @@ class RegionActions:
             panel.say(
                 "Open a slide to draw regions on it."
                 if session.slide is None
-                else "Regions are kept in a project. Choose a tool above, and you are asked for a folder for it."
+                else "Regions are kept in a project. Choose a tool above; you are then asked for a project folder."
             )
             return
         regions = self.regions()
@@ -173,7 +173,7 @@ class RegionActions:
         store, record, info = known
         polygons = polygons_of(within(shape, info.height_px, info.width_px))
         if not polygons:
-            self._context.window.say("What was drawn lies beside the slide, so nothing is kept.")
+            self._context.window.say("The shape lies outside the slide, so it was not saved.")
             return
         region = self._context.attempt(lambda: store.regions.add(record.id, polygons, kind))
         if region is not None:
@@ -278,7 +278,7 @@ class RegionActions:
         if region is None:
             return
         if session.features is None or session.feature is None:
-            window.say("Choose a feature first, then a region can stand as an example of it.")
+            window.say("Choose a feature first; then a region can be marked as its example.")
             return
         self._remarks.add_place(box_l0(region.polygons_l0), region.uid)
         window.say(
@@ -337,7 +337,7 @@ def _change_field(store: Store, uid: str, field: str, before: object, after: obj
     known = next((region for region in store.regions.all(withdrawn=True) if region.uid == uid), None)
     if known is not None and getattr(known, field) != before:
         raise StoreError(
-            f"The {region_words(known.name, known.kind)} was changed again since, so it stays as it is.",
-            "Change it by hand.",
+            f"The {region_words(known.name, known.kind)} was changed again since, so it was not undone.",
+            "Edit it directly.",
         )
     store.regions.change(uid, **{field: after})  # type: ignore[arg-type]

@@ -46,8 +46,8 @@ class DemoActions:
             self._drawn(store, out)
             return
         request = DrawRequest(str(out), demo_steps.DEMO_SLIDE.to_json())
-        self._jobs.submit(store, "Draw the demo slide", request, lambda _result: self._drawn(store, out))
-        self._context.window.say("The demo slide is being drawn; it takes some ten seconds.")
+        self._jobs.submit(store, "Generate the demo slide", request, lambda _result: self._drawn(store, out))
+        self._context.window.say("The demo slide is being generated; this takes about ten seconds.")
 
     @staticmethod
     def _open_project(out: Path) -> Store:

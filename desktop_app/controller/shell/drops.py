@@ -189,8 +189,8 @@ class ArrivalActions:
             if features is not None and features.sae_digest == card.digest:
                 return f"{text} Its features are shown already."
             if shown is not None and self._doors.jobs.encode(store, shown, sae=record):
-                return f"{text} Its features of this slide are being made."
-            return f"{text} It is used as soon as a slide is analysed with that encoder and its tiles."
+                return f"{text} Its features for this slide are being computed."
+            return f"{text} It will be used when a slide is analysed with that encoder and tile size."
 
         return self._ask(lambda: read_own_sae(path), keep)
 
@@ -207,9 +207,9 @@ class ArrivalActions:
             n, slide = analysis.counts.get("ok", 0), store.slides.get(analysis.slide_id)
             text = f"Embeddings of {n:,} tiles of {slide.name} by {analysis.encoder} are in the project."
             if self._doors.jobs.encode(store, analysis):
-                return f"{text} Their features are being made."
+                return f"{text} Their features are being computed."
             self._doors.jobs.show_new(store, analysis)
-            return f"{text} Analysis > Train a sparse autoencoder turns them into features."
+            return f"{text} Next: Analysis > Train a sparse autoencoder."
 
         return self._ask(lambda: take_embeddings(path, store.cache_dir, slides), keep)
 
@@ -262,7 +262,7 @@ class ArrivalActions:
         if not self._doors.projects.ensure_project(what):
             self._has_problem = True
             self._context.window.say(
-                f"{path.name} was left: it is kept in a project. File > New project makes one; then drop it again.",
+                f"{path.name} was left: it belongs in a project. Create one with File > New project, then drop it again.",
                 error=True,
             )
             return None

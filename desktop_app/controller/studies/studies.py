@@ -104,9 +104,7 @@ class StudyActions:
         if store is None:
             self._view = None
             panel.show_runs((), None)
-            panel.show_offer(
-                StudyOffer("No project is open.", "Open a slide and put it into a project first.")
-            )
+            panel.show_offer(StudyOffer("No project is open.", "Open a slide in a project first."))
             panel.show_settings()
             return
         self._offers.ask(partial(_read_offer, store, kind))
@@ -247,7 +245,7 @@ class StudyActions:
     def _stopped(self, job: int) -> None:
         if job in self._running:
             self._context.window.say(
-                "The study was cancelled. Start it again with the same settings, and it goes on where it stopped."
+                "The study was cancelled. Start it again with the same settings to resume."
             )
         self._ended(job)
 

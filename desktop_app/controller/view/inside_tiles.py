@@ -32,12 +32,10 @@ if TYPE_CHECKING:
     from sae_backend.worker.requests import Progress
 
 REST_MS: Final = 250
-ZOOM_IN: Final = (
-    f"Zoom in until single tiles can be seen: at most {MAX_INSIDE_TILES} are looked into at once."
-)
+ZOOM_IN: Final = f"Zoom in until single tiles are visible: at most {MAX_INSIDE_TILES} are computed at once."
 CLICK: Final = (
-    "Click on a tile. The vectors of this analysis come from the CLS token, which has no place in the tile, so an "
-    "occlusion map of one tile is shown: which squares the feature needs."
+    "Click on a tile. The vectors of this analysis come from the CLS token, which has no position in the tile. An "
+    "occlusion map of one tile is shown instead: which squares the feature depends on."
 )
 _LOADING: Final = "load encoder"
 
@@ -134,13 +132,13 @@ class InsideActions:
                 if question.occlusion
                 else token_request(store, analysis, features, wish, question.tiles)
             )
-            self._job = self._tasks().submit("Inside tiles", request)
+            self._job = self._tasks().submit("Token map", request)
         except SparsescopeError as error:
             self._fail(error.sentence, error.hint)
             return
         self._asked, self._loading = question, True
         if self._shown is None:
-            self._context.window.heatmap.show_inside_note("Looking inside…")
+            self._context.window.heatmap.show_inside_note("Computing the token map …")
 
     def _tasks(self) -> WorkerTasks:
         tasks = self._live.tasks()

@@ -58,9 +58,7 @@ def _note(layers: SlideLayers) -> str:
     """What of the map is not drawn as it was measured."""
     parts = []
     if layers.threshold > 0:
-        parts.append(
-            f"not drawn: {'within ±' if layers.is_signed else 'up to '}{number_text(layers.threshold)}"
-        )
+        parts.append(f"hidden: {'within ±' if layers.is_signed else 'up to '}{number_text(layers.threshold)}")
     if layers.look.smooth:
-        parts.append("mixed between tiles")
+        parts.append("interpolated between tiles")
     return "; ".join(parts)

@@ -48,7 +48,7 @@ class TogetherActions:
             self._context.window.say("")
         elif len(self._features) == len(COLOURS):
             self._context.window.say(
-                f"{len(COLOURS)} features are shown together already; take one away first (C on it)."
+                f"{len(COLOURS)} features are shown together already; remove one first (press C on it)."
             )
             return
         else:

@@ -40,7 +40,7 @@ class TurnActions:
             context.window.say("Open a slide first.")
             return
         known = f"{context.window.turned.turn.angle_deg:g}"
-        text = context.dialogs.text("Rotate", "Degrees clockwise from how the slide lies:", known)
+        text = context.dialogs.text("Rotate", "Clockwise rotation in degrees:", known)
         if text is not None:
             angle = context.attempt(lambda: angle_of(text))
             if angle is not None:

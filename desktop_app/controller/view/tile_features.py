@@ -30,7 +30,7 @@ def firing_rows(
         title += f", {MAX_LISTED} of them listed"
     try:
         if parts is None:
-            raise CacheError("The autoencoder is not known here.", "Analyse the slide again.")
+            raise CacheError("The autoencoder is not available here.", "Analyse the slide again.")
         explained, found = what_fires_here(tile, features, parts.embeddings, parts.sae)
     except SparsescopeError as error:
         order = np.argsort(-values, kind="stable")[:MAX_LISTED]
@@ -41,7 +41,7 @@ def firing_rows(
             )
             for i in order
         ]  # fmt: skip
-        return f"{title}. How much each explains is not known: {error.sentence}", rows
+        return f"{title}. The share explained by each is not available: {error.sentence}", rows
     title += f"; together they explain {percent_text(max(explained, 0.0))} of its embedding."
     return title, [
         FiringRow(row.feature, name_of(row.feature), row.value, row.percentile, row.share)

@@ -27,7 +27,7 @@ STATISTIC_WORDS: Final = {
 LEVEL: Final = 0.05
 """Below it p and q count as small."""
 
-TOLD, LIKELY, CHANCE, UNKNOWN, NO_VALUE = "told", "likely", "chance", "unknown", "no value"
+SIGNIFICANT, FDR_ONLY, NOT_SIGNIFICANT, UNKNOWN, NO_VALUE = "told", "likely", "chance", "unknown", "no value"
 _FIELDS: Final = (
     "value", "ci_low", "ci_high", "p", "q", "p_single", "same_sign", "choose", "reason", "band",
 )  # fmt: skip
@@ -197,7 +197,7 @@ class CorrelationFrame:
         )
 
     def verdict(self, feature: int, column: int) -> str:
-        """How sure a pair is: `TOLD` (p or interval leave no doubt), `LIKELY` (only q), `CHANCE`, `UNKNOWN`, `NO_VALUE`.
+        """How sure a pair is: `SIGNIFICANT` (p or interval leave no doubt), `FDR_ONLY` (only q), `NOT_SIGNIFICANT`, `UNKNOWN`, `NO_VALUE`.
 
         `UNKNOWN` is where the units were too few for an interval and for p.
         """
@@ -208,7 +208,7 @@ class CorrelationFrame:
             return UNKNOWN
         low, high = self.ci_low[at], self.ci_high[at]
         if np.isfinite(low) and np.isfinite(high) and low <= 0 <= high:
-            return CHANCE
+            return NOT_SIGNIFICANT
         if self.p[at] < LEVEL:
-            return TOLD
-        return LIKELY if self.q[at] < LEVEL else CHANCE
+            return SIGNIFICANT
+        return FDR_ONLY if self.q[at] < LEVEL else NOT_SIGNIFICANT

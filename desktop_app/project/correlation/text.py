@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_app.project.correlation.frame import (
-    CHANCE,
-    LIKELY,
+    NOT_SIGNIFICANT,
+    FDR_ONLY,
     NO_VALUE,
     STATISTIC_WORDS,
-    TOLD,
+    SIGNIFICANT,
     CorrelationFrame,
     Pair,
 )
@@ -73,12 +73,12 @@ def pair_sentence(frame: CorrelationFrame, pair: Pair) -> str:
     where = count_text(int(frame.meta["n_slides"]), "slide")
     interval = f", 95 % interval {interval_text(pair.ci_low, pair.ci_high)}" if pair.has_interval else ""
     numbers = f"r {r}{interval}, {where}"
-    if pair.verdict == TOLD:
+    if pair.verdict == SIGNIFICANT:
         return f"{'Follows' if pair.value > 0 else 'Avoids'} {name}: {numbers}."
-    if pair.verdict == LIKELY:
+    if pair.verdict == FDR_ONLY:
         verb = "follows" if pair.value > 0 else "avoids"
         return f"Probably {verb} {name}: {numbers}; about one in twenty of such findings is chance (q {p_text(pair.q)})."
-    if pair.verdict == CHANCE:
+    if pair.verdict == NOT_SIGNIFICANT:
         return f"{start}: {numbers}; cannot be told from chance (p {p_text(pair.p)})."
     return f"{start}: {numbers}; without an interval and p it cannot be told from chance."
 
@@ -107,7 +107,7 @@ def pair_details(frame: CorrelationFrame, pair: Pair) -> str:
     if math.isfinite(pair.same_sign):
         parts.append(f"same sign in {100 * pair.same_sign:.0f} % of slides")
     if math.isfinite(pair.choose):
-        parts.append(f"r where chosen {r_text(pair.choose)}")
+        parts.append(f"r on discovery half {r_text(pair.choose)}")
     if math.isfinite(pair.band):
         parts.append(f"best by chance {r_text(pair.band)}")
     parts += [count_text(int(meta["n_tiles"]), "tile"), units_text(meta)]
@@ -127,7 +127,7 @@ def best_sentence(frame: CorrelationFrame, column: int, name_of: Callable[[int],
     name = name_of(feature)
     called = f"feature {feature}" + (f" ({name})" if name else "")
     interval = f" ({interval_text(pair.ci_low, pair.ci_high)})" if pair.has_interval else ""
-    doubt = "" if pair.verdict in (TOLD, LIKELY) else "; this cannot be told from chance"
+    doubt = "" if pair.verdict in (SIGNIFICANT, FDR_ONLY) else "; this cannot be told from chance"
     chosen = f", where chosen {r_text(pair.choose)}" if frame.is_held_out else ""
     return (
         f"{kind}: {called}, r {r_text(pair.value)}{interval}{chosen}{doubt}.{_baseline_beside(frame, column)}"

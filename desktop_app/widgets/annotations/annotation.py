@@ -121,7 +121,7 @@ class AnnotationPanel(QWidget):
         line = QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
         self.author.setAccessibleName("Your name")
-        self.author.setToolTip("Your colleagues see it beside what you write. It is asked once.")
+        self.author.setToolTip("Shown to your colleagues beside what you write. You are asked once.")
         self.sign.clicked.connect(self._signed)
         self.author.returnPressed.connect(self._signed)
         line.addWidget(QLabel("Your name"))
@@ -173,7 +173,7 @@ class AnnotationPanel(QWidget):
         self._fill({**self._draft(), **fields})
         self._showing = False
         self._saved = {key: value for key, value in self._saved.items() if key not in fields}
-        self.saved_note.setText("NOT SAVED. It is tried again with your next step or change.")
+        self.saved_note.setText("NOT SAVED. Saving is tried again with your next change.")
 
     def _fill(self, content: Mapping[str, Any]) -> None:
         for name, value in content.items():

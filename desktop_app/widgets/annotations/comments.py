@@ -42,28 +42,27 @@ class RemarksTabs(PlainTabs):
         super().__init__(parent)
         self.comments = _list("Comments")
         self.words = QLineEdit()
-        self.words.setPlaceholderText("Say something to your colleagues")
+        self.words.setPlaceholderText("Write a comment for your colleagues")
         self.words.setAccessibleName("New comment")
         self.words.returnPressed.connect(self._comment)
         self.add_comment = _button("Add", "Add the comment; it carries your name and the time", self._comment)
         self.withdraw = _button(
-            "Withdraw", "Take the marked comment back (Undo puts it in again)", self._withdraw
+            "Withdraw", "Withdraw the selected comment (Undo restores it)", self._withdraw
         )
         self.comment_pages = EmptyState(self.comments, "Nobody has commented on this feature.")
         self.examples = _list("Examples")
         self.examples.itemClicked.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
         self.examples.itemActivated.connect(lambda item: self.example_shown.emit(item.data(_ROLE)))
-        self.add_example = _button("Add picked tile", "Mark tile as example (E)", self.example_requested.emit)
-        self.drop_example = _button(
-            "Take out", "Take the marked example out (Undo puts it in again)", self._drop
+        self.add_example = _button(
+            "Add selected tile", "Mark tile as example (E)", self.example_requested.emit
         )
+        self.drop_example = _button("Remove", "Remove the selected example (Undo restores it)", self._drop)
         self.example_pages = EmptyState(
-            self.examples, "No tile is marked as an example yet. Pick one on the slide or in the examples."
+            self.examples,
+            "No tile is marked as an example yet. Select one on the slide or among the examples.",
         )
         self.history = _list("History")
-        self.restore = _button(
-            "Go back to this state", "Every later state stays in the history", self._restore
-        )
+        self.restore = _button("Restore this version", "Later versions stay in the history", self._restore)
         self.history_pages = EmptyState(self.history, "Nothing has been changed yet.")
         self._page("Comments", self.comment_pages, self.words, self.add_comment, self.withdraw)
         self._page("Examples", self.example_pages, self.add_example, self.drop_example)

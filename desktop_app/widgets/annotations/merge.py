@@ -65,7 +65,7 @@ class MergeDialog(QDialog):
 
     def __init__(self, conflicts: Sequence[AnnotationConflict], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Texts that differ")
+        self.setWindowTitle("Conflicting texts")
         self._conflicts = tuple(conflicts)
         people = {conflict.theirs.author or "somebody" for conflict in conflicts}
         lead = QLabel(
@@ -75,7 +75,7 @@ class MergeDialog(QDialog):
         )
         lead.setWordWrap(True)
         self.tree = QTreeWidget()
-        self.tree.setAccessibleName("Fields that differ")
+        self.tree.setAccessibleName("Conflicting fields")
         self.tree.setHeaderLabels(["", "In this project", "In the file"])
         self.tree.setWordWrap(True)
         self.tree.setItemDelegate(_WholeText(self.tree))
@@ -89,7 +89,7 @@ class MergeDialog(QDialog):
         every = QHBoxLayout()
         for text, column in (
             ("Keep everything of this project", MINE),
-            ("Take everything from the file", THEIRS),
+            ("Use everything from the file", THEIRS),
         ):
             button = QPushButton(text)
             button.clicked.connect(lambda _=False, which=column: self.choose_all(which))
@@ -97,8 +97,8 @@ class MergeDialog(QDialog):
         every.addStretch()
         kinds = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(kinds.Ok | kinds.Cancel)
-        self.buttons.button(kinds.Ok).setText("Use what is chosen")
-        self.buttons.button(kinds.Cancel).setText("Leave this project as it is")
+        self.buttons.button(kinds.Ok).setText("Use the selected texts")
+        self.buttons.button(kinds.Cancel).setText("Cancel the import")
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         column_layout = QVBoxLayout(self)

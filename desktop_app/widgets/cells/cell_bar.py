@@ -50,8 +50,8 @@ class CellBar(QWidget):
         self.hint.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.delete = _button("Delete", "Delete the selected cells (Del)", self.delete_requested)
         self.train = _button("Train", "", self.train_requested)
-        self.done = _button("Done", "Leave the cells as they are now (Esc)", self.ended)
-        self.new_type = _button("New type…", "Another type, under a name of yours", self.new_type_requested)
+        self.done = _button("Done", "Finish editing (Esc)", self.ended)
+        self.new_type = _button("New type…", "Add a cell type of your own", self.new_type_requested)
         self.types: list[QToolButton] = []
         top = QHBoxLayout()
         top.setContentsMargins(0, 0, 0, 0)

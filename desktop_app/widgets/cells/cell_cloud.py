@@ -50,7 +50,7 @@ class CellCloud(QWidget):
         self._thumbnail: QImage | None = None
         self.cloud: Cloud | None = None
         self.setMinimumSize(_SIDE_PX, _SIDE_PX)
-        self.setAccessibleName("Where the cells lie on the slide")
+        self.setAccessibleName("Positions of the cells on the slide")
 
     def show_thumbnail(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Take a picture of the whole slide, uint8 (h, w, 3)."""

@@ -150,7 +150,7 @@ class CellImportDialog(QDialog):
         self.pages.setCurrentIndex(_LOOKING)
         self.accept_button.setEnabled(preview.cells is not None)
         if not self.accept_button.isEnabled():
-            self.accept_button.setToolTip("Something has to be stated first")
+            self.accept_button.setToolTip("Something is missing")
 
     def show_refusal(self, error: SparsescopeError) -> None:
         """Say why the file cannot be read so; what was read before stays in sight."""
@@ -202,7 +202,7 @@ class CellImportDialog(QDialog):
             words = _words()
             words.setText(suggestion.words)
             button = QPushButton(_short(suggestion.options))
-            button.setToolTip("Read the cells so; nothing is imported yet")
+            button.setToolTip("Preview the cells with these settings; nothing is imported yet")
             button.clicked.connect(lambda _=False, given=suggestion.options: self.read_requested.emit(given))
             line.addWidget(words, 1)
             line.addWidget(button)
@@ -249,7 +249,7 @@ def _words() -> QLabel:
 def _short(options: ReadOptions) -> str:
     """A suggestion on its button."""
     if options.scale is not None and options.offset_l0 is None:
-        return f"Take × {options.scale:g}"
+        return f"Use scale {options.scale:g}"
     if options.offset_l0 is not None:
-        return f"Begin at {options.offset_l0[1]:,.0f}, {options.offset_l0[0]:,.0f}"
-    return "Take this"
+        return f"Use offset {options.offset_l0[1]:,.0f}, {options.offset_l0[0]:,.0f}"
+    return "Use this"

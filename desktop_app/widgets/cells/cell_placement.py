@@ -13,8 +13,8 @@ from sae_backend.cells.import_options import ColumnMap, ReadOptions, Unit
 
 _SCALES: Final = (
     ("as the file says", ""),
-    ("px of so many µm", "mpp"),
-    ("times so many level-0 px", "scale"),
+    ("pixels of a stated size in µm", "mpp"),
+    ("a stated number of level-0 pixels", "scale"),
 )
 _UNITS: Final[tuple[tuple[str, Unit], ...]] = (("px", "px"), ("µm", "um"))
 _NONE: Final = "(none)"
@@ -41,7 +41,7 @@ class CellPlacement(QWidget):
         for words, unit in _UNITS:
             self.unit.addItem(words, unit)
         self.scale = QComboBox()
-        self.scale.setAccessibleName("What a unit of the coordinates is")
+        self.scale.setAccessibleName("Unit of the coordinates")
         for words, key in _SCALES:
             self.scale.addItem(words, key)
         self.value = QDoubleSpinBox()

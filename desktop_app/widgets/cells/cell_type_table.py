@@ -16,9 +16,9 @@ from desktop_app.widgets.controls.theme_colours import tones
 _HEADERS: Final = ("Type in the file", "Cells", "Counts as")
 _NAME, _CELLS, _COUNTS_AS = range(3)
 _TIPS: Final = (
-    "Without its tick a type is left out everywhere in the project",
+    "Types without a tick are ignored everywhere in the project",
     "Cells of this type in the file",
-    "Double click to give it another name; types of one name are merged",
+    "Double click to rename; types with the same name are merged",
 )
 _ROLE = Qt.ItemDataRole
 _SWATCH_PX: Final = 10

@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
 from sae_backend.cells.nuclei.segmentation import DetectSpec
 
 _WORDS: Final = (
-    "Looks for nuclei stained with haematoxylin on {slide}, without any learned model: what is darker than its "
-    "surroundings, has the size of a nucleus, and is parted from its neighbours where they touch.\n\n"
-    "Good for densities, sizes and shapes of nuclei on H&E sections, and as a start for typing nuclei by hand. It does "
-    "not tell types apart, misses pale nuclei, and joins or parts some in crowded places. A segmentation by a trained "
-    "network (CellViT, HoVer-Net, StarDist) is better where you have one: Cells > Import cells."
+    "Finds nuclei stained with haematoxylin on {slide} without a trained model: objects that are darker than their "
+    "surroundings and have the size of a nucleus; touching nuclei are separated.\n\n"
+    "Suited for densities, sizes and shapes of nuclei on H&E sections, and as a start for labelling nuclei by hand. It "
+    "does not distinguish cell types, misses pale nuclei, and merges or splits some in crowded areas. If you have a "
+    "segmentation by a trained network (CellViT, HoVer-Net, StarDist), prefer it: Cells > Import cells."
 )
 
 
@@ -34,23 +34,23 @@ class DetectDialog(QDialog):
         usual = DetectSpec()
         self.smallest = _field(usual.min_area_um2, (1.0, 500.0), 0, " µm²", "Smallest nucleus")
         self.largest = _field(usual.max_area_um2, (20.0, 5000.0), 0, " µm²", "Largest nucleus")
-        self.contrast = _field(usual.min_contrast_od, (0.0, 1.0), 2, " OD", "Least contrast")
+        self.contrast = _field(usual.min_contrast_od, (0.0, 1.0), 2, " OD", "Minimum contrast")
         self.contrast.setSingleStep(0.02)
         self.contrast.setToolTip(
-            "Optical density by which a nucleus must stand out from its surroundings: less finds more pale nuclei, "
-            "and more that is none"
+            "Optical density by which a nucleus must stand out from its surroundings: a smaller value finds more "
+            "pale nuclei, but also more false ones"
         )
-        self.gap = _field(usual.split_depth, (0.01, 3.0), 3, "", "Least gap between two nuclei")
+        self.gap = _field(usual.split_depth, (0.01, 3.0), 3, "", "Minimum gap between two nuclei")
         self.gap.setSingleStep(0.05)
-        self.gap.setToolTip("Less parts more nuclei that touch, and more that are one")
+        self.gap.setToolTip("A smaller value separates more touching nuclei, but also splits single ones")
         words = QLabel(_WORDS.format(slide=slide))
         words.setWordWrap(True)
         form = QFormLayout()
         for label, box in (
             ("Smallest area", self.smallest),
             ("Largest area", self.largest),
-            ("Least contrast", self.contrast),
-            ("Least gap", self.gap),
+            ("Minimum contrast", self.contrast),
+            ("Minimum gap", self.gap),
         ):
             form.addRow(label, box)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)

@@ -19,7 +19,7 @@ from desktop_app.widgets.controls.theme import mark_warning
 if TYPE_CHECKING:
     from desktop_app.project.cells.proposed_types import ModelScores
 
-_HEADERS: Final = ("Type", "Typed by hand", "Precision", "Recall", "F1", "Proposed on the slide")
+_HEADERS: Final = ("Type", "Labelled by hand", "Precision", "Recall", "F1", "Proposed on the slide")
 _LITTLE_BETTER: Final = 0.1
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight
 
@@ -48,25 +48,25 @@ class TypeScoresDialog(QDialog):
                 label.setTextFormat(Qt.TextFormat.PlainText)
                 grid.addWidget(label, row, column, Qt.AlignmentFlag(0) if column == 0 else _RIGHT)
         self.words = _text(
-            f"Balanced accuracy {scores.balanced_accuracy:.2f}; always answering the most frequent type would have "
-            f"{scores.baseline:.2f}. Share of right answers {scores.accuracy:.0%}, against "
+            f"Balanced accuracy {scores.balanced_accuracy:.2f}; always answering with the most frequent type gives "
+            f"{scores.baseline:.2f}. Accuracy {scores.accuracy:.0%}, against "
             f"{scores.baseline_accuracy:.0%}."
         )
         self.warning = _text("")
         if scores.balanced_accuracy < scores.baseline + _LITTLE_BETTER:
             self.warning.setText(
-                "That is hardly better than guessing: type more nuclei, or types that look less alike."
+                "This is hardly better than guessing: label more nuclei, or types that look more different."
             )
             mark_warning(self.warning, True)
         self.warning.setVisible(bool(self.warning.text()))
         notes = _text(
-            f"From {scores.n_folds}-fold cross-validation on the {scores.n_labels:,} nuclei that you typed: each was "
-            "judged by a model that had not seen it. Nuclei picked by hand are often the clear ones, so expect less on "
-            "the others. The proposals become an import of their own, marked as proposals; what was changed by hand "
-            "stays, and each can be corrected like any cell. The cells you have now are kept."
+            f"From {scores.n_folds}-fold cross-validation on the {scores.n_labels:,} nuclei that you labelled: each was "
+            "predicted by a model that had not seen it. Hand-picked nuclei are often the clear ones, so expect lower "
+            "accuracy on the others. The predictions are saved as a separate import, marked as such; your own labels "
+            "are kept, each prediction can be corrected by hand, and your present cells are kept too."
         )
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        buttons.addButton("Write the proposals", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton("Save the proposals", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         column_of = QVBoxLayout(self)

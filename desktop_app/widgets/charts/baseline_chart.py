@@ -28,7 +28,7 @@ class BaselineChart(Chart):
     """Left |r| of the best column of each kind with its interval, right R2 of probes against their number of columns."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Choose a pair to see its type beside the baselines.", parent)
+        super().__init__("Choose a pair to compare it with the baselines.", parent)
         self._rows: list[tuple[str, Baseline]] = []
         self._column = -1
         self._band = float("nan")
@@ -38,11 +38,11 @@ class BaselineChart(Chart):
     def show_type(self, frame: CorrelationFrame | None, column: int) -> None:
         """Show the baselines of the type in a column."""
         if frame is None or not 0 <= column < frame.shape[1]:
-            self.say("Choose a pair to see its type beside the baselines.")
+            self.say("Choose a pair to compare it with the baselines.")
             return
         self._rows, self._column = list(frame.baselines.items()), column
         if not self._rows:
-            self.say("This run has no baselines. “Options…” switches them on for the next.")
+            self.say("This run has no baselines. Switch them on with “Options…” for the next run.")
             return
         self._type = frame.type_names[column]
         self._band = float(frame.band[column])

@@ -84,7 +84,9 @@ class HistogramChart(QWidget):
         painter.setPen(ink)
         found, area = self.histogram, self._area()
         if found is None or not found.n_firing:
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "It fires in no tile of this slide")
+            painter.drawText(
+                self.rect(), Qt.AlignmentFlag.AlignCenter, "It is active in no tile of this slide"
+            )
             painter.end()
             return
         for index in range(len(found.counts)):

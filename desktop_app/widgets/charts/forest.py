@@ -65,7 +65,7 @@ class Forest(Chart):
         self._band = band
         known = [v for row in self.rows for v in (row.r, row.low, row.high) if math.isfinite(v)]
         if not known:
-            self.say("No slide has a correlation of its own here.")
+            self.say("No slide has enough data for its own correlation.")
             return
         ends = [*known, 0.0, *([band, -band] if math.isfinite(band) else [])]
         self.x_axis = Axis(max(-1.0, min(ends) - 0.05), min(1.0, max(ends) + 0.05), "r")
@@ -130,7 +130,7 @@ class Forest(Chart):
         one = self.rows[row]
         words = f"{one.label}: r {one.words}, {one.n:,} tiles"
         if one.hollow:
-            words += "; this slide only chose features"
+            words += "; this slide belongs to the discovery half"
         if one.slide is not None:
             words += "; click to open it"
         QToolTip.showText(event.globalPosition().toPoint(), words, self)

@@ -1,4 +1,4 @@
-"""Activation against what is in the tile, a point a tile, or hexagons where there are many; a click leads to the tile."""
+"""Activation against what is in the tile, one point per tile, or hexagons where there are many; a click leads to the tile."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Scatter(Chart):
         """Show points with the labels of both axes; `band` is the |r| that chance alone reaches."""
         self.points, self._band = points, band
         if not points.x.size:
-            self.say("No tile of this slide takes part.")
+            self.say("No tile of this slide is included.")
             return
         self.x_axis = _axis(points.x, labels[0])
         self.y_axis = _axis(points.y, labels[1])
-        how = "hexagons coloured by number of tiles" if self.is_hexagons else "a point a tile"
+        how = "hexagons coloured by number of tiles" if self.is_hexagons else "one point per tile"
         self.setAccessibleName(f"{labels[1]} against {labels[0]}, {points.x.size:,} tiles, {how}")
         self.redraw()
 
@@ -163,7 +163,7 @@ class Scatter(Chart):
         n_slides = len(np.unique(self.points.slide))
         words = f"{self.points.x.size:,} tiles of {count_text(n_slides, 'slide')}"
         if self.is_hexagons and self._hexagons is not None:
-            words += f", 1 to {int(self._hexagons.counts.max()):,} a hexagon"
+            words += f", 1 to {int(self._hexagons.counts.max()):,} per hexagon"
         elif n_slides > 1:
             words += " by colour"
         if np.isfinite(self._band):

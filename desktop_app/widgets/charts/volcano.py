@@ -45,7 +45,7 @@ class Volcano(Chart):
         fine = np.isfinite(frame.value) & np.isfinite(sure)
         self._flat = np.flatnonzero(fine)
         if not self._flat.size:
-            self.say("No pair has a p: the patients or slides are too few for one.")
+            self.say("No pair has a p value: there are too few patients or slides.")
             return
         self._x = frame.value[fine]
         self._y = -np.log10(np.maximum(sure[fine], _LEAST_P))

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 CONTROL_TEXT = (
     "CONTROL: these features come from an encoder with random weights, not from a trained model. "
-    "What they follow, untrained features follow too."
+    "Whatever they correlate with, untrained features correlate with too."
 )
 
 

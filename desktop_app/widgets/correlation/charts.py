@@ -45,7 +45,7 @@ class CorrelationCharts(QWidget):
         self.slide.setMinimumContentsLength(8)
         self.slide.activated.connect(lambda _: self._draw_points())
         self.measure = QComboBox()
-        self.measure.setAccessibleName("Upright axis")
+        self.measure.setAccessibleName("Vertical axis")
         for words, by_q in (("q", True), ("p (family)", False)):
             self.measure.addItem(words, by_q)
         self.measure.activated.connect(lambda _: self._draw_pairs())

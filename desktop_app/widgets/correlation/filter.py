@@ -13,7 +13,7 @@ from desktop_app.project.correlation.query import ABOVE_BAND, EVERYTHING, SMALL_
 from desktop_app.widgets.correlation.colours import ColourBar
 
 SUMMARY, MATRIX, TABLE = range(3)
-VIEWS: Final = ("In words", "Matrix", "Table")
+VIEWS: Final = ("Summary", "Matrix", "Table")
 
 
 class CorrelationFilter(QWidget):
@@ -33,17 +33,15 @@ class CorrelationFilter(QWidget):
             lambda _: self.statistic_chosen.emit(str(self.statistic.currentData()))
         )
         self.words = QLineEdit()
-        self.words.setPlaceholderText("feature, name or type")
-        self.words.setAccessibleName("Show only pairs with")
+        self.words.setPlaceholderText("feature number, name or cell type")
+        self.words.setAccessibleName("Filter the pairs")
         self.words.setClearButtonEnabled(True)
-        self.words.setToolTip(
-            "A number is a feature's; a word of a type narrows the types, any other the names of features"
-        )
+        self.words.setToolTip("A number finds a feature; a word finds a cell type, or else a feature name")
         self.words.setMinimumWidth(110)
         self.words.setMaximumWidth(260)
         self.words.textChanged.connect(lambda _: self.query_changed.emit())
         self.only = QComboBox()
-        self.only.setAccessibleName("How sure")
+        self.only.setAccessibleName("Significance")
         for words, kind in (
             ("all pairs", EVERYTHING),
             ("q < 0.05", SMALL_Q),
@@ -52,7 +50,7 @@ class CorrelationFilter(QWidget):
         ):
             self.only.addItem(words, kind)
         self.only.setToolTip(
-            "Above chance: |r| larger than what the best of all features reaches by chance in 95 of 100 draws"
+            "Above chance: |r| larger than what the best of all features reaches by chance in 95 % of permutations"
         )
         self.only.currentIndexChanged.connect(lambda _: self.query_changed.emit())
         self.count = QLabel("")

@@ -57,7 +57,7 @@ class CorrelationHeader(QWidget):
         self.other = _combo("Compared with")
         self.other.activated.connect(lambda _: self.compared.emit(int(self.other.currentData())))
         self.run_button = QPushButton("Correlate")
-        self.run_button.setToolTip("Correlate with the usual choices")
+        self.run_button.setToolTip("Correlate with the default settings")
         self.run_button.clicked.connect(self.run_requested)
         self.options_button = QPushButton("Options…")
         self.options_button.setToolTip("Choose statistics, covariates, unit and targets, then correlate")
@@ -70,7 +70,7 @@ class CorrelationHeader(QWidget):
         self.facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.mark.setWordWrap(False)
         self.again_button = QPushButton("Run again")
-        self.again_button.setToolTip("Correlate with the choices of this run, on what is there now")
+        self.again_button.setToolTip("Repeat this run's settings on the current data")
         self.again_button.clicked.connect(self.again_requested)
         first = QHBoxLayout()
         for widget, share in ((self.runs, 3), (self.other, 2)):
@@ -102,9 +102,9 @@ class CorrelationHeader(QWidget):
         menu.addSeparator()
         self.map_actions = {}
         for words, kind in (
-            ("Show feature and cells in two hues", TWO_HUES),
+            ("Overlay feature and cells in two colours", TWO_HUES),
             ("Show feature and cells side by side", SIDE_BY_SIDE),
-            ("Show the feature alone", OFF),
+            ("Show the feature only", OFF),
         ):
             action = menu.addAction(words)
             action.triggered.connect(lambda _=False, wanted=kind: self.map_requested.emit(wanted))
@@ -120,7 +120,7 @@ class CorrelationHeader(QWidget):
 
     def show_others(self, runs: Sequence[RunEntry], current: int | None) -> None:
         """Offer runs to compare with."""
-        entries = [RunEntry(-1, "compare with …", "Set r of another run beside this one"), *runs]
+        entries = [RunEntry(-1, "compare with …", "Compare r with another run"), *runs]
         self._fill(self.other, entries, -1 if current is None else current)
         self.other.setVisible(bool(runs))
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from desktop_app.project.correlation.frame import CHANCE, UNKNOWN, CorrelationFrame
+from desktop_app.project.correlation.frame import NOT_SIGNIFICANT, UNKNOWN, CorrelationFrame
 from desktop_app.project.correlation.query import (
     BY_FEATURE,
     BY_GAP,
@@ -37,8 +37,8 @@ FEATURE, NAME, GAP, FIRST_TYPE = 0, 1, 2, 3
 _HEADERS: Final = ("Feature", "Name", "Selec-\ntivity")
 _TIPS: Final = (
     "Number of the feature; click to sort",
-    "What it was called",
-    "Largest |r| less the second largest: how much one type stands out",
+    "Its name",
+    "Largest |r| minus the second largest: how specific the feature is for one type",
 )
 _WIDTHS: Final = (62, 96, 72)
 _TYPE_PX: Final = (56, 110)
@@ -139,7 +139,7 @@ class MatrixModel(QAbstractTableModel):
             if section < FIRST_TYPE:
                 return _TIPS[section]
             column = self.column_of(section)
-            return f"{self.frame.type_names[column]}; by chance alone the best reaches {r_text(self.frame.band[column])}"
+            return f"{self.frame.type_names[column]}; best by chance {r_text(self.frame.band[column])}"
         return None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -177,7 +177,7 @@ class MatrixModel(QAbstractTableModel):
             return QBrush() if shade < 0 else self._brushes[shade]
         if role == Qt.ItemDataRole.ForegroundRole and shade >= 0:
             ink = QColor(self._inks[shade])
-            if frame.verdict(feature, column) in (CHANCE, UNKNOWN):
+            if frame.verdict(feature, column) in (NOT_SIGNIFICANT, UNKNOWN):
                 ink.setAlpha(150)
             return ink
         return None

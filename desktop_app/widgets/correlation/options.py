@@ -29,16 +29,16 @@ from sae_backend.statistics.covariates import CELLULARITY, OTHER_TYPES, STAIN, T
 from sae_backend.statistics.number_text import count_text
 
 _STATISTICS: Final = (
-    ("pearson", "Pearson r", "Straight lines; what the baselines are compared by"),
-    ("spearman", "Spearman r", "Ranks; few tiles with many cells weigh less"),
-    ("log_pearson", "Pearson r of log counts", "Between the two; for counts only"),
-    ("within", "Within slides", "Differences between slides (stain, scanner) are left out"),
+    ("pearson", "Pearson r", "Linear correlation; also used for the baselines"),
+    ("spearman", "Spearman r", "Rank correlation; less affected by a few tiles with many cells"),
+    ("log_pearson", "Pearson r of log counts", "Linear correlation with log(1 + count); for counts only"),
+    ("within", "Within slides", "Removes differences between slides (stain, scanner)"),
 )
 _COVARIATES: Final = {
-    CELLULARITY: "All cells in the tile: is it this type, or just many cells?",
+    CELLULARITY: "Number of all cells in the tile: separates a cell type from mere cell density",
     OTHER_TYPES: "The counts of all other types; not together with cellularity",
-    STAIN: "Haematoxylin and eosin of the tile; reads the slides once, which takes a while",
-    TISSUE: "How much of the tile is tissue",
+    STAIN: "Haematoxylin and eosin intensity of the tile; reads the slides once, which takes a while",
+    TISSUE: "Share of the tile covered by tissue",
 }
 _TARGETS: Final = {
     CELLS: ("Cell types", "Cells of each type per tile"),
@@ -46,13 +46,13 @@ _TARGETS: Final = {
         "Human-interpretable features",
         "Fractions, densities, distances, nuclear measures, stain, tissue",
     ),
-    TILE_VALUES: ("Own columns", "Numbers that you imported for places of the slides"),
+    TILE_VALUES: ("Imported measurements", "Point measurements that you imported"),
 }
 _UNITS: Final = (
     ("auto", "Automatic", "Patients where known, else slides, else blocks of tissue"),
     ("patient", "Patients", "Slides of one patient stay together"),
-    ("slide", "Slides", "Every slide for itself"),
-    ("block", "Blocks of tissue", "Says nothing about other slides or patients"),
+    ("slide", "Slides", "Each slide is one unit"),
+    ("block", "Blocks of tissue", "Does not generalise to other slides or patients"),
 )
 
 
@@ -67,7 +67,7 @@ class CorrelationDialog(QDialog):
         start = known or CorrelateOptions()
         self._start = start
         self.name = QLineEdit(start.name)
-        self.name.setPlaceholderText("automatic: Run and a number")
+        self.name.setPlaceholderText("automatic: Run 1, Run 2, …")
         self.targets = {
             kind: _check(_TARGETS[kind][0], _TARGETS[kind][1], on=kind in start.targets)
             for kind in offer.targets or (CELLS,)
@@ -91,26 +91,26 @@ class CorrelationDialog(QDialog):
         self.n_bootstrap = _spin(100, 100_000, start.n_bootstrap)
         self.n_permutations = _spin(99, 100_000, start.n_permutations)
         self.hold_out = _check(
-            "Hold half out",
-            "Features are chosen on one half and reported on the other, so that the best is not only lucky",
+            "Hold out half of the units",
+            "Features are selected on one half and reported on the other, so that the best r is not inflated by selection",
             on=start.hold_out,
         )
         self.split = _line(
-            offer.split or "No split is kept yet: one is drawn now and kept for all later runs."
+            offer.split or "There is no split yet: one is drawn now and kept for all later runs."
         )
         self.new_split = _check("Draw a new split", "", on=False)
         self.new_split.setVisible(bool(offer.split))
         self.seed = _spin(0, 2_000_000_000, start.seed + 1)
         self.seed.setPrefix("seed ")
         self.warning = QLabel(
-            "The old split is kept beside the new one. Who looks at several splits and reports the best undoes what "
-            "holding out is for."
+            "The old split is kept as well. Trying several splits and reporting the best one defeats the purpose of "
+            "holding out."
         )
         self.warning.setWordWrap(True)
         mark_warning(self.warning, True)
         self.baselines = _check(
-            "Judge baselines",
-            "The best raw dimension, principal component and random SAE on the same tiles: what a feature has to beat",
+            "Compute baselines",
+            "The best raw dimension, principal component and random SAE on the same tiles: what a feature should exceed",
             on=start.baselines,
         )
         self._build(offer)
@@ -133,17 +133,15 @@ class CorrelationDialog(QDialog):
         form.addRow("Correlate with", _grid(self.targets))
         form.addRow("Statistics", _grid(self.statistics))
         form.addRow(
-            "Hold fixed",
-            _stacked(
-                _line("Adds a partial correlation in which these cannot play a part."), _grid(self.covariates)
-            ),
+            "Covariates",
+            _stacked(_line("Adds a partial correlation adjusted for these."), _grid(self.covariates)),
         )
         form.addRow("Unit", _stacked(self.unit, self.unit_words))
         draws = QWidget()
         row = QFormLayout(draws)
         row.setContentsMargins(0, 0, 0, 0)
         row.addRow("for intervals", self.n_bootstrap)
-        row.addRow("for p; the least p is 1 / (this + 1)", self.n_permutations)
+        row.addRow("for p; the smallest possible p is 1 / (n + 1)", self.n_permutations)
         form.addRow("Replicates", draws)
         form.addRow(
             "Halves",
@@ -184,11 +182,13 @@ class CorrelationDialog(QDialog):
         self.warning.setVisible(held_out and fresh and not self.new_split.isHidden())
         refusal = ""
         if not _chosen(self.targets):
-            refusal = "Choose something to correlate with."
+            refusal = "Choose at least one target."
         elif not _chosen(self.statistics):
             refusal = "Choose a statistic."
         elif {CELLULARITY, OTHER_TYPES} <= set(_chosen(self.covariates)):
-            refusal = "Cellularity and other types cannot both be held fixed: together they leave nothing to follow."
+            refusal = (
+                "Cellularity and other types cannot both be covariates: together they determine the count."
+            )
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
         self.accept_button.setEnabled(not refusal)

@@ -7,7 +7,7 @@ from html import escape
 from PySide6.QtCore import QEvent, QUrl, Signal
 from PySide6.QtWidgets import QFrame, QTextBrowser, QWidget
 
-from desktop_app.project.correlation.frame import LIKELY, TOLD, CorrelationFrame
+from desktop_app.project.correlation.frame import FDR_ONLY, SIGNIFICANT, CorrelationFrame
 from desktop_app.project.correlation.query import Names
 from desktop_app.project.correlation.text import (
     best_sentence,
@@ -69,15 +69,15 @@ class CorrelationSummary(QTextBrowser):
         )
         parts = self._of_feature(frame)
         how = (
-            "chosen on one half, reported on the other"
+            "selected on one half, reported on the other"
             if frame.is_held_out
-            else "chosen and reported on the same tiles, so it looks better than it is"
+            else "selected and reported on the same tiles, so r is optimistic"
         )
         parts.append(f'<p class="head">The best feature for each type, {how}</p>')
         for column in range(frame.shape[1]):
             feature = int(frame.best_features[column])
             words = best_sentence(frame, column, self._names.of)
-            sure = feature >= 0 and frame.verdict(feature, column) in (TOLD, LIKELY)
+            sure = feature >= 0 and frame.verdict(feature, column) in (SIGNIFICANT, FDR_ONLY)
             parts.append(_line(words, feature, column, sure=sure))
         place = self.verticalScrollBar().value()
         self.setHtml("".join(parts))
@@ -86,7 +86,7 @@ class CorrelationSummary(QTextBrowser):
     def _of_feature(self, frame: CorrelationFrame) -> list[str]:
         feature = self._feature
         if feature is None or not 0 <= feature < frame.shape[0]:
-            return ["<p>Choose a feature to read what it follows.</p>"]
+            return ["<p>Choose a feature to read its correlations.</p>"]
         parts = [f'<p class="head">{escape(self._called(feature))}</p>']
         known = [column for column, _ in by_strength(frame, feature)]
         others = [column for column in range(frame.shape[1]) if column not in known]
@@ -95,7 +95,9 @@ class CorrelationSummary(QTextBrowser):
         for column in [*known, *others]:
             pair = frame.pair(feature, column)
             parts.append(
-                _line(pair_sentence(frame, pair), feature, column, sure=pair.verdict in (TOLD, LIKELY))
+                _line(
+                    pair_sentence(frame, pair), feature, column, sure=pair.verdict in (SIGNIFICANT, FDR_ONLY)
+                )
             )
         selective = selectivity_sentence(frame, feature)
         if selective:

@@ -38,18 +38,18 @@ _ANY_INDEX = QModelIndex | QPersistentModelIndex
 ) = range(16)
 HEADERS: Final = (
     "Feature", "Name", "Type", "r", "95 % interval", "p (family)", "q (BH)", "AUROC", "Same sign",
-    "r where chosen", "Tiles", "Units", "Why no value", "r in {run}", "Difference", "Changed",
+    "r on discovery half", "Tiles", "Units", "Reason for no value", "r in {run}", "Difference", "Changed",
 )  # fmt: skip
 _TIPS: Final = {
     R: "Sorted by its size",
     INTERVAL: "Sorted by its width",
     P: "Family-wise: corrected for all features and types by the largest of them under exchange",
     Q: "False discovery rate after Benjamini and Hochberg",
-    AUROC: "How well the feature tells tiles with the type from those without; 0.5 is not at all",
+    AUROC: "How well the feature separates tiles with and without the cell type; 0.5 means not at all",
     SIGN: "Share of the slides whose own r has the same sign",
-    CHOSEN: "r on the half that chose; it looks better than it is",
+    CHOSEN: "r on the discovery half; optimistic because of selection",
     UNITS: "Patients, slides or blocks that were resampled",
-    CHANGED: "Another sign, or sure in one run (p below 0.05) and not in the other",
+    CHANGED: "The sign differs, or p is below 0.05 in only one of the runs",
 }
 _WIDTHS: Final = (60, 96, 118, 58, 104, 76, 72, 66, 86, 118, 66, 58, 130, 104, 84, 76)
 _LEFT: Final = (NAME, TYPE, REASON)

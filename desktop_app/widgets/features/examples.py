@@ -32,8 +32,8 @@ TITLES: Final = {
     "upper": "Strong: 75th to 95th percentile of the firing tiles",
     "middle": "Middle: 40th to 60th percentile",
     "lower": "Weak: 5th to 25th percentile",
-    "random": "Any firing tiles, drawn by chance",
-    "look-alikes": "Look alike, but the feature is silent",
+    "random": "Random firing tiles",
+    "look-alikes": "Similar tiles where the feature is silent",
 }
 _SIDE_PX: Final = 90
 _CONTEXT_PX: Final = 336
@@ -106,7 +106,7 @@ class ExamplesPanel(QWidget):
         if any(levels.values()):
             self.pages.show_content()
         else:
-            self.pages.say("This feature fires in no tile here, so there is nothing to show of it.")
+            self.pages.say("This feature fires in no tile of this slide, so there are no examples.")
 
     def forget_look_alikes(self) -> None:
         """Empty the look-alikes of an earlier feature."""

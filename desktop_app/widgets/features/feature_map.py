@@ -240,7 +240,7 @@ class FeatureMapPanel(QWidget):
         self.ends = QLabel("")
         self.method = QLabel("")
         self.method.setWordWrap(True)
-        self.make = QPushButton("Make the map of features")
+        self.make = QPushButton("Compute the feature map")
         self.make.clicked.connect(self.make_requested)
         again = QPushButton("Show all")
         again.clicked.connect(self.plane.reset)
@@ -266,7 +266,7 @@ class FeatureMapPanel(QWidget):
         """Show points (F, 2) and how they were laid; the scores can be chosen."""
         self.plane.show_points(xy)
         self.method.setText(
-            f"{len(xy):,} features. {method.rstrip('.')}. Click: choose. Drag: draw around features to list them. "
+            f"{len(xy):,} features. {method.rstrip('.')}. Click: choose. Drag around features to list them. "
             "Wheel: zoom. Right button: move."
         )
         chosen = self.score.currentText()

@@ -33,12 +33,12 @@ FIELD_COLUMNS: Final = {
 EXPLAINED: Final = {
     MARK: "Bookmarked (B)",
     RATE: "Share of this slide's tiles in which the feature fires",
-    BEST: "The cell type that it follows most: Pearson r, its family-wise p where that is above 0.05, and the 95 % interval; "
+    BEST: "The cell type it correlates with most strongly: Pearson r, its family-wise p where that is above 0.05, and the 95 % interval; "
     "sorted by the size of r (see Correlations for n and unit)",
     MAX: "Largest activation on this slide",
     MEAN: "Mean activation over the tiles where it fires",
-    SHARE: "Its part of L0, the mean number of features that fire in a tile",
-    CONFIDENCE: "1, a guess, to 5, certain",
+    SHARE: "Its share of L0, the mean number of features that fire per tile",
+    CONFIDENCE: "1 (a guess) to 5 (certain)",
 }
 _RIGHT: Final = (ID, RATE, MAX, MEAN, SHARE, CONFIDENCE)
 _WORDED: Final = tuple(column for column in FIELD_COLUMNS if column != CONFIDENCE)

@@ -53,7 +53,7 @@ class FeaturePage(QWidget):
         self.histogram = HistogramChart()
         self.cells, self.slides, self.groups = BarsChart(), BarsChart(), BarsChart()
         self.grouping = QComboBox()
-        self.grouping.setAccessibleName("How the slides are put together")
+        self.grouping.setAccessibleName("How the slides are grouped")
         self.grouping.hide()
         self.grouping.activated.connect(lambda _: self.grouping_requested.emit(self.grouping.currentData()))
         self.cells_note, self.slides_note, self.together_note = QLabel(""), QLabel(""), QLabel("")
@@ -64,11 +64,11 @@ class FeaturePage(QWidget):
         for widget in (self.title, self.facts):
             column.addWidget(widget)
         for heading, parts in (
-            ("How strongly it fires", (self.histogram,)),
-            ("With which cells", (self.cells, self.cells_note)),
-            ("On which slides", (self.grouping, self.slides, self.groups, self.slides_note)),
+            ("Activation histogram", (self.histogram,)),
+            ("Correlated cell types", (self.cells, self.cells_note)),
+            ("Slides", (self.grouping, self.slides, self.groups, self.slides_note)),
             ("Features with the same direction (cosine in the decoder)", (self.directions,)),
-            ("Features that fire together with it", (self.together, self.together_note)),
+            ("Features active in the same tiles", (self.together, self.together_note)),
         ):
             label = QLabel(heading)
             label.setStyleSheet("font-weight: bold;")
@@ -84,7 +84,7 @@ class FeaturePage(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
-        self.pages = EmptyState(scroll, "Choose a feature to see what is known of it.")
+        self.pages = EmptyState(scroll, "Choose a feature to see its summary.")
         whole = QVBoxLayout(self)
         whole.setContentsMargins(6, 6, 6, 6)
         whole.addWidget(self.pages)

@@ -36,7 +36,7 @@ FILTERS: Final = (
     ("Rejected", "rejected"),
     ("Biological", "biological"),
     ("Technical", "technical"),
-    ("Several unrelated things", fm.POLYSEMANTIC),
+    ("Polysemantic", fm.POLYSEMANTIC),
     ("Never fires here", fm.DEAD),
 )
 _WIDTHS: Final = {
@@ -83,8 +83,8 @@ class FeaturesPanel(QWidget):
         self.status = QComboBox()
         self.status.setAccessibleName("Which features")
         self.status.setMaxVisibleItems(20)
-        self.firing = QCheckBox("Only firing")
-        self.firing.setToolTip("Hide features that fire in no tile of this slide")
+        self.firing = QCheckBox("Active on this slide")
+        self.firing.setToolTip("Hide features that are active in no tile of this slide")
         self.view = _Table()
         self.view.setModel(self.model)
         self.view.setAccessibleName("Features")
@@ -140,7 +140,7 @@ class FeaturesPanel(QWidget):
             if number == current:
                 self.analysis.setCurrentIndex(self.analysis.count() - 1)
                 self.analysis.setToolTip(
-                    f"What the features come from; names belong to one autoencoder.\n{details}"
+                    f"The analysis the features come from; names belong to one autoencoder.\n{details}"
                 )
         self.analysis.setVisible(bool(analyses))
 
@@ -254,7 +254,7 @@ class FeaturesPanel(QWidget):
     def _counted(self) -> None:
         self.count.setText(f"{self.model.rowCount():,} of {self.model.total:,}")
         if self._has_table and not self.model.rowCount():
-            self.pages.say("No feature is like that: change the words above, the list, or “Only firing”.")
+            self.pages.say("No feature matches: change the search, the list, or “Active on this slide”.")
         elif self._has_table:
             self.pages.show_content()
 
@@ -274,19 +274,19 @@ class FeaturesPanel(QWidget):
         """Return what can be done with a feature of the table."""
         menu = QMenu(self)
         marked = feature in self.model.table.bookmarks
-        menu.addAction("Take the bookmark away" if marked else "Bookmark").triggered.connect(
+        menu.addAction("Remove the bookmark" if marked else "Bookmark").triggered.connect(
             lambda: self.bookmark_requested.emit(feature)
         )
         menu.addAction("Overlay in own colour").triggered.connect(
             lambda: self.together_requested.emit(feature)
         )
         menu.addAction("Add to a list…").triggered.connect(lambda: self.list_requested.emit([feature]))
-        menu.addAction("Save what is shown as a list…").triggered.connect(
+        menu.addAction("Save the rows shown as a list…").triggered.connect(
             lambda: self.list_requested.emit(self.model.features())
         )
         name = self._list_chosen()
         if name is not None:
-            menu.addAction(f"Take out of “{name}”").triggered.connect(
+            menu.addAction(f"Remove from “{name}”").triggered.connect(
                 lambda: self.unlist_requested.emit(name, feature)
             )
             menu.addAction(f"Delete the list “{name}”").triggered.connect(

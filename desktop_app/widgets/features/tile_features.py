@@ -25,8 +25,8 @@ REGION_HEADERS: Final = ("Feature", "Mean", "Tiles", "On slide", "Name")
 _TIPS: Final = (
     "",
     "Activation in this tile, in SAE units",
-    "Where this value stands among the tiles of this slide in which the feature fires",
-    "How much larger the error of the rebuilt embedding would be without the feature, as a share of the embedding",
+    "Percentile of this value among the tiles of this slide where the feature is active",
+    "How much larger the reconstruction error would be without the feature, as a share of the embedding",
     "",
 )
 _REGION_TIPS: Final = (

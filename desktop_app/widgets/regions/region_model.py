@@ -80,7 +80,7 @@ class RegionModel(QAbstractTableModel):
         if role == _TIP:
             return (
                 "A double click or F2 changes the name",
-                f"Area inside the outline in {self.unit}, holes taken off",
+                f"Area inside the outline in {self.unit}, without holes",
                 "Who drew the region",
             )[section]
         return None

@@ -31,22 +31,22 @@ TOOLS: Final = (
         "polygon",
         "Polygon",
         "P",
-        "Click the corners, or drag to draw freely; what is drawn freely is smoothed by half a px of the screen",
+        "Click the corners, or drag to draw freely; freehand lines are smoothed by half a screen pixel",
     ),
     ("rectangle", "Rectangle", "R", "Drag from corner to corner"),
     (
         "brush",
         "Brush",
         "W",
-        "Paint with a disc; begun in the chosen region, it makes that one larger. Smoothed by half a px of the screen",
+        "Paint with a disc; starting inside the selected region enlarges it. Smoothed by half a screen pixel",
     ),
 )
 _HINTS: Final = {
-    "polygon": "Click the corners; a double click or Enter closes. Backspace takes the last corner back, Esc all of "
-    "them. Or drag to draw freely. Esc again stops.",
+    "polygon": "Click the corners; a double click or Enter closes. Backspace removes the last corner, Esc all of "
+    "them. Or drag to draw freehand. Esc again stops drawing.",
     "rectangle": "Drag from corner to corner on the slide. Esc stops.",
-    "brush": "Drag to paint; begun in the chosen region, it makes that one larger. With Alt or Ctrl it takes away "
-    "from it. + and - change the size, Esc stops.",
+    "brush": "Drag to paint; starting inside the selected region enlarges it. Hold Alt or Ctrl to erase. "
+    "+ and - change the size, Esc stops.",
 }
 _STEPS: Final = 200
 
@@ -111,11 +111,11 @@ class RegionsPanel(QWidget):
         self.table = self._build_table()
         self.pages = EmptyState(self.table, "Open a slide to draw regions on it.")
         buttons = QHBoxLayout()
-        self.fires = self._button("What fires here", "Features by their mean over the tiles in the region")
+        self.fires = self._button("Features here", "Features by their mean over the tiles in the region")
         self.fires.clicked.connect(lambda: self._ask(self.fires_requested))
-        self.example = self._button("Stand as example", "Mark region as example of the feature")
+        self.example = self._button("Mark as example", "Mark region as example of the feature")
         self.example.clicked.connect(lambda: self._ask(self.example_requested))
-        self.delete = self._button("Delete", "Take the region out of the project (Delete); it can be undone")
+        self.delete = self._button("Delete", "Delete the region from the project (Delete); it can be undone")
         self.delete.clicked.connect(lambda: self._ask(self.delete_requested))
         for made in (self.fires, self.example, self.delete):
             buttons.addWidget(made)
@@ -163,7 +163,7 @@ class RegionsPanel(QWidget):
         else:
             self.pages.say(
                 "There are no regions on this slide yet. Choose Polygon, Rectangle or Brush above and draw "
-                "on the slide, or read some from a file: Tools > Import regions."
+                "on the slide, or import some from a file: Tools > Import regions."
             )
         self.choose(chosen)
         self._selection_changed()

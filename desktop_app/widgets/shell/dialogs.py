@@ -205,10 +205,9 @@ class PixelSizeDialog(QDialog):
         form = QFormLayout()
         form.addRow("Pixel size", self.mpp)
         lead = (
-            f"{slide} does not say how large its pixels are. "
-            if known is None
-            else f"Pixel size of {slide}. "
-        ) + "A 40x scan has about 0.25, a 20x scan about 0.5 µm per pixel; look it up rather than guess."
+            (f"{slide} does not state its pixel size. " if known is None else f"Pixel size of {slide}. ")
+            + "A 40x scan has about 0.25, a 20x scan about 0.5 µm per pixel; check the scanner settings instead of guessing."
+        )
         _finish(self, lead, form, "Use this")
         self.mpp.valueChanged.connect(self._check)
         self._check()
@@ -244,8 +243,8 @@ class AnalyzeDialog(QDialog):
         )
         self.weights = QLineEdit()
         self.weights.setPlaceholderText("a .safetensors file")
-        self.weights.setToolTip("Left empty, the weights are looked for in your Hugging Face cache")
-        self.control = QLabel("A control: its weights are random, so what it shows says nothing of biology.")
+        self.weights.setToolTip("If empty, the weights are searched in your Hugging Face cache")
+        self.control = QLabel("A control: its weights are random, so its features say nothing about biology.")
         self.control.setWordWrap(True)
         browse = QPushButton("Choose…")
         browse.clicked.connect(self._choose)
@@ -253,7 +252,7 @@ class AnalyzeDialog(QDialog):
         self.layer.setRange(-1, 200)
         self.layer.setValue(-1)
         self.layer.setSpecialValueText("last")
-        self.layer.setToolTip("Which of the encoder's blocks gives the vectors; the paper takes the last")
+        self.layer.setToolTip("The transformer block whose output is used; the paper uses the last")
         self.pooling = QComboBox()
         for words, pooling in (
             ("automatic", None),
@@ -286,7 +285,7 @@ class AnalyzeDialog(QDialog):
         form.addRow("Device", self.device)
         _finish(
             self,
-            "Embeds the slide's tiles; with a fitting autoencoder in the project, features follow.",
+            "Embeds the slide's tiles; if the project has a matching autoencoder, features are computed too.",
             form,
             "Analyse",
         )
@@ -335,7 +334,7 @@ class TrainDialog(QDialog):
         form.addRow("Random seed", self.seed)
         _finish(
             self,
-            "Trains on every slide of this project that was analysed in the way that is shown now.",
+            "Trains on all slides of this project analysed with the current settings.",
             form,
             "Train",
         )

@@ -45,11 +45,9 @@ class DropOverlay(QWidget):
         """Say what is dragged; nothing yet where `lines` is empty."""
         self.lines = tuple(lines)
         shown = self.lines[:MAX_LINES]
-        heading = "Looking at what this is …"
+        heading = "Identifying the files …"
         if lines:
-            heading = (
-                "Let go to open" if any(line.is_taken for line in lines) else "Nothing here can be opened"
-            )
+            heading = "Drop to open" if any(line.is_taken for line in lines) else "Nothing here can be opened"
         parts = [f"<p style='font-size: 17pt; font-weight: bold;'>{heading}</p>", *map(_html, shown)]
         if len(self.lines) > len(shown):
             parts.append(f"<p>and {len(self.lines) - len(shown)} more</p>")

@@ -72,7 +72,7 @@ class JobRow(QWidget):
 
     def _cancel(self) -> None:
         self.button.setEnabled(False)
-        self.state.setText("Stopping; what is finished is kept")
+        self.state.setText("Stopping; finished work is kept")
         self.cancel_requested.emit()
 
 

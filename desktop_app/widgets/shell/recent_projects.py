@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QSizePolicy, 
 from desktop_app.widgets.controls.empty_state import EmptyState
 from desktop_app.widgets.controls.two_part_rows import TwoPartRows
 
-_NONE: Final = "Projects that you make or open are listed here."
+_NONE: Final = "Projects you create or open are listed here."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class RecentProjects(EmptyState):
         folder = str(item.data(Qt.ItemDataRole.UserRole))
         self.menu = QMenu(self.list)
         self.menu.addAction("Open").triggered.connect(lambda: self.project_requested.emit(folder))
-        self.menu.addAction("Forget (the project stays on the disk)").triggered.connect(
+        self.menu.addAction("Remove from the list (the project stays on disk)").triggered.connect(
             lambda: self.forget_requested.emit(folder)
         )
         self.menu.popup(self.list.viewport().mapToGlobal(place))

@@ -25,7 +25,7 @@ from desktop_app.widgets.shell.recent_projects import RecentProjects
 DROP_TEXT: Final = "Drop slides, cell files, an autoencoder's folder, embeddings or a project here"
 DEMO: Final = "Open the demo"
 OPEN_SLIDE: Final = "Open a slide…"
-_LEAD: Final = "See what a pathology foundation model has learned: the features of a sparse autoencoder, laid over whole slides."
+_LEAD: Final = "See what a pathology foundation model has learned: the features of a sparse autoencoder, mapped onto whole slides."
 _COLUMN_PX: Final = 400
 _GAP_PX: Final = 48
 _WIDE_PX: Final = 2 * _COLUMN_PX - 60
@@ -104,19 +104,19 @@ class StartPage(QWidget):
         self._way(
             column,
             OPEN_SLIDE,
-            "Look at any slide; nothing is saved until there is a project.",
+            "View any slide; nothing is saved until you create a project.",
             self.open_slide_requested,
         )
         self._way(
             column,
             "New project…",
-            "A folder that keeps slides, names and results.",
+            "A folder for slides, names and results.",
             self.new_project_requested,
         )
         self._way(
             column,
             "Open a project…",
-            "A folder that Sparsescope made, here or on another computer.",
+            "A project folder created here or on another computer.",
             self.open_project_requested,
         )
         return column

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sae_backend.worker.requests import Progress
 
 _WHAT_X_MEANS: Final = (
-    "Magnification on the screen: 10x shows 1 µm in a px, 20x 0.5, 40x 0.25. Type one, such as 10x."
+    "Magnification on screen: 10x is 1 µm per pixel, 20x 0.5, 40x 0.25. Type a value, such as 10x."
 )
 
 
@@ -59,7 +59,7 @@ class StatusLine(QWidget):
         self.pixel.setToolTip("Pixel size of the slide at its full resolution")
         self.place = QLineEdit()
         self.place.setPlaceholderText("Go to x, y in µm")
-        self.place.setAccessibleName("Go to a place")
+        self.place.setAccessibleName("Go to position")
         self.place.setToolTip("Type x and y in µm from the slide's upper left corner, such as 1250, 830")
         self.place.setFixedWidth(self.place.fontMetrics().horizontalAdvance("Go to x, y in µm") + 24)
         self.place.returnPressed.connect(lambda: self.place_requested.emit(self.place.text()))
@@ -67,7 +67,7 @@ class StatusLine(QWidget):
         self.value = QLabel()
         self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.reading = QLabel()
-        self.reading.setToolTip("Parts of the slide in sight that have not been read from the file yet")
+        self.reading.setToolTip("Visible parts of the slide that are still being read")
         self.reading.hide()
         self.job = ShortLabel()
         self.bar = QProgressBar()
@@ -142,7 +142,7 @@ class StatusLine(QWidget):
         self.saved.setToolTip(
             "Every change is written to the project at once"
             if saved
-            else "The project could not be written; it is tried again with the next change"
+            else "The project could not be saved; saving is tried again with the next change"
         )
 
     def forget_saved(self) -> None:
@@ -192,5 +192,5 @@ class StatusLine(QWidget):
 
     def _cancel(self) -> None:
         self.cancel.setEnabled(False)
-        self.job.setText("Stopping; what is finished is kept")
+        self.job.setText("Stopping; finished work is kept")
         self.cancel_requested.emit(self._job)

@@ -26,7 +26,7 @@ from desktop_app.widgets.controls.wrapped_label import WrappedLabel
 _ICON_PX: Final = 14
 _AGAIN: Final[dict[StepName, str]] = {
     "slide": "Add another slide",
-    "pixel size": "State another pixel size",
+    "pixel size": "Change the pixel size",
     "embeddings": "Analyse again, with another encoder or other tiles",
     "autoencoder": "Train another autoencoder",
     "cells": "Import other cells",
@@ -155,7 +155,7 @@ class Checklist(QWidget):
         self.fold.setCheckable(True)
         self.fold.setChecked(True)
         self.fold.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.fold.setToolTip("Show or fold away the steps")
+        self.fold.setToolTip("Show or hide the steps")
         self.fold.toggled.connect(self._fold)
         self.add = QPushButton("Add slide…")
         self.add.clicked.connect(self.add_requested)

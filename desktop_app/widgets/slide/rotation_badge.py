@@ -13,7 +13,7 @@ class TurnMark(QPushButton):
         super().__init__(parent)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setToolTip("The view is rotated; click to turn it upright")
+        self.setToolTip("The view is rotated; click to reset")
         self.setStyleSheet(
             "TurnMark { color: #f2f2f2; background: rgba(18, 20, 24, 225); border: none; border-radius: 5px;"
             " padding: 4px 8px; }"
@@ -23,6 +23,6 @@ class TurnMark(QPushButton):
     def show_turn(self, words: str) -> None:
         """Show the angle in words; "" hides the mark."""
         self.setText(f"↻ Rotated {words}")
-        self.setAccessibleName(f"Rotated {words}; click to turn upright")
+        self.setAccessibleName(f"Rotated {words}; click to reset")
         self.resize(self.sizeHint())
         self.setVisible(bool(words))

@@ -91,7 +91,7 @@ class StudyForm(QWidget):
         """A line that shows what follows, or folds it away."""
         button = QToolButton()
         button.setText("More settings")
-        button.setToolTip("Numbers that most leave as they are")
+        button.setToolTip("Settings that rarely need changing")
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setCheckable(True)
         button.toggled.connect(lambda on: self._fold(button, on))
@@ -192,8 +192,8 @@ class StudyForm(QWidget):
             try:
                 found[key] = self._value(field, widget)
             except ValueError:
-                self.problem = f"“{field.title}” takes whole numbers" + (
-                    ", parted by commas." if field.kind == "numbers" else "."
+                self.problem = f"“{field.title}” needs whole numbers" + (
+                    ", separated by commas." if field.kind == "numbers" else "."
                 )
                 return None
         self.problem = ""

@@ -48,7 +48,7 @@ class StudyResult(QWidget):
         super().__init__(parent)
         self.words = QTextBrowser()
         self.words.setOpenLinks(False)
-        self.words.setAccessibleName("What the study found")
+        self.words.setAccessibleName("Result")
         self.words.setStyleSheet("QTextBrowser { background: transparent; border: none; }")
         self.figure, self.other_figure, self.table = FigureView(), FigureView(), StudyTable()
         self.other_figure.hide()
@@ -65,7 +65,7 @@ class StudyResult(QWidget):
         self.table_note.setWordWrap(True)
         self.tabs = PlainTabs()
         self.tabs.setAccessibleName("Answer of the study")
-        self.tabs.addTab(self.words, "In words")
+        self.tabs.addTab(self.words, "Summary")
         self.tabs.addTab(self._figure_page(), "Figures")
         self.tabs.addTab(self._table_page(), "Tables")
         self.tabs.currentChanged.connect(lambda _place: self._show_front())
@@ -155,8 +155,8 @@ class StudyResult(QWidget):
         self._shown, self._paragraphs, self._figures = None, (), {}
         self._own_tables, self._differences, self._other_name = {}, {}, ""
         self._drawn_key = None
-        self.words.setPlainText("Reading the study …")
-        self.figure.say("Reading the study …")
+        self.words.setPlainText("Loading the study …")
+        self.figure.say("Loading the study …")
         self.table.show_table(Table("", "", {}, {}))
         self.table_note.setText("")
         for combo in (self.figure_choice, self.table_choice):
@@ -205,7 +205,7 @@ class StudyResult(QWidget):
             return
         same = next((one for one in self._other.figures if one.key == figure.key), None)
         if same is None:
-            self.other_figure.say(f"{self._other_name} has no such figure.")
+            self.other_figure.say(f"{self._other_name} does not have this figure.")
         else:
             self.other_figure.show_figure(replace(same, title=f"{self._other_name}: {same.title}"))
 
@@ -219,11 +219,11 @@ class StudyResult(QWidget):
         """What stands below a table."""
         parts = [f"{table.n_rows:,} row{'s' * (table.n_rows != 1)}."]
         if table.targets:
-            parts.append("A click on a row shows what lies behind it.")
+            parts.append("Click a row to see its tiles.")
         if table.notes:
-            parts.append("Rest on a heading to read what it means.")
+            parts.append("Hover over a heading for its definition.")
         if table.key in self._differences:
-            parts.append(NO_INTERVAL if table.n_rows else "The two do not differ in this.")
+            parts.append(NO_INTERVAL if table.n_rows else "The two runs do not differ here.")
         return " ".join(parts)
 
     def show_other(

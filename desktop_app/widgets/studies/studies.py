@@ -79,7 +79,7 @@ class StudiesPanel(QWidget):
         self.again.setToolTip("Choose the settings of another run")
         self.again.clicked.connect(self.show_settings)
         self.enlarge = QPushButton("Enlarge")
-        self.enlarge.setToolTip("Show the results in a window of their own")
+        self.enlarge.setToolTip("Show the results in a separate window")
         self.enlarge.clicked.connect(self.enlarge_requested)
         self.more = QPushButton("More")
         self.more.setMenu(self._menu())
@@ -148,7 +148,7 @@ class StudiesPanel(QWidget):
         menu.addSeparator()
         for key, words, signal in (
             ("rename", "Rename the run…", self.rename_requested),
-            ("merge", "Give proposed duplicates one concept…", self.merge_requested),
+            ("merge", "Assign one concept to proposed duplicates…", self.merge_requested),
             ("cluster", "Name a cluster…", self.name_cluster_requested),
         ):
             action = menu.addAction(words)
@@ -229,15 +229,15 @@ class StudiesPanel(QWidget):
 
     def show_busy(self, busy: bool) -> None:
         """Say whether the chosen study is under way."""
-        self.start.setText("The study is under way …" if busy else "Start the study")
+        self.start.setText("The study is running …" if busy else "Start the study")
         self.start.setEnabled(not busy)
         self.cancel.setVisible(busy)
 
     def show_enlarged(self, is_out: bool) -> None:
         """Say whether the results have a window of their own."""
-        self.enlarge.setText("Put back" if is_out else "Enlarge")
+        self.enlarge.setText("Return to window" if is_out else "Enlarge")
         self.enlarge.setToolTip(
-            "Put the results back below the slide" if is_out else "Show the results in a window of their own"
+            "Return the results to the main window" if is_out else "Show the results in a separate window"
         )
 
     def _chosen(self, _row: int) -> None:

@@ -104,7 +104,7 @@ def test_filters(panel: FeaturesPanel) -> None:
         ("Never fires here", [0]),
         ("Technical", [3]),
         ("Biological", []),
-        ("Several unrelated things", [1]),
+        ("Polysemantic", [1]),
         ("Bookmarked", [2]),
         ("Unseen", [1, 2, 0]),
     ],
@@ -124,7 +124,7 @@ def test_words_are_searched_together_and_lists_are_filters(panel: FeaturesPanel)
     panel.status.setCurrentIndex(panel.status.findText("List: mine (3)"))
     assert shown(panel) == [2, 0]
     texts = [action.text() for action in panel.row_menu(2).actions()]
-    assert "Take out of “mine”" in texts and "Take the bookmark away" in texts
+    assert "Remove from “mine”" in texts and "Remove the bookmark" in texts
     panel.show_lists({"mine": frozenset({0})})
     assert shown(panel) == [0], "the list that is shown is filled anew"
     panel.show_only("near feature 1", frozenset({1, 3}))

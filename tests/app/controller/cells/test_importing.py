@@ -88,7 +88,7 @@ def test_a_wrong_scale_is_seen_and_mended_only_when_asked(desk: Desk) -> None:
     dialog = desk.begin(table(desk.folder, 0.5))
     assert dialog.cloud.cloud.yx_l0.max() < 460
     button = dialog.suggestions.itemAt(0).widget().findChild(type(dialog.accept_button))
-    assert button.text() == "Take × 2"
+    assert button.text() == "Use scale 2"
     button.click()
     desk.wait_for_look(dialog)
     assert dialog.cloud.cloud.yx_l0.max() > 700 and dialog.placement.value.value() == 2

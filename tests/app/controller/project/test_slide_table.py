@@ -57,7 +57,7 @@ def test_a_feature_is_profiled_by_what_a_table_says(opened: Parts, project: Path
         ((PEAK / 56 + PEAK / 16) / 2, PEAK / 56, PEAK / 16)
     )
     assert (rest.label, rest.words, rest.low) == ("not stated", "0.833, n 1 / 6", None)
-    assert page.groups.isHidden() and "no test is made" in page.slides_note.text()
+    assert page.groups.isHidden() and "no test is done" in page.slides_note.text()
     opened.controller.select_feature(0)
     assert [bar.words for bar in page.slides.bars] == ["0, n 2 / 72", "0, n 1 / 6"]
     assert bring(opened, table, "slide,patient\nthird.tif,P2\n") == "1 of 3 slides got patient."

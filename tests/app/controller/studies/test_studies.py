@@ -204,7 +204,7 @@ def test_enlarged_results_come_back_to_their_place_and_size(
     # Qt forgets to lay the dock out where it comes back a second time.
     for _ in range(2):
         panel.enlarge.click()
-        assert dock.isFloating() and panel.enlarge.text() == "Put back"
+        assert dock.isFloating() and panel.enlarge.text() == "Return to window"
         assert dock.width() > 0.9 * window.qt_window.width()
         assert dock.height() > 0.8 * window.qt_window.height()
         assert window.qt_window.screen().availableGeometry().contains(dock.geometry())
@@ -240,7 +240,7 @@ def test_a_number_that_cannot_be_read_is_told_at_its_field(parts: Parts, world: 
     assert isinstance(line, QLineEdit)
     line.setText("1, two")
     panel.start.click()
-    assert "“Blocks” takes whole numbers" in panel.missing.text()
+    assert "“Blocks” needs whole numbers" in panel.missing.text()
     line.setText("1, 2")
     settings = panel.form.settings()
     assert settings is not None and settings["layers"] == [1, 2]

@@ -62,12 +62,12 @@ def test_the_legend_says_what_is_not_drawn(opened: Parts, tmp_path: Path) -> Non
     assert legend.map is not None and legend.map.note == ""
     height = legend.sizeHint().height()
     controls.threshold_requested.emit(0.25)
-    assert legend.map.note == "not drawn: up to 0.25" and legend.map.note in legend.text
+    assert legend.map.note == "hidden: up to 0.25" and legend.map.note in legend.text
     assert legend.sizeHint().height() > height
     controls.smooth.click()
-    assert "mixed between tiles" in legend.map.note
+    assert "interpolated between tiles" in legend.map.note
     opened.controller.select_feature(5)
-    assert legend.map.note == "mixed between tiles", "the threshold begins anew with each feature"
+    assert legend.map.note == "interpolated between tiles", "the threshold begins anew with each feature"
 
 
 def test_a_click_beside_the_tiles_says_so(opened: Parts) -> None:
