@@ -56,7 +56,7 @@ def _demo(stage: Stage, folder: Path) -> int:
         store.comments.add(sae, feature, "Silent where plasma cells lie alone.")
         controller.features.fill_table()
         controller.annotations.refresh()
-        controller.remarks.refresh()
+        controller.comments.refresh()
         controller.select_feature(_follower("cancer cell"))
     stage.session.set_tile(-1)
     stage.choose(feature)
@@ -86,19 +86,19 @@ def window(stage: Stage, folder: Path) -> Image.Image:
     feature = _demo(stage, folder)
     stage.arrange(1400, 900, *stage.window.docks)
     for rank in range(3):
-        stage.controller.remarks.add_example(stage.strongest_tile(feature, rank))
+        stage.controller.comments.add_example(stage.strongest_tile(feature, rank))
     stage.window.show_panel("Correlations")
     panel = stage.window.correlations
     stage.until(lambda: panel.frame is not None, "the correlations")
     panel.pair_requested.emit(feature, FIRST_TYPE)
     stage.until(lambda: panel.scatter.points.x.size > 0, "the tiles of the pair")
     stage.window.show_panel("Annotation")
-    stage.window.annotation.remarks.setCurrentIndex(1)
+    stage.window.annotation.comment_tabs.setCurrentIndex(1)
     stage.choose(feature)
     stage.quiet()
     picture = stage.grab()
     for example in stage.session.store.examples.all(stage.session.features.sae_digest, feature):
-        stage.controller.remarks.withdraw_example(example.uid)
+        stage.controller.comments.withdraw_example(example.uid)
     return picture
 
 

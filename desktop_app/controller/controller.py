@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from desktop_app.controller.annotations.annotations import AnnotationActions
-from desktop_app.controller.annotations.comments import Others, RemarkActions
+from desktop_app.controller.annotations.comments import CommentActions, Others
 from desktop_app.controller.annotations.merge import MergeActions
 from desktop_app.controller.annotations.review import ReviewActions
 from desktop_app.controller.cells.detection import DetectionActions
@@ -76,8 +76,8 @@ class Controller:
         self.cell_pointer = CellPointerActions(context, self.features.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
-        self.remarks = RemarkActions(context, others)
-        self.regions = RegionActions(context, others, self.remarks)
+        self.comments = CommentActions(context, others)
+        self.regions = RegionActions(context, others, self.comments)
         self.exports = ExportActions(context, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
         # Before the drawing, whose tools take the mouse from it.
@@ -86,7 +86,7 @@ class Controller:
         self.cell_lists = CellListActions(context, self.features.cells, self.regions, self.cell_editing)
         self.drawing = DrawingActions(context, self.projects, self.regions)
         self.region_files = RegionFileActions(context, self.regions)
-        self.merge = MergeActions(context, self.features, self.annotations, self.remarks)
+        self.merge = MergeActions(context, self.features, self.annotations, self.comments)
         self.inside = InsideActions(context, live)
         self.overview = OverviewActions(context)
         self.together = TogetherActions(context)

@@ -38,7 +38,7 @@ def columns_of(version: int) -> tuple[str, ...]:
 
 COLUMNS: Final = columns_of(VERSION)
 _FILE_MAX_BYTES: Final = 256 << 20
-_Remark = TypeVar("_Remark", CommentRecord, ExampleRecord)
+_Said = TypeVar("_Said", CommentRecord, ExampleRecord)
 
 
 def export_json(store: Store, path: Path) -> None:
@@ -115,8 +115,8 @@ def import_json(store: Store, path: Path) -> ImportReport:
             f"{path.name} is not valid JSON: {error}.", "Export the annotations again."
         ) from error
     notes = _records(document, path.name)
-    comments = _remarks(document, "comments", CommentRecord, path.name)
-    examples = _remarks(document, "examples", ExampleRecord, path.name)
+    comments = _said(document, "comments", CommentRecord, path.name)
+    examples = _said(document, "examples", ExampleRecord, path.name)
     lists = _lists(document, path.name)
     report = store.annotations.merge(notes, _histories(document, path.name))
     n_comments, n_examples = store.comments.merge(comments, examples)
@@ -167,9 +167,9 @@ def _histories(document: Any, name: str) -> dict[FeatureRef, list[HistoryRecord]
     return found
 
 
-def _remarks(document: Any, key: str, record: type[_Remark], name: str) -> list[_Remark]:
+def _said(document: Any, key: str, record: type[_Said], name: str) -> list[_Said]:
     """Comments or examples of a document, every value of the type that the record says."""
-    found: list[_Remark] = []
+    found: list[_Said] = []
     kinds = {"str": str, "int": int, "float": int | float, "bool": bool}
     for number, entry in enumerate(document.get(key, []), start=1):
         wanted = {field.name: kinds[str(field.type)] for field in fields(record)}

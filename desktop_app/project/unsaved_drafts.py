@@ -16,7 +16,7 @@ _NAME: Final = "sparsescope-unsaved-"
 
 
 @dataclass(frozen=True)
-class Rescued:
+class UnsavedDraft:
     """Changed fields of one feature's annotation that are not in the project.
 
     `revision` is the one that the changes were made on; `project` is the folder's absolute path.
@@ -29,7 +29,7 @@ class Rescued:
     fields: dict[str, Any]
 
 
-def keep(entries: Sequence[Rescued], folders: Sequence[Path]) -> Path | None:
+def keep(entries: Sequence[UnsavedDraft], folders: Sequence[Path]) -> Path | None:
     """Write entries into the first folder that takes them.
 
     Returns
@@ -49,13 +49,15 @@ def keep(entries: Sequence[Rescued], folders: Sequence[Path]) -> Path | None:
     return None
 
 
-def find(project: Path, folders: Sequence[Path]) -> Mapping[Path, tuple[Rescued, ...]]:
+def find(project: Path, folders: Sequence[Path]) -> Mapping[Path, tuple[UnsavedDraft, ...]]:
     """Entries of a project, by the file that holds them; a file that cannot be read is left alone."""
-    found: dict[Path, tuple[Rescued, ...]] = {}
+    found: dict[Path, tuple[UnsavedDraft, ...]] = {}
     for folder in dict.fromkeys(folders):
         for path in sorted(folder.glob(f"{_NAME}*.json")) if folder.is_dir() else ():
             try:
-                entries = tuple(Rescued(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+                entries = tuple(
+                    UnsavedDraft(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))
+                )
             except (OSError, ValueError, TypeError):
                 continue
             # A project that was moved takes its own file with it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from PySide6.QtCore import QStandardPaths
 
-from desktop_app.project import unsaved_drafts as rescue
+from desktop_app.project import unsaved_drafts
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -34,7 +34,7 @@ class AnnotationActions:
         self._revisions: dict[tuple[Path, str, int], int] = {}
         self._looked_in: Store | None = None
         # With the first slide: what is said before it opens would be taken away again.
-        context.session.slide_changed.connect(lambda _slide: self._take_rescued())
+        context.session.slide_changed.connect(lambda _slide: self._take_drafts())
         context.window.annotation.save_requested.connect(self.save)
         context.session.feature_changed.connect(self._show)
         context.session.analysis_changed.connect(self._show)
@@ -67,22 +67,22 @@ class AnnotationActions:
         self._save_rest()
         for project, keys in groupby(sorted(self._unsaved), key=lambda key: key[0]):
             entries = [
-                rescue.Rescued(
+                unsaved_drafts.UnsavedDraft(
                     str(project.absolute()), sae, feature, self._revisions.get((project, sae, feature), 0),
                     self._unsaved[project, sae, feature],
                 )
                 for _, sae, feature in keys
             ]  # fmt: skip
-            rescue.keep(entries, _rescue_folders(project))
+            unsaved_drafts.keep(entries, _draft_folders(project))
 
-    def _take_rescued(self) -> None:
+    def _take_drafts(self) -> None:
         """Save what an earlier window could not, where nobody has changed it since."""
         store = self._context.session.store
         if store is None or store is self._looked_in:
             return
         self._looked_in = store
-        for path, entries in rescue.find(store.folder, _rescue_folders(store.folder)).items():
-            saved = [self._context.attempt(partial(_save_rescued, store, entry)) for entry in entries]
+        for path, entries in unsaved_drafts.find(store.folder, _draft_folders(store.folder)).items():
+            saved = [self._context.attempt(partial(_save_draft, store, entry)) for entry in entries]
             for entry in entries:
                 note = self._context.attempt(partial(store.annotations.get, entry.sae_digest, entry.feature))
                 if note is not None:
@@ -163,12 +163,12 @@ class AnnotationActions:
             panel.show_unsaved(unsaved)
 
 
-def _rescue_folders(project: Path) -> tuple[Path, ...]:
+def _draft_folders(project: Path) -> tuple[Path, ...]:
     home = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
     return (project, Path(home) / "sparsescope", Path(tempfile.gettempdir()))
 
 
-def _save_rescued(store: Store, entry: rescue.Rescued) -> bool:
+def _save_draft(store: Store, entry: unsaved_drafts.UnsavedDraft) -> bool:
     """Write an entry; False where the feature was changed since."""
     known = store.annotations.get(entry.sae_digest, entry.feature)
     same = all(known.content().get(field) == _plain(value) for field, value in entry.fields.items())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Others:
-    """The themes that remarks work with."""
+    """The themes that comments work with."""
 
     projects: ProjectActions
     features: FeatureActions
@@ -31,7 +31,7 @@ class Others:
     undo: UndoActions
 
 
-class RemarkActions:
+class CommentActions:
     """Answers the lists below the form; each step can be undone."""
 
     def __init__(self, context: Context, others: Others) -> None:
@@ -39,7 +39,7 @@ class RemarkActions:
         self._projects, self._features = others.projects, others.features
         self._annotations, self._undo = others.annotations, others.undo
         panel, session, menus = context.window.annotation, context.session, context.window.menus
-        tabs = panel.remarks
+        tabs = panel.comment_tabs
         tabs.comment_requested.connect(self.comment)
         tabs.comment_withdrawn.connect(self.withdraw_comment)
         tabs.example_requested.connect(lambda: self.add_example(session.tile))
@@ -65,8 +65,8 @@ class RemarkActions:
         panel = self._context.window.annotation
 
         def show() -> None:
-            panel.remarks.show_comments(store.comments.all(sae, feature))
-            panel.remarks.show_examples(
+            panel.comment_tabs.show_comments(store.comments.all(sae, feature))
+            panel.comment_tabs.show_examples(
                 [(example.uid, _words(store, example)) for example in store.examples.all(sae, feature)]
             )
             panel.show_bookmark(feature in store.lists.bookmarks(sae))
@@ -83,7 +83,7 @@ class RemarkActions:
         if record is None:
             # It stays in its field: nothing that was typed is lost.
             return
-        self._context.window.annotation.remarks.words.clear()
+        self._context.window.annotation.comment_tabs.words.clear()
         self._done(
             f"comment on feature {feature}",
             partial(store.comments.withdraw, record.uid),
@@ -114,7 +114,7 @@ class RemarkActions:
             )
 
     def add_example(self, tile: int) -> None:
-        """Let a tile of the open slide stand as an example of the current feature."""
+        """Mark a tile of the open slide as an example of the current feature."""
         known, session = self._known(), self._context.session
         if known is None or session.features is None or session.slide is None:
             return
@@ -126,7 +126,7 @@ class RemarkActions:
         self.add_place((y, x, grid.tile_l0, grid.tile_l0))
 
     def add_place(self, box_l0: tuple[float, float, float, float], region_uid: str = "") -> None:
-        """Let a box (y, x, height, width) of the open slide, or the region in it, stand as an example."""
+        """Mark a box (y, x, height, width) of the open slide, or the region in it, as an example."""
         known, slide = self._known(), self._context.session.slide
         if known is None or slide is None:
             return

@@ -10,7 +10,7 @@ from desktop_app.export import feature_jsonl
 
 if TYPE_CHECKING:
     from desktop_app.controller.annotations.annotations import AnnotationActions
-    from desktop_app.controller.annotations.comments import RemarkActions
+    from desktop_app.controller.annotations.comments import CommentActions
     from desktop_app.controller.context import Context
     from desktop_app.controller.features.features import FeatureActions
     from desktop_app.store import AnnotationConflict, Store
@@ -24,10 +24,10 @@ class MergeActions:
         context: Context,
         features: FeatureActions,
         annotations: AnnotationActions,
-        remarks: RemarkActions,
+        comments: CommentActions,
     ) -> None:
         self._context = context
-        self._features, self._annotations, self._remarks = features, annotations, remarks
+        self._features, self._annotations, self._comments = features, annotations, comments
         context.window.menus.requested("import_annotations").connect(self.ask)
 
     def ask(self) -> None:
@@ -67,7 +67,7 @@ class MergeActions:
                 parts.append(f"{left} differ from this project's and were left alone.")
         self._features.fill_table()
         self._annotations.refresh()
-        self._remarks.refresh()
+        self._comments.refresh()
         self._context.window.say(" ".join(parts))
 
     def _resolve(self, store: Store, conflicts: list[AnnotationConflict]) -> int:

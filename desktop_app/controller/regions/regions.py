@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shapely import MultiPolygon
 
-    from desktop_app.controller.annotations.comments import Others, RemarkActions
+    from desktop_app.controller.annotations.comments import CommentActions, Others
     from desktop_app.controller.context import Context
     from desktop_app.store import SlideRecord, Store
     from desktop_app.store.records.records import RegionKind, RegionRecord
@@ -35,8 +35,8 @@ _LEAST_ROOM_UM: Final = 100.0
 class RegionActions:
     """Saves each region as soon as it is there; each step can be undone."""
 
-    def __init__(self, context: Context, others: Others, remarks: RemarkActions) -> None:
-        self._context, self._remarks = context, remarks
+    def __init__(self, context: Context, others: Others, comments: CommentActions) -> None:
+        self._context, self._comments = context, comments
         self._projects, self._annotations, self._undo = others.projects, others.annotations, others.undo
         window = context.window
         self.layer = RegionLayer(window.viewer)
@@ -280,7 +280,7 @@ class RegionActions:
         if session.features is None or session.feature is None:
             window.say("Choose a feature first; then a region can be marked as its example.")
             return
-        self._remarks.add_place(box_l0(region.polygons_l0), region.uid)
+        self._comments.add_place(box_l0(region.polygons_l0), region.uid)
         window.say(
             f"The {region_words(region.name, region.kind)} is now among the examples of feature {session.feature}."
         )

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import from_text
-from desktop_app.store.schema import tables
 from sae_backend.cells.table import CellTable, Outlines
 from sae_backend.errors import MismatchError, StoreError
 

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from desktop_app.store.schema.tables import metadata
+from desktop_app.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -132,83 +132,32 @@ class AnnotationRecord:
 
     sae_digest: str
     feature: int
-    name: str = field(
-        default="",
-        metadata=_said("text", "&Name", "what this feature sees, in a few words", row=0, column="Name"),
-    )
-    description: str = field(
-        default="", metadata=_said("long text", "&Description", "what it shows, in full", row=5)
-    )
-    tags: tuple[str, ...] = field(
-        default=(),
-        metadata=_said(
-            "tags", "Ta&gs", "tags, separated by commas; they replace the earlier ones", row=4, column="Tags"
-        ),
-    )
-    confidence: int | None = field(
-        default=None,
-        metadata=_said(
-            "choice",
-            "C&onfidence",
-            "how sure you are, from 1 (a guess) to 5 (certain)",
-            choices=(
-                (None, "not given"),
-                (1, "1 – a guess"),
-                (2, "2"),
-                (3, "3"),
-                (4, "4"),
-                (5, "5 – certain"),
-            ),
-            row=3,
-            column="Conf.",
-        ),
-    )
-    status: Status = field(
-        default="unseen",
-        metadata=_said(
-            "choice",
-            "Status",
-            "how far the review of this feature is",
-            choices=tuple((value, value) for value in get_args(Status)),
-            row=3,
-            column="Status",
-        ),
-    )
+    # fmt: off
+    name: str = field(default="", metadata=_said(
+        "text", "&Name", "what this feature sees, in a few words", row=0, column="Name"))
+    description: str = field(default="", metadata=_said(
+        "long text", "&Description", "what it shows, in full", row=5))
+    tags: tuple[str, ...] = field(default=(), metadata=_said(
+        "tags", "Ta&gs", "tags, separated by commas; they replace the earlier ones", row=4, column="Tags"))
+    confidence: int | None = field(default=None, metadata=_said(
+        "choice", "C&onfidence", "how sure you are, from 1 (a guess) to 5 (certain)", row=3, column="Conf.",
+        choices=((None, "not given"), (1, "1 – a guess"), (2, "2"), (3, "3"), (4, "4"), (5, "5 – certain"))))
+    status: Status = field(default="unseen", metadata=_said(
+        "choice", "Status", "how far the review of this feature is", row=3, column="Status",
+        choices=tuple((value, value) for value in get_args(Status))))
     author: str = ""
     updated_at: str = ""
     revision: int = 0
-    concept: str = field(
-        default="",
-        metadata=_said(
-            "concept",
-            "Conce&pt",
-            "term of the vocabulary, written as family: term",
-            row=1,
-            column="Concept",
-            since=2,
-        ),
-    )
-    nature: Nature = field(
-        default="",
-        metadata=_said(
-            "choice",
-            "Nat&ure",
-            "whether it follows the tissue (biological) or how the slide was cut, stained and scanned (technical)",
-            choices=tuple((value, value or "not given") for value in get_args(Nature)),
-            row=2,
-            since=2,
-        ),
-    )
-    polysemantic: bool = field(
-        default=False,
-        metadata=_said(
-            "flag",
-            "Polysemantic",
-            "it responds to several things that have nothing to do with each other",
-            row=2,
-            since=2,
-        ),
-    )
+    concept: str = field(default="", metadata=_said(
+        "concept", "Conce&pt", "term of the vocabulary, written as family: term", row=1, column="Concept", since=2))
+    nature: Nature = field(default="", metadata=_said(
+        "choice", "Nat&ure",
+        "whether it follows the tissue (biological) or how the slide was cut, stained and scanned (technical)",
+        row=2, since=2, choices=tuple((value, value or "not given") for value in get_args(Nature))))
+    polysemantic: bool = field(default=False, metadata=_said(
+        "flag", "Polysemantic", "it responds to several things that have nothing to do with each other",
+        row=2, since=2))
+    # fmt: on
 
     @property
     def ref(self) -> FeatureRef:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import AnalysisRecord, NewAnalysis
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError
 
 _T = tables.analyses

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.annotation_records import (
@@ -21,7 +22,6 @@ from desktop_app.store.records.annotation_records import (
     ImportReport,
     checked_content,
 )
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _T = tables.annotations

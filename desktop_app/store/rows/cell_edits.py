@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.cell_arrays import damaged_cells, read_types
 from desktop_app.store.encoding.plain import checked_text, now_utc
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import CellEditRecord
-from desktop_app.store.schema import tables
 from sae_backend.cells.edits import CellEdit
 from sae_backend.errors import StoreError, UserInputError
 

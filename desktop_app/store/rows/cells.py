@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.cell_arrays import check_cells, damaged_cells, read_cells, write_cells
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import CellImportRecord
 from desktop_app.store.rows.cell_edits import copy_edits, edits_of_import, effective_ids
 from desktop_app.store.rows.settings import mapped_cells, read_class_map
-from desktop_app.store.schema import tables
 from sae_backend.cells.edits import EditedCells, apply_edits
 from sae_backend.errors import MismatchError, StoreError
 

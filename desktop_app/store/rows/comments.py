@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import checked_text, now_utc
 from desktop_app.store.engine import Database, Rows
 from desktop_app.store.records.records import CommentRecord, ExampleRecord
 from desktop_app.store.rows.annotations import checked_feature
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _C, _E = tables.comments, tables.examples

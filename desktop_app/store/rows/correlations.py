@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import checked_text, from_text, now_utc, to_text
 from desktop_app.store.engine import Database, Rows
 from desktop_app.store.records.measured_records import CorrelationRecord, CorrelationRow, NewCorrelation
-from desktop_app.store.schema import tables
 from sae_backend.errors import MismatchError, StoreError, UserInputError
 
 _T = tables.correlations

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import checked_text, now_utc
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.annotation_records import FeatureRef
 from desktop_app.store.records.records import BOOKMARKS, FeatureListRecord
 from desktop_app.store.rows.annotations import checked_feature
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _L, _E = tables.feature_lists, tables.feature_list_entries

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from sqlalchemy import Row, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import checked_text, from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import REGION_KINDS, RegionKind, RegionRecord, Ring
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _T = tables.regions

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 from sqlalchemy import Connection, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import from_text, to_text
 from desktop_app.store.engine import Rows
-from desktop_app.store.schema import tables
 from sae_backend.cells.class_map import ClassMap
 from sae_backend.cells.edits import EditedCells
 from sae_backend.errors import StoreError, UserInputError

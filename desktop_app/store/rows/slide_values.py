@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import checked_text, now_utc
 from desktop_app.store.engine import Rows
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _T = tables.slide_values

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.records import SaeRecord, SlideRecord
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError
 from sae_backend.slides.slide import validate_mpp
 

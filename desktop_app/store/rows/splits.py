@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.plain import checked_text, from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import (
@@ -16,7 +17,6 @@ from desktop_app.store.records.measured_records import (
     SplitSide,
     SplitUnit,
 )
-from desktop_app.store.schema import tables
 from sae_backend.errors import StoreError, UserInputError
 
 _T = tables.splits

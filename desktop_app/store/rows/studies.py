@@ -13,7 +13,7 @@ from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import checked_text, from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.study_records import ClusterNameRecord, NewStudy, StudyRecord
-from desktop_app.store.schema.study_tables import cluster_names, studies, study_arrays
+from desktop_app.store.tables import cluster_names, studies, study_arrays
 from sae_backend.errors import StoreError, UserInputError
 
 

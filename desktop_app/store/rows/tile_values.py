@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, insert, select
 
+from desktop_app.store import tables
 from desktop_app.store.encoding.packed_arrays import packed, unpacked
 from desktop_app.store.encoding.plain import from_text, now_utc, to_text
 from desktop_app.store.engine import Rows
 from desktop_app.store.records.measured_records import TileValuesRecord
-from desktop_app.store.schema import tables
 from sae_backend.cells.point_values import TileValues, join_tile_values
 from sae_backend.errors import MismatchError, StoreError
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from desktop_app.store.records.annotation_records import FIELDS, FORM
 from desktop_app.tasks import Pause
-from desktop_app.widgets.annotations.comments import RemarksTabs
+from desktop_app.widgets.annotations.comments import CommentTabs
 from desktop_app.widgets.annotations.editors import ChoiceBox, ConceptBox, TagLine, TextLine, make_editor
 from desktop_app.widgets.controls.empty_state import EmptyState
 from desktop_app.widgets.controls.time_format import when
@@ -70,8 +70,8 @@ class AnnotationPanel(QWidget):
         self.confidence = self._editor("confidence", ChoiceBox)
         self.status = self._editor("status", ChoiceBox)
         self._editor("tags", TagLine).setPlaceholderText("separated by commas")
-        self.remarks = RemarksTabs()
-        self.history = self.remarks.history
+        self.comment_tabs = CommentTabs()
+        self.history = self.comment_tabs.history
         self.saved_note = QLabel("")
         self.saved_note.setWordWrap(True)
         self.author, self.sign = QLineEdit(), QPushButton("Use this name")
@@ -106,8 +106,8 @@ class AnnotationPanel(QWidget):
         column.addLayout(form)
         column.addWidget(self.author_row)
         column.addWidget(self.saved_note)
-        column.addWidget(self.remarks, 1)
-        self.remarks.setMinimumHeight(130)
+        column.addWidget(self.comment_tabs, 1)
+        self.comment_tabs.setMinimumHeight(130)
         # A small window scrolls instead of squeezing the fields over each other.
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -147,7 +147,7 @@ class AnnotationPanel(QWidget):
         self.flush()
         self._showing = True
         if feature != self._feature:
-            self.remarks.words.clear()
+            self.comment_tabs.words.clear()
         self._feature = feature
         self.title.setText(f"Feature {feature}")
         self._fill(record.content() if record is not None else BLANK)
@@ -158,7 +158,7 @@ class AnnotationPanel(QWidget):
             if record is not None and record.updated_at
             else "Not named yet; every change is saved at once."
         )
-        self.remarks.show_history(history)
+        self.comment_tabs.show_history(history)
         self.pages.show_content()
 
     def show_bookmark(self, on: bool) -> None:

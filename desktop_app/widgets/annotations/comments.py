@@ -28,7 +28,7 @@ COMMENTS, EXAMPLES, HISTORY = range(3)
 _ROLE: Final = Qt.ItemDataRole.UserRole
 
 
-class RemarksTabs(PlainTabs):
+class CommentTabs(PlainTabs):
     """Three lists; every button asks, and the lists show what is in the project."""
 
     comment_requested = Signal(str)

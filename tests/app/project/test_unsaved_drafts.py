@@ -8,28 +8,28 @@ import pytest
 from PySide6.QtCore import QStandardPaths
 
 from desktop_app.app import WindowStart, open_start
-from desktop_app.project import unsaved_drafts as rescue
+from desktop_app.project import unsaved_drafts
 from desktop_app.store import Store
 from desktop_app.store.rows.annotations import AnnotationRows
 from sae_backend.errors import StoreError
 from tests.app.conftest import Parts
 from tests.app.fixtures.fakes import SAE_DIGEST
 
-ENTRY = rescue.Rescued("/p", "5ae", 4, 2, {"name": "glands", "tags": ["a", "b"]})
+ENTRY = unsaved_drafts.UnsavedDraft("/p", "5ae", 4, 2, {"name": "glands", "tags": ["a", "b"]})
 
 
 def test_entries_are_found_again_by_their_project(tmp_path: Path) -> None:
     full, spare = tmp_path / "full", tmp_path / "spare"
     full.write_text("a file, so that no folder can be made here")
-    mine = rescue.Rescued(str(tmp_path), "5ae", 4, 2, {"name": "glands"})
-    path = rescue.keep([mine], (full, spare))
+    mine = unsaved_drafts.UnsavedDraft(str(tmp_path), "5ae", 4, 2, {"name": "glands"})
+    path = unsaved_drafts.keep([mine], (full, spare))
     assert path is not None and path.parent == spare
-    rescue.keep([ENTRY], (spare,))
+    unsaved_drafts.keep([ENTRY], (spare,))
     (spare / "sparsescope-unsaved-broken.json").write_text("{")
-    assert rescue.find(tmp_path, (full, spare)) == {path: (mine,)}
-    assert rescue.keep([mine], (full,)) is None
-    moved = rescue.keep([ENTRY], (tmp_path,))
-    assert moved in rescue.find(tmp_path, (tmp_path,))
+    assert unsaved_drafts.find(tmp_path, (full, spare)) == {path: (mine,)}
+    assert unsaved_drafts.keep([mine], (full,)) is None
+    moved = unsaved_drafts.keep([ENTRY], (tmp_path,))
+    assert moved in unsaved_drafts.find(tmp_path, (tmp_path,))
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from desktop_app.store import CorrelationRow, Store, upgrade
-from desktop_app.store.schema.tables import metadata
+from desktop_app.store.tables import metadata
 from sae_backend.errors import StoreError
 
 ASSETS = Path(__file__).parent / "assets"

@@ -32,7 +32,7 @@ def stored(project: Path) -> Store:
 
 
 def test_a_comment_is_kept_withdrawn_and_put_in_again(opened: Parts, project: Path) -> None:
-    tabs = opened.window.annotation.remarks
+    tabs = opened.window.annotation.comment_tabs
     QTest.keyClicks(tabs.words, "a vessel?")
     QTest.keyClick(tabs.words, KEY.Key_Return)
     assert tabs.words.text() == "" and tabs.tabText(0) == "Comments (1)"
@@ -59,8 +59,8 @@ def test_only_its_author_withdraws_a_comment(opened: Parts, project: Path) -> No
     with stored(project) as store:
         store.author = "Grace"
         store.comments.add(SAE_DIGEST, 4, "mine")
-    opened.controller.remarks.refresh()
-    tabs = opened.window.annotation.remarks
+    opened.controller.comments.refresh()
+    tabs = opened.window.annotation.comment_tabs
     tabs.comments.setCurrentRow(0)
     tabs.withdraw.click()
     assert "by Grace" in opened.window.notice.text and tabs.comments.count() == 1
@@ -79,7 +79,7 @@ def test_the_picked_tile_becomes_an_example_to_fly_to(opened: Parts, project: Pa
     assert example.height_l0 == grid.tile_l0
     opened.controller._context.session.set_tile(-1)
     assert TILE not in opened.layers
-    tabs = window.annotation.remarks
+    tabs = window.annotation.comment_tabs
     tabs.example_shown.emit(example.uid)
     assert opened.controller._context.session.tile == 3 and TILE in opened.layers
     tabs.examples.setCurrentRow(0)
@@ -125,7 +125,7 @@ def test_a_state_of_the_history_is_restored(opened: Parts, project: Path) -> Non
         panel.name.setText(name)
         panel.flush()
     panel.history.setCurrentRow(1)
-    panel.remarks.restore.click()
+    panel.comment_tabs.restore.click()
     assert panel.name.text() == "vessel"
     opened.window.menus.actions_by_text["Undo"].trigger()
     with stored(project) as store:

@@ -39,7 +39,7 @@ def test_texts_are_taken_and_undone(parts: Parts, project: Path, theirs: Path) -
     assert "1 comments" in parts.window.notice.text
     assert parts.window.annotation.name.text() == "gland"
     assert parts.window.features.model.table.note(6).name == "fold"
-    assert parts.window.annotation.remarks.comments.count() == 1
+    assert parts.window.annotation.comment_tabs.comments.count() == 1
 
     parts.dialogs.take = ("name", "tags")
     parts.window.menus.requested("import_annotations").emit()

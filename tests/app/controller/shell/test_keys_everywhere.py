@@ -146,7 +146,7 @@ def test_in_the_fields(full: Bench) -> None:
     window.features.search.clear()
     type_into(full, "name", window.annotation.name)
     type_into(full, "description", window.annotation.editors["description"], every_key=True)
-    type_into(full, "comment", window.annotation.remarks.words)
+    type_into(full, "comment", window.annotation.comment_tabs.words)
     assert not full.failures, NL.join(full.failures)
 
 

@@ -61,7 +61,7 @@ def test_everything_that_was_done_by_hand_is_kept_and_handed_over(
     # A colleague's project: the same slide and autoencoder, and nothing written yet.
     shutil.copytree(project, copy)
     named = review(first)
-    remark(first, named[0])
+    comment(first, named[0])
     draw(first)
     link_examples(first, named[1])
     undo_and_redo(first, project)
@@ -140,14 +140,14 @@ def review(hands: Hands) -> tuple[int, int]:
     return named[0], named[1]
 
 
-def remark(hands: Hands, feature: int) -> None:
+def comment(hands: Hands, feature: int) -> None:
     panel = hands.window.annotation
     step_to(hands, feature)
     QTest.keyClick(hands.canvas, KEY.Key_B)
     hands.choose_concept(CONCEPT)
-    hands.write(panel.remarks.words, COMMENT)
+    hands.write(panel.comment_tabs.words, COMMENT)
     hands.key(KEY.Key_Return)
-    assert panel.remarks.words.text() == "" and panel.concept.currentData() == CONCEPT
+    assert panel.comment_tabs.words.text() == "" and panel.concept.currentData() == CONCEPT
 
 
 def draw(hands: Hands) -> None:
@@ -285,10 +285,10 @@ def check_shown(hands: Hands, kept: Written, named: tuple[int, int]) -> None:
     step_to(hands, named[0])
     assert (panel.name.text(), panel.confidence.currentIndex()) == (NAMES[0], 4)
     assert (panel.concept.currentData(), panel.status.currentText()) == (CONCEPT, "reviewed")
-    assert panel.remarks.comments.count() == 1 and COMMENT in panel.remarks.comments.item(0).text()
+    assert panel.comment_tabs.comments.count() == 1 and COMMENT in panel.comment_tabs.comments.item(0).text()
     step_to(hands, named[1])
     assert (panel.name.text(), panel.editors["description"].toPlainText()) == (NAMES[1], DESCRIPTION)
-    assert panel.remarks.examples.count() == 2 and panel.remarks.comments.count() == 0
+    assert panel.comment_tabs.examples.count() == 2 and panel.comment_tabs.comments.count() == 0
     assert window.legend.text.startswith(f"Feature {named[1]}: {NAMES[1]}")
     (row,) = window.regions.model.rows
     assert (row.uid, row.name) == (kept.regions[0].uid, REGION)

@@ -1,6 +1,6 @@
 """The tables of the newest revision. A change here needs a migration beside the others."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Boolean,
@@ -11,57 +11,25 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
+    MetaData,
     Table,
     Text,
     UniqueConstraint,
 )
 
 from desktop_app.store.records.annotation_records import FIELDS, AnnotationField
-from desktop_app.store.schema.measured_tables import (
-    blobs,
-    cell_arrays,
-    cell_details,
-    cell_edits,
-    cell_imports,
-    correlation_analyses,
-    correlation_arrays,
-    correlations,
-    splits,
-    tile_value_arrays,
-    tile_values,
-)
-from desktop_app.store.schema.naming import metadata
-from desktop_app.store.schema.study_tables import cluster_names, studies, study_arrays
 
-__all__ = [
-    "analyses",
-    "annotation_history",
-    "annotations",
-    "blobs",
-    "cell_arrays",
-    "cell_details",
-    "cell_edits",
-    "cell_imports",
-    "cluster_names",
-    "comments",
-    "correlation_analyses",
-    "correlation_arrays",
-    "correlations",
-    "examples",
-    "feature_list_entries",
-    "feature_lists",
-    "metadata",
-    "regions",
-    "saes",
-    "settings",
-    "slide_values",
-    "slides",
-    "splits",
-    "studies",
-    "study_arrays",
-    "tile_value_arrays",
-    "tile_values",
-]
+NAMES: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""SQLite can only alter a constraint that has a name, so every one gets one."""
+
+metadata = MetaData(naming_convention=NAMES)
 
 settings = Table(
     "settings",
@@ -242,6 +210,190 @@ slide_values = Table(
     Column("slide_id", ForeignKey("slides.id"), primary_key=True),
     Column("key", Text, primary_key=True),
     Column("text", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+# The import of a slide with the greatest recency counts; the class map is the one in force when it was made.
+cell_imports = Table(
+    "cell_imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
+    Column("source_name", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("n_cells", Integer, nullable=False),
+    Column("type_names", Text, nullable=False),
+    Column("type_counts", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("imported_at", Text, nullable=False),
+    Column("author", Text, nullable=False, server_default=""),
+    Column("assumed", Text, nullable=False, server_default="{}"),
+    Column("measure_names", Text, nullable=False, server_default="[]"),
+    Column("n_outline_points", Integer),
+    Column("class_map", Text, nullable=False, server_default="{}"),
+    Column("recency", Integer, nullable=False, server_default="0"),
+)
+
+# Apart from their import, so that listing imports never walks through the arrays.
+cell_arrays = Table(
+    "cell_arrays",
+    metadata,
+    Column("import_id", ForeignKey("cell_imports.id"), primary_key=True),
+    Column("y_l0", LargeBinary, nullable=False),
+    Column("x_l0", LargeBinary, nullable=False),
+    Column("type_index", LargeBinary, nullable=False),
+)
+
+# Named by what they hold: the outlines of cells are stored once, however often their types are proposed anew.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+cell_details = Table(
+    "cell_details",
+    metadata,
+    Column("import_id", ForeignKey("cell_imports.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("digest", ForeignKey("blobs.digest"), nullable=False),
+)
+
+cell_edits = Table(
+    "cell_edits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("import_id", ForeignKey("cell_imports.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("cell", Integer),
+    Column("y_l0", Float),
+    Column("x_l0", Float),
+    Column("type_before", Text, nullable=False),
+    Column("type_after", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("withdrawn", Boolean(create_constraint=False), nullable=False),
+    CheckConstraint("kind IN ('add', 'delete', 'retype')", name="kind"),
+    CheckConstraint("(cell IS NULL) = (kind = 'add')", name="cell"),
+)
+
+# Which slides, patients or blocks features are chosen on, and which they are reported on.
+splits = Table(
+    "splits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("assignments", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("recency", Integer, nullable=False),
+    CheckConstraint("unit IN ('patient', 'slide', 'block')", name="unit"),
+)
+
+correlations = Table(
+    "correlations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sae_digest", Text, nullable=False, index=True),
+    Column("spec", Text, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("cells", Text, nullable=False, server_default="{}"),
+    Column("split_id", ForeignKey("splits.id")),
+)
+
+correlation_analyses = Table(
+    "correlation_analyses",
+    metadata,
+    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("analysis_id", ForeignKey("analyses.id"), nullable=False),
+)
+
+correlation_arrays = Table(
+    "correlation_arrays",
+    metadata,
+    Column("correlation_id", ForeignKey("correlations.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+tile_values = Table(
+    "tile_values",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slide_id", ForeignKey("slides.id"), nullable=False, index=True),
+    Column("source_name", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("names", Text, nullable=False),
+    Column("n_rows", Integer, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("imported_at", Text, nullable=False),
+    Column("author", Text, nullable=False),
+)
+
+tile_value_arrays = Table(
+    "tile_value_arrays",
+    metadata,
+    Column("tile_values_id", ForeignKey("tile_values.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("sae_digest", Text, nullable=False, index=True),
+    Column("request", Text, nullable=False),
+    Column("sets", Text, nullable=False),
+    Column("meta", Text, nullable=False),
+    Column("cells", Text, nullable=False),
+    Column("split_id", ForeignKey("splits.id")),
+    Column("created_at", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    CheckConstraint("name <> ''", name="name"),
+)
+
+study_arrays = Table(
+    "study_arrays",
+    metadata,
+    Column("study_id", ForeignKey("studies.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# A row for every name that was ever given: the newest counts, and none is lost. A cluster is named by how it was
+# found and its number, such as "directions 3".
+cluster_names = Table(
+    "cluster_names",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), nullable=False, index=True),
+    Column("cluster", Text, nullable=False),
+    Column("name", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
