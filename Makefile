@@ -25,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt | system
 run: setup ## the embedded demo: the window, or a headless report without a display
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then $(BIN)/sparsescope demo; else $(BIN)/sparsescope demo --headless; fi
 
-# Two processes with one thread each: more threads than cores wait for each other. Files keep their order, in which the
-# short ones come last; the plugin's own order ends with the longest tests, which stand alone in their files.
+# Two processes with one thread each: more threads than cores wait for each other. Files keep their order, in which those
+# with slow tests come first (tests/conftest.py); the plugin's own order ends with them, as they stand alone in their files.
 test: setup ## all tests
 	OMP_NUM_THREADS=1 xvfb-run -a -s "-screen 0 1400x900x24 +extension GLX" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

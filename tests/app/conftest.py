@@ -10,10 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import Desktop, build_window
 from desktop_app.store import Store
+from desktop_app.widgets.shell import key_guard
 from sae_backend.slides.slide import Slide
 from tests.app.fixtures.chain import Made, make_chain
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 from tests.app.fixtures.window_life import make_way, shut
+from tests.waiting import WAIT_S
 
 MPP = 0.5
 
@@ -36,6 +38,12 @@ class Parts:
     @property
     def layers(self) -> list[str]:
         return [layer.name for layer in self.window.viewer.layers]
+
+
+@pytest.fixture(autouse=True)
+def _presses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key counts as held down because the machine is busy."""
+    monkeypatch.setattr(key_guard, "PEEK_SECONDS", WAIT_S)
 
 
 @pytest.fixture

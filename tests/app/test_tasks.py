@@ -9,7 +9,7 @@ from desktop_app.tasks import EveryWrite, LatestRead, Pause, WorkerTasks
 from sae_backend.errors import SlideError
 from sae_backend.worker.requests import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
 from tests.app.fixtures.fakes import FakeBackend
-from tests.waiting import WAIT_MS, wait_until
+from tests.waiting import WAIT_MS, WAIT_S, wait_until
 
 REQUEST = EncodeRequest("a", "b", "c")
 
@@ -80,7 +80,7 @@ def test_an_older_read_is_stale(qtbot: QtBot) -> None:
     gate = threading.Event()
     answers: list[object] = []
     reads.answered.connect(answers.append)
-    reads.ask(lambda: gate.wait(5))
+    reads.ask(lambda: gate.wait(WAIT_S))
     with qtbot.waitSignal(reads.answered, timeout=WAIT_MS):
         reads.ask(lambda: "new")
         gate.set()
@@ -124,7 +124,7 @@ def test_every_write_is_done_and_answered_in_order(qtbot: QtBot) -> None:
 
     def slow() -> str:
         begun.set()
-        assert go_on.wait(5)
+        assert go_on.wait(WAIT_S)
         return "first"
 
     def refused() -> str:
@@ -132,7 +132,7 @@ def test_every_write_is_done_and_answered_in_order(qtbot: QtBot) -> None:
 
     for write in (slow, refused, lambda: "third"):
         writes.ask(write)
-    assert begun.wait(5)
+    assert begun.wait(WAIT_S)
     go_on.set()
     wait_until(lambda: len(heard) == 3, qtbot)
     assert heard == ["first", "No.", "third"]

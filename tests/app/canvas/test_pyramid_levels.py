@@ -19,6 +19,7 @@ from desktop_app.canvas.pyramid_levels import (
 from desktop_app.canvas.slide_layers import BACKDROP, SLIDE, SlideLayers
 from sae_backend.errors import SlideError
 from sae_backend.slides.slide import RegionRead, Slide
+from tests.waiting import WAIT_S
 
 
 def field(path: Path, height: int, width: int) -> np.ndarray:
@@ -107,7 +108,7 @@ def test_what_is_not_read_is_enlarged_from_a_coarser_level_and_then_drawn_as_it_
         gate, read = threading.Event(), slide.read_region
 
         def slow(*where: int) -> RegionRead:
-            assert gate.wait(20)
+            assert gate.wait(WAIT_S)
             return read(*where)
 
         slide.read_region = slow  # type: ignore[method-assign,assignment]
@@ -117,7 +118,7 @@ def test_what_is_not_read_is_enlarged_from_a_coarser_level_and_then_drawn_as_it_
         np.testing.assert_array_equal(levels[0][300:900, 500:1400], rgb[300:900, 500:1400])
         assert asked and reader.left == 6 and not reader.wait(0.05) and not redrawn
         gate.set()
-        assert reader.wait(20) and not reader.busy and redrawn[-1] == 6
+        assert reader.wait(WAIT_S) and not reader.busy and redrawn[-1] == 6
         cached = levels[0].load(1, 1)
         np.testing.assert_array_equal(cached, rgb[512:1024, 512:1024])
         np.testing.assert_array_equal(levels[0][300:900, 500:1400], rgb[300:900, 500:1400])
@@ -154,14 +155,14 @@ def test_a_file_that_is_gone_is_told_once_and_tried_again_later(
 
         monkeypatch.setattr(slide, "read_region", gone)
         assert (level[:1000, :1000] == NOT_YET_GREY).all()
-        assert reader.wait(20)
+        assert reader.wait(WAIT_S)
         assert [error.hint for error in told] == ["Put it back."]
         # Not tried again at each drawing, or the window would do nothing else.
         assert (level[:1000, :1000] == UNREADABLE_GREY).all() and not reader.busy
         monkeypatch.setattr(slide, "read_region", read)
         monkeypatch.setattr("desktop_app.canvas.chunk_reader.RETRY_S", 0.0)
         assert level[:1000, :1000].shape == (1000, 1000, 3)
-        assert reader.wait(20)
+        assert reader.wait(WAIT_S)
         np.testing.assert_array_equal(level[:1000, :1000], rgb[:1000, :1000])
         reader.stop()
 
@@ -172,7 +173,7 @@ def test_the_newest_wishes_are_read_first_and_old_ones_are_dropped(monkeypatch: 
     reader = ChunkReader(threads=1)
 
     def first() -> None:
-        assert gate.wait(20)
+        assert gate.wait(WAIT_S)
 
     reader.ask((9, 9, 9), first)
     while reader.left and (9, 9, 9) not in reader._reading:
@@ -181,7 +182,7 @@ def test_the_newest_wishes_are_read_first_and_old_ones_are_dropped(monkeypatch: 
         reader.ask((0, 0, number), lambda number=number: done.append(number))  # type: ignore[misc]
     reader.ask((0, 0, 5), lambda: done.append(5))
     gate.set()
-    assert reader.wait(20)
+    assert reader.wait(WAIT_S)
     assert done == [5, 7, 6, 4]
     reader.stop()
 
@@ -217,7 +218,7 @@ def test_a_coarsest_level_that_takes_long_is_drawn_when_it_is_there(
         layers.show_slide(slide, 0.5)
         layer = viewer.layers[SLIDE]
         assert asked and BACKDROP not in viewer.layers
-        assert asked[0].wait(30)
+        assert asked[0].wait(WAIT_S)
         expected = np.asarray(slide_levels(slide)[-1])
         assert layer.data_level == 1
         shown = np.asarray(layer._slice.image.raw)
@@ -251,11 +252,11 @@ def test_views_of_one_slide_are_told_once_each_and_errors_by_one_of_them() -> No
     # A second view that was closed and opened again.
     reader.watch(draw, lambda error: told.append(error.sentence))
     reader.ask((0, 0, 0), lambda: None)
-    assert reader.wait(20) and sorted(told) == ["first", "second"]
+    assert reader.wait(WAIT_S) and sorted(told) == ["first", "second"]
     reader.unwatch(draw)
     told.clear()
     reader.ask((0, 0, 1), fail)
-    assert reader.wait(20) and told == ["again", "second"]
+    assert reader.wait(WAIT_S) and told == ["again", "second"]
     reader.stop()
 
 
@@ -273,7 +274,7 @@ def test_what_no_file_is_to_blame_for_does_not_pass_for_pixels(monkeypatch: pyte
         raise MemoryError
 
     reader.ask((0, 0, 0), broken)
-    assert reader.wait(20) and told == ["A part of the slide could not be read."]
+    assert reader.wait(WAIT_S) and told == ["A part of the slide could not be read."]
     assert not reader.ask((0, 0, 0), broken), "not at once again"
-    assert seen.wait(20) and ended == ["MemoryError"]
+    assert seen.wait(WAIT_S) and ended == ["MemoryError"]
     reader.stop()

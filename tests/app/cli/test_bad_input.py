@@ -12,7 +12,6 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +38,7 @@ from tests.app.fixtures.command_line import (
 )
 from tests.app.fixtures.inline_backend import InlineBackend
 from tests.slides import stained_field, write_tiff
+from tests.waiting import wait_until
 
 TILES = ("--tile-px", 64, "--device", "cpu")
 SAE_DIGEST = "5ae" * 8
@@ -442,12 +442,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(run: Commands, tmp_path: Pa
         if line.startswith("embed tiles: "):
             break
     # Progress is printed seldom; that tiles are done is seen in the folder that is being written.
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        written = [path.read_bytes() for path in project.glob("cache/embeddings/*.partial/status.u8")]
-        if any(status.strip(b"\xff") for status in written):
-            break
-        time.sleep(0.005)
+    statuses = "cache/embeddings/*.partial/status.u8"
+    wait_until(lambda: any(path.read_bytes().strip(b"\xff") for path in project.glob(statuses)))
     children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text(encoding="ascii")
     for child in children.split():
         os.kill(int(child), signal.SIGKILL)

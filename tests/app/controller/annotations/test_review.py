@@ -13,8 +13,11 @@ from pytestqt.qtbot import QtBot
 from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.slide_layers import HEATMAP
 from desktop_app.store import Store
+from desktop_app.widgets.shell import key_guard
+from desktop_app.widgets.shell.key_guard import PEEK_SECONDS
 from tests.app.conftest import Parts
 from tests.app.fixtures.fakes import SAE_DIGEST
+from tests.waiting import WAIT_S
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -85,14 +88,16 @@ def test_i_lists_what_fires_at_the_pointer(opened: Parts) -> None:
     assert session.tile == 3
 
 
-def test_h_held_down_only_peeks(opened: Parts, qtbot: QtBot) -> None:
+def test_h_held_down_only_peeks(opened: Parts, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_guard, "PEEK_SECONDS", PEEK_SECONDS)
     canvas, layer = places(opened)[0], opened.window.viewer.layers[HEATMAP]
     QTest.keyPress(canvas, KEY.Key_H)
     assert not layer.visible
-    qtbot.wait(450)
+    qtbot.wait(round(1000 * PEEK_SECONDS) + 50)
     QTest.keyRelease(canvas, KEY.Key_H)
     assert layer.visible
     # A short press leaves it off.
+    monkeypatch.setattr(key_guard, "PEEK_SECONDS", WAIT_S)
     QTest.keyClick(canvas, KEY.Key_H)
     assert not layer.visible
     QTest.keyClick(canvas, KEY.Key_H)

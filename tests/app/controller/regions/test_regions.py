@@ -22,6 +22,7 @@ from sae_backend.slides.regions import area_l0, box_l0
 from tests.app.conftest import MPP, Parts
 from tests.app.controller.shell.test_keys import DANGEROUS
 from tests.app.fixtures.fakes import SAE_DIGEST, write_slide
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.gl
 KEY, NO, ALT = Qt.Key, Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.AltModifier
@@ -183,7 +184,7 @@ def test_the_brush_paints_grows_and_erases_and_every_step_is_undone(opened: Part
     assert "Choose the region" in window.notice.text and len(kept(project)) == 2
 
 
-def test_regions_are_named_flown_to_and_deleted(opened: Parts, project: Path) -> None:
+def test_regions_are_named_flown_to_and_deleted(opened: Parts, project: Path, qtbot: QtBot) -> None:
     window, panel = opened.window, opened.window.regions
     trigger(opened, "Draw a rectangle")
     drag(opened, (100.0, 100.0), (200.0, 300.0))
@@ -196,7 +197,7 @@ def test_regions_are_named_flown_to_and_deleted(opened: Parts, project: Path) ->
     assert editor is not None
     QTest.keyClicks(editor, "rw")
     QTest.keyClick(editor, KEY.Key_Return)
-    QTest.qWait(20)
+    wait_until(lambda: kept(project)[0].name == "rw", qtbot)
     assert [region.name for region in kept(project)] == ["rw", ""], "letters typed into a name draw nothing"
     assert panel.model.index(0, 0).data() == "rw"
     trigger(opened, "Undo")

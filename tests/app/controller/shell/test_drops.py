@@ -255,8 +255,7 @@ def test_the_checklist_says_what_runs_what_failed_and_what_is_next(
     parts.controller._context.tasks.poll()
     assert line.word.text() == "failed"
     assert line.error.text() == "No tissue was found. Check the slide." and line.error.isVisible()
-    QTest.qWait(50)
-    assert line.error.height() >= line.error.heightForWidth(line.error.width())
+    wait_until(lambda: line.error.height() >= line.error.heightForWidth(line.error.width()), qtbot)
     QTest.mouseClick(line.button, LEFT)
     assert line.word.text() == "running" and not line.error.isVisible(), "tried anew"
     (tmp_path / "bad.csv").write_text("x,y\n1,nothing\n")
@@ -285,8 +284,8 @@ def test_a_finished_checklist_folds_and_opens_again(parts: Parts, project: Path,
     wait_until(lambda: panel.lines["correlations"].fact.full == "out of date", qtbot)
     assert not panel.is_folded, "something is wanting again"
     parts.window.qt_window.resize(1280, 800)
-    QTest.qWait(100)
-    assert parts.window.docks["Slides"].height() <= 260 and parts.window.slides.list.height() >= 40
+    slides, docks = parts.window.slides, parts.window.docks
+    wait_until(lambda: docks["Slides"].height() <= 260 and slides.list.height() >= 40, qtbot)
 
 
 def test_recent_projects_are_listed_opened_and_forgotten(
@@ -320,14 +319,21 @@ def test_recent_projects_are_listed_opened_and_forgotten(
     assert kept.current.recent_projects[0] == str(tmp_path / "demo" / "project")
 
 
-def test_the_start_page_has_one_column_where_there_is_no_room_for_two(parts: Parts) -> None:
+def test_the_start_page_has_one_column_where_there_is_no_room_for_two(parts: Parts, qtbot: QtBot) -> None:
     page = parts.window.start_page
     parts.window.qt_window.resize(1280, 800)
-    QTest.qWait(50)
     demo, zone = page.buttons["Open the demo"], page.drop_zone
-    assert zone.mapTo(page, zone.rect().topLeft()).x() > demo.mapTo(page, demo.rect().topRight()).x()
+    wait_until(
+        lambda: zone.mapTo(page, zone.rect().topLeft()).x() > demo.mapTo(page, demo.rect().topRight()).x(),
+        qtbot,
+    )
     parts.window.reveal_panels()
-    QTest.qWait(50)
-    assert zone.mapTo(page, zone.rect().topLeft()).y() > demo.mapTo(page, demo.rect().bottomLeft()).y()
+    wait_until(
+        lambda: zone.mapTo(page, zone.rect().topLeft()).y() > demo.mapTo(page, demo.rect().bottomLeft()).y(),
+        qtbot,
+    )
     for button in page.buttons.values():
-        assert button.width() >= button.fontMetrics().horizontalAdvance(button.text())
+        wait_until(
+            lambda b=button: b.width() >= b.fontMetrics().horizontalAdvance(b.text()),  # type: ignore[misc]
+            qtbot,
+        )

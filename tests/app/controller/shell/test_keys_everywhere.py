@@ -26,7 +26,7 @@ from tests.app.conftest import MPP
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 from tests.app.fixtures.key_bench import FITS, MAP, SLOW, Bench, keys_of_napari, known_keys, may_change, press
 from tests.app.fixtures.window_life import make_way, shut
-from tests.waiting import WAIT_MS
+from tests.waiting import WAIT_MS, WAIT_S
 
 pytestmark = pytest.mark.gl
 
@@ -77,7 +77,7 @@ def full(bench: Bench, start: WindowStart, qtbot: QtBot) -> Bench:
     bench.look()
     window.slide_clicked.emit(60.0, 60.0)
     qtbot.wait(50)
-    bench.desktop.controller.reading.finish(20)
+    bench.desktop.controller.reading.finish(WAIT_S)
     shown = [layer.name for layer in window.viewer.layers]
     assert {REGIONS, CELLS, TILE, TILE_GRID} <= set(shown)
     return bench

@@ -272,7 +272,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     again.window.qt_window.close()
 
 
-def test_a_job_shows_its_progress_and_its_failure(parts: Parts, project: Path) -> None:
+def test_a_job_shows_its_progress_and_its_failure(parts: Parts, project: Path, qtbot: QtBot) -> None:
     open_start(parts.desktop, WindowStart(project=project))
     parts.dialogs.analyze = AnalyzeOptions()
     parts.window.slides.analyze_button.click()
@@ -280,21 +280,17 @@ def test_a_job_shows_its_progress_and_its_failure(parts: Parts, project: Path) -
     assert isinstance(request, AnalyzeRequest)
     row = parts.window.jobs.rows[job]
     parts.backend.events = [Ready("cpu", {}), Progress(job, "Embedding", 30, 120, 10.0, 9.0)]
-    QTest.qWait(150)
-    assert row.state.text() == "Embedding, 30 of 120, 10 per s, 9 s left"
+    wait_until(lambda: row.state.text() == "Embedding, 30 of 120, 10 per s, 9 s left", qtbot)
     assert "ready on cpu" in parts.window.jobs.worker.text()
     row.button.click()
     assert parts.backend.cancelled == [job]
     parts.backend.events = [Cancelled(job)]
-    QTest.qWait(150)
-    assert "Cancelled" in row.state.text()
+    wait_until(lambda: "Cancelled" in row.state.text(), qtbot)
     parts.controller.jobs.analyze(AnalyzeOptions())
     parts.backend.events = [Failed(2, "NoTissueError", "No tissue was found.", "Check the slide.")]
-    QTest.qWait(150)
-    assert parts.window.notice.text == "No tissue was found. Check the slide."
+    wait_until(lambda: parts.window.notice.text == "No tissue was found. Check the slide.", qtbot)
     parts.backend.events = [Crashed(None, "The worker died.", "")]
-    QTest.qWait(150)
-    assert "starts it again" in parts.window.jobs.worker.text()
+    wait_until(lambda: "starts it again" in parts.window.jobs.worker.text(), qtbot)
 
 
 def test_training_asks_for_the_projects_embeddings(parts: Parts, project: Path) -> None:
@@ -364,20 +360,20 @@ def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project:
     parts.window.qt_window.resize(1280, 800)
     open_start(parts.desktop, WindowStart(project=project, feature=4))
     parts.window.heatmap.show_together([(f"feature {i}", "#ffffff") for i in range(3)])
-    QTest.qWait(100)
-    for label in parts.window.heatmap.body.findChildren(QLabel):
-        if label.isVisible():
-            assert label.height() >= label.fontMetrics().height(), label.text()
+    labels = parts.window.heatmap.body.findChildren(QLabel)
+    for label in labels:
+        wait_until(
+            lambda one=label: not one.isVisible() or one.height() >= one.fontMetrics().height(),  # type: ignore[misc]
+            qtbot,
+        )
 
 
-def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Parts) -> None:
+def test_correlations_have_room_for_their_intervals_on_a_small_screen(parts: Parts, qtbot: QtBot) -> None:
     parts.window.qt_window.resize(1280, 800)
     QTest.qWait(100)
     parts.window.show_panel("Correlations")
     panel = parts.window.correlations
     panel.pages.show_content()
-    QTest.qWait(50)
     panel.filter.views.setCurrentIndex(TABLE)
-    QTest.qWait(50)
     # Feature, type, r, interval and p, beside a chart whose axes can be read.
-    assert panel.table.width() >= 440 and panel.charts.width() >= 340
+    wait_until(lambda: panel.table.width() >= 440 and panel.charts.width() >= 340, qtbot)

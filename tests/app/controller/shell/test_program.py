@@ -11,7 +11,6 @@ import timm
 import torch
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from safetensors.torch import save_file
 
@@ -23,6 +22,7 @@ from sae_backend.slides.tiles import TileSpec
 from sae_backend.worker.client import WorkerClient
 from tests.app.fixtures.fakes import FakeDialogs
 from tests.app.fixtures.window_life import make_way
+from tests.app.fixtures.window_life import shut as close_window
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.gl, pytest.mark.slow]
@@ -40,6 +40,15 @@ def jobs_idle(desktop: Desktop) -> bool:
     return not desktop.controller.jobs._answers
 
 
+def wait_for_jobs(desktop: Desktop, qtbot: QtBot) -> None:
+    """Wait for the end of all jobs; each piece of news is waited for anew."""
+    news: list[object] = []
+    desktop.controller._context.tasks.job_progress.connect(news.append)
+    while not jobs_idle(desktop):
+        news.clear()
+        wait_until(lambda: bool(news) or jobs_idle(desktop), qtbot)
+
+
 def open_desktop(dialogs: FakeDialogs) -> Desktop:
     make_way()
     desktop = build_window(WorkerClient(), dialogs)
@@ -49,10 +58,8 @@ def open_desktop(dialogs: FakeDialogs) -> Desktop:
 
 
 def shut(desktop: Desktop) -> None:
-    desktop.window.qt_window.close()
+    close_window(desktop.window)
     desktop.controller.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
 
 
 def check_geometry(desktop: Desktop) -> None:
@@ -78,10 +85,10 @@ def test_open_analyse_train_name_close_and_open_again(qtbot: QtBot, tmp_path: Pa
     open_start(desktop, WindowStart(slide=data_dir / "CMU-1-Small-Region.svs"))
     dialogs.analyze = AnalyzeOptions(spec=TileSpec(min_tissue=0.5))
     QTest.mouseClick(window.slides.analyze_button, Qt.MouseButton.LeftButton)
-    wait_until(lambda: jobs_idle(desktop), qtbot)
+    wait_for_jobs(desktop, qtbot)
     dialogs.train = TrainOptions(epochs=30)
     controller.jobs.ask_train()
-    wait_until(lambda: jobs_idle(desktop), qtbot)
+    wait_for_jobs(desktop, qtbot)
 
     store = session_of(desktop)
     features = features_of(store, require_current(store))
@@ -127,10 +134,10 @@ def test_a_trained_architecture_goes_the_same_way(qtbot: QtBot, tmp_path: Path, 
         encoder="timm:vit_tiny_patch16_224", weights=weights, layer=6, spec=TileSpec(min_tissue=0.5)
     )
     desktop.controller.jobs.ask_analyze()
-    wait_until(lambda: jobs_idle(desktop), qtbot)
+    wait_for_jobs(desktop, qtbot)
     dialogs.train = TrainOptions(epochs=20)
     desktop.controller.jobs.ask_train()
-    wait_until(lambda: jobs_idle(desktop), qtbot)
+    wait_for_jobs(desktop, qtbot)
     store = session_of(desktop)
     analysis = require_current(store)
     assert (analysis.encoder, analysis.layer, analysis.is_control) == ("timm:vit_tiny_patch16_224", 6, False)

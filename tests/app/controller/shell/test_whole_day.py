@@ -43,9 +43,7 @@ def windows(qtbot: QtBot, tmp_path: Path) -> Iterator[list[Hands]]:
     yield opened
     for hands in opened:
         if hands.is_open:
-            hands.window.qt_window.close()
-    QApplication.sendPostedEvents()
-    QApplication.processEvents()
+            hands.let_go()
 
 
 def test_everything_that_was_done_by_hand_is_kept_and_handed_over(
