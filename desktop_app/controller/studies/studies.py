@@ -176,7 +176,9 @@ class StudyActions:
         store, view = self._context.session.store, self._view
         if store is not None and view is not None:
             names = self._context.attempt(lambda: store.studies.cluster_names(view.record.id))
-            self._show_report(view.rendered(self._context.window.studies.result.thresholds_row.values(), names))
+            self._show_report(
+                view.rendered(self._context.window.studies.result.thresholds_row.values(), names)
+            )
 
     def _apply_thresholds(self, thresholds: dict[str, float]) -> None:
         if self._view is not None:
