@@ -70,9 +70,9 @@ class StudyActions:
         panel.cancel_requested.connect(self._cancel)
         panel.shown.connect(self._come_to_front)
         self.results_window = StudyWindow(context.window.docks["Results"], context.window.qt_window)
-        panel.enlarge_requested.connect(self.results_window.turn)
+        panel.enlarge_requested.connect(self.results_window.toggle)
         self.results_window.changed.connect(panel.show_enlarged)
-        panel.result.thresholds_changed.connect(self._turn)
+        panel.result.thresholds_changed.connect(self._apply_thresholds)
         context.window.menus.requested("studies").connect(lambda: context.window.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
@@ -174,14 +174,16 @@ class StudyActions:
         store, view = self._context.session.store, self._view
         if store is not None and view is not None:
             names = self._context.attempt(lambda: store.studies.cluster_names(view.record.id))
-            self._tell(view.rendered(self._context.window.studies.result.thresholds_row.values(), names))
+            self._show_report(
+                view.rendered(self._context.window.studies.result.thresholds_row.values(), names)
+            )
 
-    def _turn(self, thresholds: dict[str, float]) -> None:
+    def _apply_thresholds(self, thresholds: dict[str, float]) -> None:
         if self._view is not None:
-            self._tell(self._view.rendered(thresholds))
+            self._show_report(self._view.rendered(thresholds))
             self.beside.render_again()
 
-    def _tell(self, view: StudyView) -> None:
+    def _show_report(self, view: StudyView) -> None:
         self._view = view
         self._context.window.studies.result.show_answer(view.words, view.report)
 
@@ -265,7 +267,7 @@ class StudyActions:
             record = self._context.attempt(lambda: store.studies.rename(view.record.id, name))
         if record is not None:
             self._view = replace(view, record=record)
-            self._turn(self._context.window.studies.result.thresholds_row.values())
+            self._apply_thresholds(self._context.window.studies.result.thresholds_row.values())
             self._list(store.studies.all(record.kind), record)
 
     def _forget(self) -> None:

@@ -51,7 +51,7 @@ def render(
         raise other
     try:
         return one.report(StudyResult.from_stored(arrays, record.meta), thresholds)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AssertionError) as error:
         # Arrays that are damaged, or of a form that nobody marked.
         raise other from error
 

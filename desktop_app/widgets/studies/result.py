@@ -141,7 +141,7 @@ class StudyResult(QWidget):
     def show_answer(self, paragraphs: Sequence[str], shown: Report) -> None:
         """Show a study's answer, on the figure and the table that were seen before where it has them."""
         self._paragraphs, self._shown = tuple(paragraphs), shown
-        self._tell()
+        self._show_sentences()
         self._figures = {one.key: one for one in shown.figures}
         self._own_tables = {one.key: one for one in shown.tables}
         _fill(self.figure_choice, {key: one.title for key, one in self._figures.items()})
@@ -237,7 +237,7 @@ class StudyResult(QWidget):
         is_new = name != self._other_name and bool(differences)
         self._other, self._other_words, self._other_name = other, words, name
         self._differences = {one.key: one for one in differences}
-        self._tell()
+        self._show_sentences()
         self._list_tables()
         if is_new and self.tabs.currentIndex() == TABLES:
             # Whoever looks at tables has asked for these.
@@ -245,7 +245,7 @@ class StudyResult(QWidget):
         self._show_front()
         self.other_figure.setVisible(other is not None and self.shown_figure is not None)
 
-    def _tell(self) -> None:
+    def _show_sentences(self) -> None:
         """Write the sentences, those of another run below."""
         if self._shown is None:
             return

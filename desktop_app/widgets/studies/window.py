@@ -28,7 +28,7 @@ class StudyWindow(QObject):
         dock.installEventFilter(self)
         dock.topLevelChanged.connect(self.changed)
 
-    def turn(self) -> None:
+    def toggle(self) -> None:
         """Enlarge the dock, or put it back."""
         if self._dock.isFloating():
             self.put_back()

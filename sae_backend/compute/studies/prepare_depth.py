@@ -16,7 +16,7 @@ from sae_backend.compute.studies.train_sets import make_set
 from sae_backend.errors import CacheError, MismatchError, UserInputError
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileGrid
-from sae_backend.studies.depth.chosen_blocks import chosen_blocks
+from sae_backend.studies.depth.definition import chosen_blocks
 from sae_backend.worker.requests import StudyRequest, StudySlideEntry
 
 

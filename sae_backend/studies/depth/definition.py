@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from sae_backend.errors import UserInputError
 from sae_backend.models.cards import EncoderCard
-from sae_backend.studies.depth.chosen_blocks import chosen_blocks
 from sae_backend.studies.framework.settings import (
     EPOCHS,
     SEED,
@@ -20,6 +21,8 @@ from sae_backend.studies.framework.settings import (
     random_dictionaries,
 )
 from sae_backend.studies.framework.study import AnalysedSet, Analysis, RowKeys, Spec, Study
+
+_DEFAULT_BLOCKS: Final = 6
 
 
 def _judge(
@@ -49,6 +52,30 @@ def _check_encoder(spec: Spec, card: EncoderCard) -> None:
             f"The SAE of the last block will have no feature {spec['feature']}.",
             f"Choose one from 0 to {n_features - 1}, or none: the study then follows the best for the first cell type.",
         )
+
+
+def chosen_blocks(wanted: Sequence[int] | None, n_blocks: int) -> list[int]:
+    """Blocks to look at, ascending: those wanted, or about six at even steps with the first and the last.
+
+    Raises
+    ------
+    UserInputError
+        When a block does not exist, or fewer than two are wanted.
+    """
+    if wanted is None:
+        steps = np.linspace(1, n_blocks, min(n_blocks, _DEFAULT_BLOCKS))
+        return np.unique(steps.round().astype(int)).tolist()
+    blocks = sorted({int(block) for block in wanted})
+    missing = [block for block in blocks if not 1 <= block <= n_blocks]
+    hint = (
+        f"It has the blocks 1 to {n_blocks}: name two or more of them, or none for about six at even steps."
+    )
+    if missing:
+        words = f"block{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+        raise UserInputError(f"The encoder has no {words}.", hint)
+    if len(blocks) < 2:
+        raise UserInputError("Depth is looked at in two or more blocks of the encoder.", hint)
+    return blocks
 
 
 STUDY: Final = Study(

@@ -321,7 +321,7 @@ def what_was_read(found: DepthFindings) -> str:
     read = [about for about in found.readings.values() if not about.reason]
     if not read:
         return ""
-    one = max(read, key=lambda about: int(about.n_patients))
+    one = max(read, key=lambda about: about.n_patients)
     patients = count(one.n_patients, "patient")
     whose = f"the {patients} whose {one.fact} is not left out" if one.left_out else f"all {patients}"
     return (

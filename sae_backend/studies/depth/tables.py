@@ -44,13 +44,21 @@ def _blocks(found: DepthFindings) -> Table:
         columns[name.replace("_", " ")] = as_column(values)
     columns["metrics from"] = list(found.quality_source)
     for source in ("features", "dimensions"):
-        for title, key in (
-            ("AUROC", "auroc"), ("low", "ci_low"), ("high", "ci_high"), ("exchanged low", "null_low"),
-            ("exchanged high", "null_high"), ("p", "p"),
-        ):  # fmt: skip
-            for about in found.readings.values():
-                curve = about.features if source == "features" else about.dimensions
-                columns[f"{about.fact} from {source}: {title}"] = as_column(getattr(curve, key))
+        read = {
+            about.fact: about.features if source == "features" else about.dimensions
+            for about in found.readings.values()
+        }
+        columns |= {f"{fact} from {source}: AUROC": as_column(curve.auroc) for fact, curve in read.items()}
+        columns |= {f"{fact} from {source}: low": as_column(curve.ci_low) for fact, curve in read.items()}
+        columns |= {f"{fact} from {source}: high": as_column(curve.ci_high) for fact, curve in read.items()}
+        columns |= {
+            f"{fact} from {source}: exchanged low": as_column(curve.null_low) for fact, curve in read.items()
+        }
+        columns |= {
+            f"{fact} from {source}: exchanged high": as_column(curve.null_high)
+            for fact, curve in read.items()
+        }
+        columns |= {f"{fact} from {source}: p": as_column(curve.p) for fact, curve in read.items()}
     if found.variance is not None:
         curves = found.variance
         for i, name in enumerate((found.fact, "features", "cells")):
@@ -83,19 +91,22 @@ def _types(found: DepthFindings) -> Table:
         "cell type": list(found.types) * n_blocks,
         "feature": [int(j) if j >= 0 else None for j in found.cells.features.column.ravel()],
     }
-    for key, title in (
-        ("choose", "r, choosing half"),
-        ("value", "r"),
-        ("ci_low", "low"),
-        ("ci_high", "high"),
-    ):
-        columns[title] = as_column(getattr(found.cells.features, key).ravel())
-    columns["p (family)"] = as_column(found.cells.p.ravel())
+    own = found.cells.features
+    columns |= {
+        "r, choosing half": as_column(own.choose.ravel()),
+        "r": as_column(own.value.ravel()),
+        "low": as_column(own.ci_low.ravel()),
+        "high": as_column(own.ci_high.ravel()),
+        "p (family)": as_column(found.cells.p.ravel()),
+    }
     for name in BASELINE_TITLES:
         best = found.cells.best[name]
         columns[f"{name} column"] = [int(j) if j >= 0 else None for j in best.column.ravel()]
-        for key, title in (("value", "r"), ("ci_low", "low"), ("ci_high", "high")):
-            columns[f"{name} {title}"] = as_column(getattr(best, key).ravel())
+        columns |= {
+            f"{name} r": as_column(best.value.ravel()),
+            f"{name} low": as_column(best.ci_low.ravel()),
+            f"{name} high": as_column(best.ci_high.ravel()),
+        }
     targets = [
         Target(k, int(j) if j >= 0 else None)
         for k, row in enumerate(found.cells.features.column)
@@ -117,15 +128,14 @@ def _types(found: DepthFindings) -> Table:
 
 def _slopes(found: DepthFindings) -> Table:
     names = ["mean of all types (signs turned as chosen)", *found.types]
-    columns: dict[str, Sequence[Any]] = {"r of": names}
-    for key, title in (
-        ("value", "change per block"),
-        ("low", "low, by itself"),
-        ("high", "high, by itself"),
-        ("family_low", "low"),
-        ("family_high", "high"),
-    ):
-        columns[title] = as_column(getattr(found.slope, key))
+    columns: dict[str, Sequence[Any]] = {
+        "r of": names,
+        "change per block": as_column(found.slope.value),
+        "low, by itself": as_column(found.slope.low),
+        "high, by itself": as_column(found.slope.high),
+        "low": as_column(found.slope.family_low),
+        "high": as_column(found.slope.family_high),
+    }
     low, high = found.slope.family_low, found.slope.family_high
     columns["verdict"] = [
         "not judged"
@@ -154,19 +164,16 @@ def _followed(found: DepthFindings, followed: FollowedFeature) -> Table:
     columns: dict[str, Sequence[Any]] = {
         "block": list(found.titles),
         "feature": [int(j) if j >= 0 else None for j in followed.feature],
+        "r": as_column(followed.r),
+        "low": as_column(followed.low),
+        "high": as_column(followed.high),
+        "p (family)": as_column(followed.p),
+        "chance": as_column(followed.chance),
+        "random": as_column(followed.random),
+        "random low": as_column(followed.random_low),
+        "random high": as_column(followed.random_high),
+        "p (random)": as_column(followed.random_p),
     }
-    for key, title in (
-        ("r", "r"),
-        ("low", "low"),
-        ("high", "high"),
-        ("p", "p (family)"),
-        ("chance", "chance"),
-        ("random", "random"),
-        ("random_low", "random low"),
-        ("random_high", "random high"),
-        ("random_p", "p (random)"),
-    ):
-        columns[title] = as_column(getattr(followed, key))
     for c, name in enumerate(found.types):
         columns[f"its r with {name}"] = as_column(followed.type_r[:, c])
     return Table(

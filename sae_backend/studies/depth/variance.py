@@ -61,20 +61,20 @@ class SlideSums:
 
 
 def slide_sums(
-    inputs: StudyInput, number: int, types: Sequence[int], alive: Any = lambda: None
+    inputs: StudyInput, number: int, types: Sequence[int], check_cancelled: Any = lambda: None
 ) -> SlideSums | None:
-    """Go through the tiles of all slides once; None where some slide has no vectors. `alive` may raise to end it."""
+    """Go through the tiles of all slides once; None where some slide has no vectors. `check_cancelled` may raise to end it."""
     some = inputs.sets[number]
     if any(vectors is None for vectors in some.vectors):
         return None
     rows = []
     for k, slide in enumerate(inputs.slides):
-        alive()
-        rows.append(_of_slide(some, k, np.asarray(slide.counts[:, list(types)], np.float64), alive))
+        check_cancelled()
+        rows.append(_of_slide(some, k, np.asarray(slide.counts[:, list(types)], np.float64), check_cancelled))
     return SlideSums(*(np.stack(values) for values in zip(*rows, strict=True)))
 
 
-def _of_slide(some: FeatureSet, k: int, counts: Floats, alive: Any) -> tuple[Any, ...]:
+def _of_slide(some: FeatureSet, k: int, counts: Floats, check_cancelled: Any) -> tuple[Any, ...]:
     vectors = some.vectors[k]
     assert vectors is not None
     features = sparse.csr_array(some.features[k])
@@ -90,7 +90,7 @@ def _of_slide(some: FeatureSet, k: int, counts: Floats, alive: Any) -> tuple[Any
     total, residual, cell_total, y_total = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros(n_types)
     yy, xy = np.zeros((n_types, n_types)), np.zeros((n_types, d))
     for a in range(0, keep.size, _BLOCK):
-        alive()
+        check_cancelled()
         tiles = keep[a : a + _BLOCK]
         exact = np.asarray(vectors[tiles], np.float64)
         finite = np.isfinite(exact).all(axis=1)

@@ -112,13 +112,18 @@ def pairs(found: DomainFindings, pairs: JudgedPairs) -> Table:
         "feature": [int(f) for f in features],
         "cell type": [found.type_names[int(t)] for t in pairs.type],
         "verdict": [VERDICTS[int(code)] for code in pairs.verdict],
+        "r chosen": as_column(pairs.r_choose),
+        "r in A": as_column(pairs.r_a),
+        "A low": as_column(pairs.low_a),
+        "A high": as_column(pairs.high_a),
+        "r in B": as_column(pairs.r_b),
+        "B low": as_column(pairs.low_b),
+        "B high": as_column(pairs.high_b),
+        "p in B": as_column(pairs.p_b),
+        "difference low": as_column(pairs.difference_low),
+        "difference high": as_column(pairs.difference_high),
+        "p difference": as_column(pairs.p_difference),
     }
-    for title, name in (
-        ("r chosen", "r_choose"), ("r in A", "r_a"), ("A low", "low_a"), ("A high", "high_a"), ("r in B", "r_b"),
-        ("B low", "low_b"), ("B high", "high_b"), ("p in B", "p_b"), ("difference low", "difference_low"),
-        ("difference high", "difference_high"), ("p difference", "p_difference"),
-    ):  # fmt: skip
-        columns[title] = as_column(getattr(pairs, name))
     return Table(
         "domain-pairs", f"Kept and lost between {found.a.name} (A) and {found.b.name} (B)", columns, _NOTES,
         [Target(0, int(f)) for f in features],

@@ -83,13 +83,12 @@ def _types(found: EncoderFindings) -> Table:
         columns[f"{words}feature" if name == SAE else f"{words}number"] = [
             int(j) if j >= 0 else None for j in best.column.ravel()
         ]
-        for key, title in (
-            ("choose", "r, choosing half"),
-            ("value", "r"),
-            ("ci_low", "low"),
-            ("ci_high", "high"),
-        ):
-            columns[words + title] = as_column(getattr(best, key).ravel())
+        columns |= {
+            f"{words}r, choosing half": as_column(best.choose.ravel()),
+            f"{words}r": as_column(best.value.ravel()),
+            f"{words}low": as_column(best.ci_low.ravel()),
+            f"{words}high": as_column(best.ci_high.ravel()),
+        }
         if name == SAE:
             columns["p (family)"] = as_column(found.cells.p.ravel())
         for i, k in enumerate(found.probe_k):

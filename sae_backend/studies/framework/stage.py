@@ -21,14 +21,14 @@ class Stage:
     def __init__(self, progress: Progress, name: str, total: int = 1) -> None:
         self._progress, self._name = progress, name
         self.total, self.done = total, 0
-        self.alive()
+        self.check_cancelled()
 
     def expect(self, total: int) -> None:
         """Set the number of steps, once it is known."""
         self.total = total
-        self.alive()
+        self.check_cancelled()
 
-    def alive(self) -> None:
+    def check_cancelled(self) -> None:
         """Say that it goes on."""
         # A count that reaches its end means that there is nothing more to come.
         self._progress(self._name, min(self.done, max(self.total - 1, 0)), max(self.total, 1))
@@ -40,4 +40,4 @@ class Stage:
     def reach(self, done: int) -> None:
         """So many steps are done."""
         self.done = done
-        self.alive()
+        self.check_cancelled()

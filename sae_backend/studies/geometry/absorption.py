@@ -43,7 +43,7 @@ class Presence:
 
 
 def presence_steps(pairs: tuple[Ints, Ints]) -> int:
-    """How often `presence` calls `alive` for these children and parents."""
+    """How often `presence` calls `check_cancelled` for these children and parents."""
     return -(-np.unique(pairs[1]).size // _WIDTH)
 
 
@@ -52,7 +52,7 @@ def presence(
     firing: Columns,
     directions: npt.NDArray[np.float32],
     pairs: tuple[Ints, Ints],
-    alive: Callable[[], None],
+    check_cancelled: Callable[[], None],
 ) -> Presence:
     """Measure the presence of the parents' directions where the children fire.
 
@@ -66,7 +66,7 @@ def presence(
         Unit directions of the features (F, d).
     pairs
         Numbers of children and parents (P,).
-    alive
+    check_cancelled
         Called now and then; may raise.
     """
     child, parent = pairs
@@ -79,7 +79,7 @@ def presence(
     some = firing if step == 1 else firing.rows(rows)
     parents = np.unique(parent)
     for a in range(0, parents.size, _WIDTH):
-        alive()
+        check_cancelled()
         chosen = parents[a : a + _WIDTH]
         projected = vectors @ directions[chosen].T
         for column, p in enumerate(chosen.tolist()):

@@ -95,7 +95,7 @@ def coactivation_clusters(
     few = _few(settings)
     stage.expect(1 + settings.n_resamples + N_SCRAMBLED * (2 + few.n_resamples) + ways.n)
     chosen = columns[0] if rows.size == choose.n_rows else columns[0].rows(rows)
-    labels = find_clusters(CoActivation(chosen), settings.cut, stage.alive)
+    labels = find_clusters(CoActivation(chosen), settings.cut, stage.check_cancelled)
     stage.step()
     drawn = _Units(choose.clusters, choose.unit[rows])
     stability = _resampled(drawn, chosen, labels, settings, "resample", stage, checkpoints)
@@ -103,7 +103,7 @@ def coactivation_clusters(
     def alone(k: int, order: Ints) -> Columns | None:
         seed = settings.seed + 100 + k
         moves = arrangements(choose, min(_MOST_WAYS, chosen.n_features), seed)
-        return None if moves.n == 0 else scrambled(columns[0], moves, rows, order, stage.alive)
+        return None if moves.n == 0 else scrambled(columns[0], moves, rows, order, stage.check_cancelled)
 
     chance = _chance_stability(drawn, alone, labels, few, stage, checkpoints)
     clustered = np.flatnonzero(labels >= 0)
@@ -156,14 +156,14 @@ def _resampled(
     weights = bootstrap_weights(tiles.clusters, settings.n_resamples, rng)
     found = []
     for b, drawn in enumerate(weights):
-        make = partial(_again, columns, drawn[tiles.unit], settings.cut, stage.alive)
+        make = partial(_again, columns, drawn[tiles.unit], settings.cut, stage.check_cancelled)
         found.append(best_jaccard(labels, checkpoints.get(f"{name}-{b}", make)["labels"]))
         stage.step()
     return np.asarray(np.mean(found, axis=0), np.float64)
 
 
-def _again(columns: Columns, weights: Floats, cut: float, alive: Callable[[], None]) -> Arrays:
-    return {"labels": find_clusters(CoActivation(columns, weights), cut, alive)}
+def _again(columns: Columns, weights: Floats, cut: float, check_cancelled: Callable[[], None]) -> Arrays:
+    return {"labels": find_clusters(CoActivation(columns, weights), cut, check_cancelled)}
 
 
 def _chance_stability(
@@ -188,7 +188,7 @@ def _chance_stability(
             stage.step()
             if columns is None:
                 return {"stability": np.zeros(0)}
-            own = find_clusters(CoActivation(columns), few.cut, stage.alive)
+            own = find_clusters(CoActivation(columns), few.cut, stage.check_cancelled)
             stage.step()
             return {"stability": _resampled(tiles, columns, own, few, "", stage, Checkpoints())}
 

@@ -73,7 +73,11 @@ def holding(n_both: Floats, n_child: Floats, share_parent: Floats) -> Floats:
 
 
 def coactivation_chance(
-    columns: Columns, ways: Arrangements, rows: Ints, alive: Callable[[int], None], checkpoints: Checkpoints
+    columns: Columns,
+    ways: Arrangements,
+    rows: Ints,
+    check_cancelled: Callable[[int], None],
+    checkpoints: Checkpoints,
 ) -> CoActivationChance:
     """Take the features against themselves with the tiles exchanged.
 
@@ -85,21 +89,21 @@ def coactivation_chance(
         How tiles are laid on others.
     rows
         Tiles on which others are laid (n,): all of them, or some where they are many.
-    alive
+    check_cancelled
         Takes the draws that are done; may raise.
     checkpoints
         Where finished draws are kept.
     """
     found = []
     own = columns if rows.size == columns.n_rows else columns.rows(rows)
-    seen = _one(own, columns, Laid(rows.astype(np.int32)), False, lambda: alive(0))
+    seen = _one(own, columns, Laid(rows.astype(np.int32)), False, lambda: check_cancelled(0))
     for p in range(ways.n):
-        alive(p)
+        check_cancelled(p)
 
         def make(p: int = p) -> Arrays:
             laid = ways.laid(p)
             laid = Laid(laid.source[rows], laid.is_shift)
-            return _one(own, columns, laid, p < _N_HISTOGRAMS, lambda: alive(p))
+            return _one(own, columns, laid, p < _N_HISTOGRAMS, lambda: check_cancelled(p))
 
         found.append(checkpoints.get(f"chance-{p}", make))
     shape = (ways.n, columns.n_features)
@@ -115,7 +119,7 @@ def coactivation_chance(
 
 
 def _one(
-    own: Columns, columns: Columns, laid: Laid, with_histogram: bool, alive: Callable[[], None]
+    own: Columns, columns: Columns, laid: Laid, with_histogram: bool, check_cancelled: Callable[[], None]
 ) -> Arrays:
     # Slow to load, and the window imports this package to tell what was found.
     from sae_backend.statistics import pair_kernels
@@ -127,7 +131,7 @@ def _one(
     table = columns.by_tile
     right = table.indptr, table.indices, table.data
     for a, left in column_blocks(own, laid):
-        alive()
+        check_cancelled()
         part = strongest[:, a : a + left[0].size - 1]
         pair_kernels.strongest_pairs(left, right, centring, counts, (a, columns.n_rows), part, histogram)
     if not with_histogram:
@@ -136,16 +140,20 @@ def _one(
 
 
 def scrambled(
-    columns: Columns, ways: Arrangements, rows: Ints, order: Ints, alive: Callable[[], None] = lambda: None
+    columns: Columns,
+    ways: Arrangements,
+    rows: Ints,
+    order: Ints,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> Columns:
     """The same features, each with its tiles exchanged in a way of its own, so that none goes with another.
 
     Features that follow each other in `order` (F,) get different ways; there are fewer ways than features. What comes to
-    lie on the tiles `rows` (n,) is given. `alive` is called now and then, and may raise.
+    lie on the tiles `rows` (n,) is given. `check_cancelled` is called now and then, and may raise.
     """
     parts, features = [], []
     for p in range(ways.n):
-        alive()
+        check_cancelled()
         mine = order[p :: ways.n]
         source = ways.laid(p).source[rows]
         some = sparse.csr_array(columns.by_feature[:, mine])

@@ -36,7 +36,7 @@ def direction_clusters(
     such sum of any cluster of random directions with the decoder's mean and covariance.
     """
     whole = Directions(directions)
-    labels = find_clusters(whole, settings.cut, stage.alive)
+    labels = find_clusters(whole, settings.cut, stage.check_cancelled)
     stage.step()
     within = cohesion(whole, labels)
     n_clusters = within.size
@@ -45,7 +45,7 @@ def direction_clusters(
         kept = np.random.default_rng([settings.seed, b, 0xD5]).random(len(directions)) < 0.5
         again = np.full(len(directions), -1, np.int64)
         # Of a cluster of three, two may be left.
-        again[kept] = find_clusters(Directions(directions[kept]), settings.cut, stage.alive, 2)
+        again[kept] = find_clusters(Directions(directions[kept]), settings.cut, stage.check_cancelled, 2)
         found.append(best_jaccard(labels, again, kept))
         stage.step()
     drawn = np.array(found).reshape(len(found), n_clusters)
@@ -57,7 +57,7 @@ def direction_clusters(
     excess = _excess(labels, within, settings.cut)
     drawn_excess = []
     for p in range(settings.n_null if n_clusters else 0):
-        make = partial(_random_excess, directions, settings, p, stage.alive)
+        make = partial(_random_excess, directions, settings, p, stage.check_cancelled)
         drawn_excess.append(float(checkpoints.get(f"random-directions-{p}", make)["x"]))
         stage.step()
     largest = np.array(drawn_excess)
@@ -77,10 +77,13 @@ def _excess(labels: Ints, within: Floats, cut: float) -> Floats:
 
 
 def _random_excess(
-    directions: npt.NDArray[np.float32], settings: StabilitySettings, p: int, alive: Callable[[], None]
+    directions: npt.NDArray[np.float32],
+    settings: StabilitySettings,
+    p: int,
+    check_cancelled: Callable[[], None],
 ) -> Arrays:
     drawn = Directions(random_directions(directions, (settings.seed, p)))
-    labels = find_clusters(drawn, settings.cut, alive)
+    labels = find_clusters(drawn, settings.cut, check_cancelled)
     return {"x": np.array(_excess(labels, cohesion(drawn, labels), settings.cut).max(initial=0.0))}
 
 
@@ -99,7 +102,7 @@ def direction_limits(
         histogram = np.zeros(edges.size - 1)
         top = -1.0
         for _, block in drawn.blocks():
-            stage.alive()
+            stage.check_cancelled()
             # Each pair once, and none of a direction with itself: below all that a cosine can be.
             block[np.tril_indices(len(block), 0, block.shape[1])] = -2.0
             top = max(top, float(block.max(initial=-1.0)))
@@ -114,7 +117,7 @@ def direction_limits(
 
 
 def again_in_seeds(
-    inputs: StudyInput, numbers: Ints, labels: Ints, cut: float, alive: Callable[[], None]
+    inputs: StudyInput, numbers: Ints, labels: Ints, cut: float, check_cancelled: Callable[[], None]
 ) -> Floats | None:
     """Largest Jaccard index of each cluster with one of each further set in the same space (S, C); None without such a set.
 
@@ -131,7 +134,7 @@ def again_in_seeds(
         Their clusters (F,), -1 for none.
     cut
         Cosine down to which clusters were merged.
-    alive
+    check_cancelled
         Called now and then; may raise.
     """
     found = []
@@ -141,7 +144,7 @@ def again_in_seeds(
         theirs = directions(other, np.arange(other.n_features))
         theirs = theirs[theirs.any(axis=1)]
         own = directions(inputs.sets[0], numbers)
-        again = find_clusters(Directions(theirs), cut, alive)
+        again = find_clusters(Directions(theirs), cut, check_cancelled)
         step = max(1, 4_000_000 // max(1, len(theirs)))
         blocks = ((a, (own[a : a + step] @ theirs.T).astype(np.float64)) for a in range(0, len(own), step))
         pairs = match(blocks, (len(own), len(theirs)))

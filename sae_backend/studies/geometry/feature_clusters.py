@@ -32,7 +32,7 @@ class Similarity(Protocol):
     def n_features(self) -> int:
         """Their number, F."""
 
-    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
+    def close(self, cut: float, check_cancelled: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
         """Pairs at least as alike as `cut`, each once: smaller number, larger number, similarity; part by part."""
 
     def among(self, features: Ints) -> Floats:
@@ -47,7 +47,7 @@ class CoActivation:
         self._centring = centre(columns, columns, None, weights)
         self.n_features = columns.n_features
 
-    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
+    def close(self, cut: float, check_cancelled: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
         """See :class:`Similarity`."""
         # Slow to load, and the window imports this package to tell what was found.
         from sae_backend.statistics import pair_kernels
@@ -61,7 +61,7 @@ class CoActivation:
         for a, left in column_blocks(self._columns, None, self._weights):
             done = 0
             while done < left[0].size - 1:
-                alive()
+                check_cancelled()
                 done, n = pair_kernels.close_pairs(left, right, centring, (a, done), cut, found)
                 yield found[0][:n].copy(), found[1][:n].copy(), found[2][:n].copy()
 
@@ -98,10 +98,10 @@ class Directions:
         for a in range(0, self.n_features, step):
             yield a, self._directions[a : a + step] @ self._directions[a:].T
 
-    def close(self, cut: float, alive: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
+    def close(self, cut: float, check_cancelled: Callable[[], None]) -> Iterator[tuple[Ints, Ints, Floats]]:
         """See :class:`Similarity`."""
         for first, block in self.blocks():
-            alive()
+            check_cancelled()
             row, column = np.nonzero(block >= cut)
             later = row < column
             row, column = row[later], column[later]
@@ -114,7 +114,10 @@ class Directions:
 
 
 def find_clusters(
-    similarity: Similarity, cut: float, alive: Callable[[], None] = lambda: None, min_size: int = MIN_SIZE
+    similarity: Similarity,
+    cut: float,
+    check_cancelled: Callable[[], None] = lambda: None,
+    min_size: int = MIN_SIZE,
 ) -> Ints:
     """Clusters by average linkage (Sokal and Michener 1958): merged while the mean similarity is at least `cut`.
 
@@ -128,7 +131,7 @@ def find_clusters(
         Number of the cluster (F,), the largest first, -1 for features in none of at least `min_size`.
     """
     found: list[Ints] = []
-    waiting = [_edges(similarity, cut, alive)]
+    waiting = [_edges(similarity, cut, check_cancelled)]
     places = [np.arange(similarity.n_features, dtype=np.int64)]
     limits = [cut]
     while waiting:
@@ -137,7 +140,7 @@ def find_clusters(
         order = np.argsort(part, kind="stable")
         ends = np.cumsum(np.bincount(part, minlength=n_parts))
         for members in np.split(order, ends[:-1]):
-            alive()
+            check_cancelled()
             if members.size < min_size:
                 continue
             higher = limit + 0.1 * (1 - limit)
@@ -153,7 +156,7 @@ def find_clusters(
                 places.append(place[members])
                 limits.append(higher)
                 continue
-            found += _linked(similarity, place[members], cut, min_size, alive)
+            found += _linked(similarity, place[members], cut, min_size, check_cancelled)
     labels = np.full(similarity.n_features, -1, np.int64)
     found.sort(key=lambda members: (-members.size, int(members[0])))
     for number, members in enumerate(found):
@@ -161,12 +164,12 @@ def find_clusters(
     return labels
 
 
-def _edges(similarity: Similarity, cut: float, alive: Callable[[], None]) -> sparse.csr_array:
+def _edges(similarity: Similarity, cut: float, check_cancelled: Callable[[], None]) -> sparse.csr_array:
     n = similarity.n_features
     small = np.int32
     parts = [
         (first.astype(small), second.astype(small), value.astype(np.float32))
-        for first, second, value in similarity.close(cut, alive)
+        for first, second, value in similarity.close(cut, check_cancelled)
     ]
     if not parts:
         return sparse.csr_array(sparse.coo_array((n, n), dtype=np.float32))
@@ -175,7 +178,7 @@ def _edges(similarity: Similarity, cut: float, alive: Callable[[], None]) -> spa
 
 
 def _linked(
-    similarity: Similarity, members: Ints, cut: float, min_size: int, alive: Callable[[], None]
+    similarity: Similarity, members: Ints, cut: float, min_size: int, check_cancelled: Callable[[], None]
 ) -> list[Ints]:
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
@@ -186,9 +189,9 @@ def _linked(
     np.maximum(distance, 0, out=distance)
     condensed = squareform(distance, checks=False)
     del distance
-    alive()
+    check_cancelled()
     tree = linkage(condensed, "average")
-    alive()
+    check_cancelled()
     number = fcluster(tree, 1 - cut, "distance")
     sizes = np.bincount(number)
     return [members[number == k] for k in np.flatnonzero(sizes >= min_size)]

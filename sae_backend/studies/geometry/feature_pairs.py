@@ -172,18 +172,18 @@ class PairRules:
     """When a pair has a name.
 
     `share` of the tiles of one in which the other has to fire, `cosine` of the same direction, draws of the
-    bootstrap and its seed; `alive` is called while pairs are measured, and may raise to end it.
+    bootstrap and its seed; `check_cancelled` is called while pairs are measured, and may raise to end it.
     """
 
     share: float
     cosine: float
     n_boot: int
     seed: int
-    alive: Callable[[], None] = lambda: None
+    check_cancelled: Callable[[], None] = lambda: None
 
 
 def describing_steps(n_pairs: int, rules: PairRules) -> int:
-    """How often `describe_pairs` calls `alive` for so many pairs."""
+    """How often `describe_pairs` calls `check_cancelled` for so many pairs."""
     return 4 * -(-n_pairs // PAIRS_AT_ONCE) + -(-n_pairs // _drawn_at_once(rules))
 
 
@@ -218,8 +218,8 @@ def describe_pairs(
     swap = n_active[first] > n_active[second]
     child, parent = np.where(swap, second, first), np.where(swap, first, second)
     (values, fires), (told, told_fires) = halves
-    chosen = _Overlap.of(pair_sums(fires, fires, (child, parent), clusters[0], rules.alive))
-    sums = pair_sums(told_fires, told_fires, (child, parent), clusters[1], rules.alive)
+    chosen = _Overlap.of(pair_sums(fires, fires, (child, parent), clusters[0], rules.check_cancelled))
+    sums = pair_sums(told_fires, told_fires, (child, parent), clusters[1], rules.check_cancelled)
     held = _Overlap.of(sums)
     cosine = np.full(child.size, np.nan)
     if directions is not None:
@@ -230,12 +230,12 @@ def describe_pairs(
         parent=parent,
         kind=_kinds(chosen, held, beyond[1], cosine, rules),
         beyond=beyond,
-        r=pair_sums(values, values, (child, parent), clusters[0], rules.alive).r(),
+        r=pair_sums(values, values, (child, parent), clusters[0], rules.check_cancelled).r(),
         jaccard=chosen.jaccard,
         in_parent=chosen.in_parent,
         in_child=chosen.in_child,
         cosine=cosine,
-        held_r=pair_sums(told, told, (child, parent), clusters[1], rules.alive).r(),
+        held_r=pair_sums(told, told, (child, parent), clusters[1], rules.check_cancelled).r(),
         held_jaccard=held.jaccard,
         held_in_parent=held.in_parent,
         held_in_child=held.in_child,
@@ -291,7 +291,7 @@ def _share_interval(sums: PairSums, clusters: Clusters, rules: PairRules) -> tup
     weights = bootstrap_weights(clusters, rules.n_boot, np.random.default_rng([rules.seed, 0xB2]))
     step = _drawn_at_once(rules)
     for a in range(0, low.size, step):
-        rules.alive()
+        rules.check_cancelled()
         part = PairSums(sums.n, *(each[a : a + step] for each in (sums.x, sums.xx, sums.y, sums.yy, sums.xy)))
         drawn = np.sort(part.ratio_both(weights), axis=1)
         n_known = np.isfinite(drawn).sum(axis=1)

@@ -100,7 +100,7 @@ def stability_figure(found: GeometryFindings, some: ClusterFindings, least: floa
     marks += [
         Bars(np.where(stable, stability, np.nan), "stable", targets=first),
         Bars(np.where(stable, np.nan, stability), "not stable", targets=first, is_baseline=True),
-        Rule("y", max(float(found.dissolved), least), "least asked for"),
+        Rule("y", max(found.dissolved, least), "least asked for"),
     ]
     what = (
         f"patients drawn again {found.n_resamples} times; chance: {found.n_scrambled} sets of the same "
@@ -213,7 +213,7 @@ def pairs_figure(found: GeometryFindings) -> Figure | None:
                 is_baseline=name in plain,
             )
         )
-    share = float(found.share)
+    share = found.share
     marks += [Rule("x", share, "asked for"), Rule("y", share)]
     held = f"{found.n_tiles[1]:,} tiles of the half that reports" if found.held_out else "The same tiles"
     return Figure(

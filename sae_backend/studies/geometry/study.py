@@ -94,7 +94,7 @@ def run(
         least, cosine = _direction_limits(live.directions, settings, stage, checkpoints)
         plan = StabilitySettings(settings.n_resamples, settings.n_null, settings.seed, least)
         aligned = direction_clusters(live.directions, plan, stage, checkpoints)
-        seeds = again_in_seeds(inputs, live.numbers, aligned.labels, least, stage.alive)
+        seeds = again_in_seeds(inputs, live.numbers, aligned.labels, least, stage.check_cancelled)
     pairs, present = _pairs(live, chance, cosine, settings, progress)
     stage = Stage(progress, "cells of the clusters")
     cells = [
@@ -246,7 +246,7 @@ def _plane(
     if n <= N_NEIGHBOURS or settings.plane != "umap":
         few = ", too few for UMAP" if settings.plane == "umap" else ""
         return principal_plane(rows), f"the first two principal components of {n:,} {what}{few}"
-    neighbours = nearest_rows(rows, stage.alive)
+    neighbours = nearest_rows(rows, stage.check_cancelled)
     rounds: list[Stage] = []
 
     def laid(done: int, total: int) -> None:
@@ -256,7 +256,7 @@ def _plane(
         if rounds:
             rounds[0].reach(done)
         else:
-            stage.alive()
+            stage.check_cancelled()
 
     plane = umap_plane(rows, neighbours, laid)
     return plane, f"UMAP (umap-learn {version('umap-learn')}) of {n:,} {what} by cosine"

@@ -83,8 +83,8 @@ class Reading:
 
     reason: str
     sources: list[str]
-    held_out: bool
-    note: str
+    held_out: bool = False
+    note: str = ""
     left_out: list[str] = field(default_factory=list)
     draws_over: str = ""
     classes: list[str] = field(default_factory=list)

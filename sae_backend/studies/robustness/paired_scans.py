@@ -145,8 +145,8 @@ def paired_scans(
         return sparse.csr_array(some.features[k])[tiles].astype(np.float64)
 
     sums = _summed(matched, units, feature_rows, lambda done: step(done, total))
-    alive = partial(step, len(matched), total)
-    found = _agreement(sums, draws, alive)
+    check_cancelled = partial(step, len(matched), total)
+    found = _agreement(sums, draws, check_cancelled)
     raw = None
     if all(some.vectors[k] is not None for glass in matched for k in glass.slides):
         dense = _summed(
@@ -155,7 +155,7 @@ def paired_scans(
             lambda k, tiles: np.asarray(_vectors(some.vectors, k)[tiles], np.float64),
             lambda done: step(len(matched) + done, total),
         )
-        raw = _agreement(dense, draws, alive) if np.isfinite(dense.squares).all() else None
+        raw = _agreement(dense, draws, check_cancelled) if np.isfinite(dense.squares).all() else None
     step(total, total)
     return PairedScans(scanners, found, raw, len(matched), len(units), n_tiles)
 
@@ -246,7 +246,7 @@ def _column_sum(matrix: _Matrix) -> Floats:
     return np.asarray(matrix.sum(axis=0), np.float64).ravel()
 
 
-def _agreement(sums: _Sums, draws: tuple[int, int], alive: Callable[[], None]) -> Agreement:
+def _agreement(sums: _Sums, draws: tuple[int, int], check_cancelled: Callable[[], None]) -> Agreement:
     n_units, _, width = sums.by_scanner.shape
     every = np.ones((1, n_units))
     rng = np.random.default_rng([draws[1], 0x9A1])
@@ -254,7 +254,7 @@ def _agreement(sums: _Sums, draws: tuple[int, int], alive: Callable[[], None]) -
     out = {key: np.full(width, np.nan) for key in Agreement.__dataclass_fields__}
     high, low = np.zeros((2, width), np.int64)
     for a in range(0, width, _SPAN):
-        alive()
+        check_cancelled()
         span = slice(a, min(a + _SPAN, width))
         means = np.tensordot(every[0], sums.by_scanner[:, :, span], 1)
         high[span], low[span] = means.argmax(axis=0), means.argmin(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sae_backend.studies.framework.report import Number, Report, Threshold
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.robustness import caveats, figures, stress_figures, tables, text
+from sae_backend.studies.robustness import caveats, figures, tables, text
 from sae_backend.studies.robustness.array_names import FEATURES
 from sae_backend.studies.robustness.findings import ScannerFindings
 from sae_backend.studies.robustness.roles import LEVEL, ROLES, find_roles
@@ -40,8 +40,8 @@ def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
         figures.effects(findings),
         figures.neighbours(findings),
         *figures.agreement(findings),
-        stress_figures.stress_lines(findings),
-        stress_figures.stress_features(findings),
+        figures.stress_lines(findings),
+        figures.stress_features(findings),
     ]
     told = [
         tables.features_table(findings, axes, roles, limits),

@@ -125,8 +125,8 @@ def barcode(found: SlideFindings) -> Figure:
         # From what is most in the first group to what is most in the second.
         features = features[np.argsort(-np.nan_to_num(groups.difference.effect[features]), kind="stable")]
         how = f"the {features.size} features that differ most between {groups.a} and {groups.b}, from more to less in {groups.a}"
-        sides = [{"a": str(groups.a), "b": str(groups.b)}.get(side, "") for side in groups.in_group]
-        order = {str(groups.a): 0, str(groups.b): 1}
+        sides = [{"a": groups.a, "b": groups.b}.get(side, "") for side in groups.in_group]
+        order = {groups.a: 0, groups.b: 1}
         rows.sort(key=lambda k: (order.get(sides[k], 2), found.units[k], k))
     else:
         spread = np.nan_to_num(np.nanstd(values, axis=0) / (np.nanmean(values, axis=0) + 1e-9))

@@ -133,7 +133,7 @@ def _one(difference: GroupDifference, feature: int) -> str:
 
 
 def _counted(found: SlideFindings) -> str:
-    n = int(found.n_patients)
+    n = found.n_patients
     return "1 patient" if n == 1 and not found.n_without_patient else f"{n} {_people(found)}"
 
 

@@ -125,9 +125,9 @@ def _between(inputs: StudyInput, settings: Settings, progress: Progress, checkpo
     pairs = list(combinations(range(n), 2))
     for done, (a, b) in enumerate(pairs):
         progress("compare all pairs of SAEs", done, len(pairs))
-        alive = partial(progress, "compare all pairs of SAEs", done, len(pairs))
+        check_cancelled = partial(progress, "compare all pairs of SAEs", done, len(pairs))
         kept = checkpoints.get(
-            f"between-{a}-{b}", partial(_between_two, inputs, (a, b), settings.min_active, alive)
+            f"between-{a}-{b}", partial(_between_two, inputs, (a, b), settings.min_active, check_cancelled)
         )
         table[a, b] = table[b, a] = float(kept["r"])
     progress("compare all pairs of SAEs", len(pairs), len(pairs))
@@ -135,9 +135,9 @@ def _between(inputs: StudyInput, settings: Settings, progress: Progress, checkpo
 
 
 def _between_two(
-    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+    inputs: StudyInput, numbers: tuple[int, int], min_active: int, check_cancelled: Callable[[], None]
 ) -> Arrays:
-    return {"r": np.array(shared_r(inputs, numbers, min_active, alive))}
+    return {"r": np.array(shared_r(inputs, numbers, min_active, check_cancelled))}
 
 
 def _meta(

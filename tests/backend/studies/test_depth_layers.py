@@ -21,7 +21,7 @@ from sae_backend.models.bundled_models import SHIPPED_CONTROL
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileSpec, resolve_grid
 from sae_backend.slides.tissue import find_tissue
-from sae_backend.studies.depth.chosen_blocks import chosen_blocks
+from sae_backend.studies.depth.definition import chosen_blocks
 from sae_backend.worker.requests import StudyRequest
 from tests.backend.activations.test_embeddings import broken_slide
 from tests.backend.fixtures.runs import SPEC, contents, request_for, small_sae, small_slide

@@ -47,7 +47,7 @@ from sae_backend.studies.methods.matching.shared_tiles import shared_halves
 from tests.backend.studies.test_geometry import grouped_world, study_input
 
 
-def alive(*_: object) -> None:
+def check_cancelled(*_: object) -> None:
     pass
 
 
@@ -112,16 +112,18 @@ def test_jaccard_with_the_best_new_cluster() -> None:
 
 def test_groups_of_directions_are_found_and_random_ones_are_not() -> None:
     directions, labels = grouped_directions(2)
-    cut, largest = direction_limits(directions, 0.995, 0, Stage(alive, ""))
+    cut, largest = direction_limits(directions, 0.995, 0, Stage(check_cancelled, ""))
     assert 0.2 < cut < largest < 0.9
-    found = direction_clusters(directions, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Checkpoints())
+    found = direction_clusters(
+        directions, StabilitySettings(10, 19, 0, cut), Stage(check_cancelled, ""), Checkpoints()
+    )
     assert found.is_stable.sum() == 6
     stable = np.where(np.isin(found.labels, np.flatnonzero(found.is_stable)), found.labels, -1)
     assert adjusted_rand_score(labels, alone_as_singles(stable)) > 0.9
     alone = unit_rows(np.random.default_rng(3), 128, 48)
-    cut, _ = direction_limits(alone, 0.995, 0, Stage(alive, ""))
+    cut, _ = direction_limits(alone, 0.995, 0, Stage(check_cancelled, ""))
     assert not direction_clusters(
-        alone, StabilitySettings(10, 19, 0, cut), Stage(alive, ""), Checkpoints()
+        alone, StabilitySettings(10, 19, 0, cut), Stage(check_cancelled, ""), Checkpoints()
     ).is_stable.any()
 
 
@@ -169,7 +171,7 @@ def test_duplicates_and_splits_are_named() -> None:
         np.arange(4000), sizes, np.zeros(10, np.int64), sizes, np.arange(10), np.arange(10), "patient", "patient", ()
     )  # fmt: skip
     limits = PairLimits(np.full(10, 0.15), np.full(10, 5.0), np.inf)
-    listed = find_pairs(columns[0], firing[0], None, limits, alive)
+    listed = find_pairs(columns[0], firing[0], None, limits, check_cancelled)
     rules = PairRules(0.8, 0.9, 100, 0)
     pairs = describe_pairs(
         ((columns[0], firing[0]), (columns[1], firing[1])), (units, units), listed, None, rules
@@ -194,10 +196,10 @@ def test_duplicates_and_splits_are_named() -> None:
 def test_the_closest_pairs_are_kept_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = Columns(nested(0))
     everything = PairLimits(np.full(10, -2.0), np.full(10, np.inf), np.inf)
-    first, second, _, n_found = find_pairs(columns, columns.firing(), None, everything, alive)
+    first, second, _, n_found = find_pairs(columns, columns.firing(), None, everything, check_cancelled)
     assert first.size == n_found == 45
     monkeypatch.setattr(feature_pairs, "MAX_PAIRS", 5)
-    first, second, _, n_found = find_pairs(columns, columns.firing(), None, everything, alive)
+    first, second, _, n_found = find_pairs(columns, columns.firing(), None, everything, check_cancelled)
     assert first.size == 5 and n_found == 45
     assert {(0, 1), (0, 2), (0, 3)} <= set(zip(first.tolist(), second.tolist(), strict=True))
 
@@ -214,7 +216,7 @@ def test_loops_over_pairs_are_those_of_tables(way: str, monkeypatch: pytest.Monk
     labels = np.array([0, 0, 1, 1, 1, -1, -1, 2, 2, 2])
     if weights is not None:
         some = CoActivation(columns, weights)
-        pairs = [np.concatenate(each) for each in zip(*some.close(0.05, alive), strict=True)]
+        pairs = [np.concatenate(each) for each in zip(*some.close(0.05, check_cancelled), strict=True)]
         want = np.nonzero(np.triu(r >= 0.05, 1))
         np.testing.assert_array_equal(pairs[0], want[0])
         np.testing.assert_array_equal(pairs[1], want[1])
@@ -225,7 +227,7 @@ def test_loops_over_pairs_are_those_of_tables(way: str, monkeypatch: pytest.Monk
         return
     other = r[~np.eye(10, dtype=bool)].reshape(10, 9)
     how = laid or Laid(np.arange(n, dtype=np.int32))
-    found = coactivation_chance_module._one(columns, columns, how, True, alive)
+    found = coactivation_chance_module._one(columns, columns, how, True, check_cancelled)
     np.testing.assert_allclose(found["r"], other.max(axis=1))
     assert found["histogram"].sum() == 90
     firing = columns.firing()
@@ -244,7 +246,7 @@ def test_chance_of_coactivation_has_its_quantile() -> None:
     tiles, _ = shared_halves(inputs, (0,))
     columns = Columns(tiles.activations(0)).only(np.arange(20))
     ways = arrangements(tiles, 3, 0, move_all=True)
-    found = coactivation_chance(columns, ways, np.arange(columns.n_rows), alive, Checkpoints())
+    found = coactivation_chance(columns, ways, np.arange(columns.n_rows), check_cancelled, Checkpoints())
     drawn = []
     for p in range(3):
         r = np.concatenate([block for _, block in correlation_blocks(columns, columns, ways.laid(p))])

@@ -173,11 +173,11 @@ class _Seen:
         length = np.linalg.norm(found, axis=1, keepdims=True)
         return np.asarray(found / np.where(length > 0, length, 1))
 
-    def lowest(self, columns: slice, alive: Callable[[], None]) -> Floats:
+    def lowest(self, columns: slice, check_cancelled: Callable[[], None]) -> Floats:
         """Least activation of each column over all used tiles; 0 unless it fires in all of them."""
         n, low = np.zeros(columns.stop - columns.start), np.full(columns.stop - columns.start, np.inf)
         for k, tiles in enumerate(self.tiles):
-            alive()
+            check_cancelled()
             block = sparse.csr_array(self._some.features[k][:, columns])[tiles]
             n += np.bincount(block.indices, minlength=low.size)
             np.minimum.at(low, block.indices, block.data)
@@ -191,12 +191,12 @@ class _Seen:
         block.data -= low[block.indices]
         return sparse.csr_array(block)
 
-    def raw_ends(self, alive: Callable[[], None]) -> Floats:
+    def raw_ends(self, check_cancelled: Callable[[], None]) -> Floats:
         """Least and largest value of each dimension (2, d)."""
         ends = np.stack([np.full(self.raw_width, np.inf), np.full(self.raw_width, -np.inf)])
         for k, tiles in enumerate(self.tiles):
             for a in range(0, tiles.size, _TILES):
-                alive()
+                check_cancelled()
                 values = self._raw(k, tiles[a : a + _TILES])
                 ends = np.stack([np.fmin(ends[0], values.min(axis=0)), np.fmax(ends[1], values.max(axis=0))])
         return ends
@@ -218,7 +218,7 @@ class _Seen:
             yield np.arange(a, min(a + _TILES, n))
 
 
-def _scored(seen: _Seen, columns: Any, n_columns: int, alive: Any) -> Alikeness:
+def _scored(seen: _Seen, columns: Any, n_columns: int, check_cancelled: Any) -> Alikeness:
     """Scores of columns that are asked for by slide and tiles."""
     d = seen.width
     whole, away = np.zeros((n_columns, d)), np.zeros((n_columns, d))
@@ -228,7 +228,7 @@ def _scored(seen: _Seen, columns: Any, n_columns: int, alive: Any) -> Alikeness:
         own, own_weight = np.zeros((n_columns, d)), np.zeros(n_columns)
         for k in slides:
             for chosen in seen.pieces(k):
-                alive()
+                check_cancelled()
                 units, others = seen.judging(k, chosen)
                 a = columns(k, chosen)
                 own += a.T @ units

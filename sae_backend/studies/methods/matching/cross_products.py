@@ -170,10 +170,12 @@ def centre(
     return Centring(mean_l, gap, left.sums(partner.astype(np.float64))[0], mean_r, factor * scale_l, scale_r)
 
 
-def watched(blocks: Iterator[tuple[int, Floats]], alive: Callable[[], None]) -> Iterator[tuple[int, Floats]]:
-    """The same blocks; `alive` is called before each is used, and may raise."""
+def watched(
+    blocks: Iterator[tuple[int, Floats]], check_cancelled: Callable[[], None]
+) -> Iterator[tuple[int, Floats]]:
+    """The same blocks; `check_cancelled` is called before each is used, and may raise."""
     for block in blocks:
-        alive()
+        check_cancelled()
         yield block
 
 

@@ -93,12 +93,14 @@ def match(blocks: Iterable[tuple[int, Floats]], shape: tuple[int, int], k: int =
 
 
 def best_values(
-    blocks: Iterable[tuple[int, Floats]], shape: tuple[int, int], alive: Callable[[], None] = lambda: None
+    blocks: Iterable[tuple[int, Floats]],
+    shape: tuple[int, int],
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> tuple[Floats, Floats]:
     """Largest similarity of each feature of the first (F,) and of the second set (G,); see :func:`match`."""
     rows, columns = np.full(shape[0], -np.inf), np.full(shape[1], -np.inf)
     for first, block in blocks:
-        alive()
+        check_cancelled()
         if block.size:
             rows[first : first + len(block)] = block.max(axis=1)
             np.maximum(columns, block.max(axis=0), out=columns)

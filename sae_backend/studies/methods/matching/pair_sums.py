@@ -60,7 +60,7 @@ def pair_sums(
     right: Columns,
     pairs: tuple[Ints, Ints],
     clusters: Clusters,
-    alive: Callable[[], None] = lambda: None,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> PairSums:
     """Sums of the pairs (left[i], right[i]) by unit.
 
@@ -72,7 +72,7 @@ def pair_sums(
         Numbers of the features (P,) each.
     clusters
         The units.
-    alive
+    check_cancelled
         Called every few hundred pairs; may raise to end the work.
     """
     n_rows, k = left.n_rows, clusters.n_clusters
@@ -80,7 +80,7 @@ def pair_sums(
     member = sparse.csr_array((np.ones(n_rows), np.arange(n_rows), pointers), shape=(k, n_rows))
     found = np.zeros((5, pairs[0].size, k))
     for a in range(0, pairs[0].size, PAIRS_AT_ONCE):
-        alive()
+        check_cancelled()
         b = min(a + PAIRS_AT_ONCE, pairs[0].size)
         x, y = left.by_feature[:, pairs[0][a:b]], right.by_feature[:, pairs[1][a:b]]
         products = (x, x.multiply(x), y, y.multiply(y), x.multiply(y))
@@ -90,7 +90,11 @@ def pair_sums(
 
 
 def pair_intervals(
-    sums: PairSums, clusters: Clusters, n_draws: int, seed: int, alive: Callable[[], None] = lambda: None
+    sums: PairSums,
+    clusters: Clusters,
+    n_draws: int,
+    seed: int,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> tuple[Floats, Floats]:
     """95 % bootstrap-t intervals of r over units, (P,) each; NaN where there are too few units.
 
@@ -103,7 +107,7 @@ def pair_intervals(
     n = sums.n
     for i in range(len(sums.x)):
         if i % 64 == 0:
-            alive()
+            check_cancelled()
         mx, my = sums.x[i].sum() / n.sum(), sums.y[i].sum() / n.sum()
         x, y = sums.x[i] - n * mx, sums.y[i] - n * my
         moments = Moments(

@@ -35,20 +35,20 @@ class RandomDictionaries:
         self._z = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
         self._n_active = np.clip(n_active, 0, len(vectors) - 1)
 
-    def draw(self, seed: tuple[int, ...], alive: Callable[[], None] = lambda: None) -> Columns:
+    def draw(self, seed: tuple[int, ...], check_cancelled: Callable[[], None] = lambda: None) -> Columns:
         """One dictionary: its activations, sparse (N, F).
 
         Parameters
         ----------
         seed
             Decides the directions.
-        alive
+        check_cancelled
             Called now and then; may raise to end the work.
         """
         rng = np.random.default_rng([*seed, 0xD1C7])
         rows, columns, values = [], [], []
         for a in range(0, self._n_active.size, _WIDTH):
-            alive()
+            check_cancelled()
             wanted = self._n_active[a : a + _WIDTH]
             directions = rng.standard_normal((self._z.shape[1], wanted.size)).astype(np.float32)
             seen = (self._z @ (directions / np.linalg.norm(directions, axis=0))).T

@@ -72,29 +72,31 @@ class Pair:
 
 
 def exchanged(
-    pair: Pair, ways: Arrangements, alive: Callable[[int], None], checkpoints: Checkpoints
+    pair: Pair, ways: Arrangements, check_cancelled: Callable[[int], None], checkpoints: Checkpoints
 ) -> Draws:
     """Best partners where the tiles of the second set have changed places.
 
-    `alive` takes the number of draws that are done and may raise.
+    `check_cancelled` takes the number of draws that are done and may raise.
     """
     found = []
     for p in range(ways.n):
-        alive(p)
-        found.append(_step(pair, f"exchanged-{p}", ways.laid(p), partial(alive, p), checkpoints))
+        check_cancelled(p)
+        found.append(_step(pair, f"exchanged-{p}", ways.laid(p), partial(check_cancelled, p), checkpoints))
     return _joined(found, pair.shape)
 
 
-def shuffled_tiles(pair: Pair, alive: Callable[[int], None], checkpoints: Checkpoints) -> Draws:
+def shuffled_tiles(pair: Pair, check_cancelled: Callable[[int], None], checkpoints: Checkpoints) -> Draws:
     """Best partners where single tiles have changed places."""
     found = []
     for p in range(N_SHUFFLES):
         laid = shuffled(pair.tiles.n_rows, pair.seed + p)
-        found.append(_step(pair, f"shuffled-{p}", laid, partial(alive, p), checkpoints))
+        found.append(_step(pair, f"shuffled-{p}", laid, partial(check_cancelled, p), checkpoints))
     return _joined(found, pair.shape)
 
 
-def random_dictionaries(pair: Pair, n: int, alive: Callable[[int], None], checkpoints: Checkpoints) -> Draws:
+def random_dictionaries(
+    pair: Pair, n: int, check_cancelled: Callable[[int], None], checkpoints: Checkpoints
+) -> Draws:
     """Best partners of each set in dictionaries of the size and firing rates of the other, on the same vectors.
 
     Empty where the vectors of either set are missing or not finite.
@@ -113,7 +115,11 @@ def random_dictionaries(pair: Pair, n: int, alive: Callable[[int], None], checkp
             done = side * n + p
 
             make = partial(
-                _against_random, (left, right), dictionaries, (pair.seed, side, p), partial(alive, done)
+                _against_random,
+                (left, right),
+                dictionaries,
+                (pair.seed, side, p),
+                partial(check_cancelled, done),
             )
             sides[side].append(checkpoints.get(f"{pair.name}-random-{side}-{p}", make)["best"])
     return Draws(np.array(sides[0]), np.array(sides[1]))
@@ -123,13 +129,13 @@ def _against_random(
     sets: tuple[Columns, Columns],
     dictionaries: RandomDictionaries,
     seed: tuple[int, int, int],
-    alive: Callable[[], None],
+    check_cancelled: Callable[[], None],
 ) -> Arrays:
     """Best partners of one set (0 or 1, the second number of the seed) in a random dictionary."""
-    drawn = dictionaries.draw(seed, alive)
+    drawn = dictionaries.draw(seed, check_cancelled)
     left, right = (sets[0], drawn) if seed[1] == 0 else (drawn, sets[1])
     shape = left.n_features, right.n_features
-    return {"best": best_values(correlation_blocks(left, right), shape, alive)[seed[1]]}
+    return {"best": best_values(correlation_blocks(left, right), shape, check_cancelled)[seed[1]]}
 
 
 def _thinned(columns: Columns, rows: Ints, n_rows: int) -> Columns:
@@ -137,10 +143,10 @@ def _thinned(columns: Columns, rows: Ints, n_rows: int) -> Columns:
 
 
 def _step(
-    pair: Pair, name: str, laid: Laid, alive: Callable[[], None], checkpoints: Checkpoints
+    pair: Pair, name: str, laid: Laid, check_cancelled: Callable[[], None], checkpoints: Checkpoints
 ) -> tuple[Floats, Floats]:
     def make() -> Arrays:
-        found = best_values(correlation_blocks(pair.left, pair.right, laid), pair.shape, alive)
+        found = best_values(correlation_blocks(pair.left, pair.right, laid), pair.shape, check_cancelled)
         return {"left": found[0], "right": found[1]}
 
     kept = checkpoints.get(f"{pair.name}-{name}", make)

@@ -119,11 +119,11 @@ def compare(
     stage = f"match with {other.title}" if numbers[0] == 0 else f"match {one.title} with {other.title}"
     total = settings.n_null + 2 * settings.n_random + 3
 
-    def alive(done: int) -> None:
+    def reach(done: int) -> None:
         progress(stage, min(done, total), total)
 
-    alive(0)
-    halves = _halves(inputs, numbers, settings.min_active, lambda: alive(0))
+    reach(0)
+    halves = _halves(inputs, numbers, settings.min_active, lambda: reach(0))
     pair = Pair(
         f"set-{numbers[1]}" if numbers[0] == 0 else f"set-{numbers[0]}-{numbers[1]}",
         halves.choose,
@@ -131,21 +131,21 @@ def compare(
         *halves.chosen,
         seed=settings.seed,
     )
-    found = match(watched(correlation_blocks(pair.left, pair.right), lambda: alive(0)), pair.shape)
+    found = match(watched(correlation_blocks(pair.left, pair.right), lambda: reach(0)), pair.shape)
     ways = arrangements(halves.choose, settings.n_null, settings.seed)
-    by_patient = exchanged(pair, ways, lambda p: alive(1 + p), checkpoints)
+    by_patient = exchanged(pair, ways, lambda p: reach(1 + p), checkpoints)
     by_random = random_dictionaries(
-        pair, settings.n_random, lambda p: alive(1 + settings.n_null + p), checkpoints
+        pair, settings.n_random, lambda p: reach(1 + settings.n_null + p), checkpoints
     )
-    by_tile = shuffled_tiles(pair, lambda _: alive(total - 2), checkpoints)
+    by_tile = shuffled_tiles(pair, lambda _: reach(total - 2), checkpoints)
     judged = Judged.of(pair, found, by_patient, by_random)
-    held = _held_out(halves, found, settings, lambda: alive(total - 1))
+    held = _held_out(halves, found, settings, lambda: reach(total - 1))
     cosine, mean_cosine = pair_cosines(one, other, halves.live, found.partner)
     features = LiveFeatures(*halves.live, (one.n_features, other.n_features))
     arrays = pair_arrays(features, found, judged, held, cosine)
     arrays |= {"mean_draws": held.mean_draws}
     arrays |= best_histograms(found, by_patient, by_random, by_tile)
-    alive(total)
+    reach(total)
     meta = _meta(pair, halves, (ways.words, ways.n), (by_patient, by_random, by_tile))
     meta |= {
         "mean_r": _plain(held.mean),
@@ -156,50 +156,59 @@ def compare(
 
 
 def shared_r(
-    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None] = lambda: None
+    inputs: StudyInput,
+    numbers: tuple[int, int],
+    min_active: int,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> float:
     """Mean held-out r of the one-to-one partners of two sets, a feature without one counting 0.
 
     The mean is over the live features of the set that has fewer; NaN without any. With cosines in place of
-    correlations it is the PW-MCC of Song et al. 2025 (arXiv 2505.20254). `alive` is called now and then, and may raise.
+    correlations it is the PW-MCC of Song et al. 2025 (arXiv 2505.20254). `check_cancelled` is called now and then, and may raise.
     """
-    halves = _halves(inputs, numbers, min_active, alive)
+    halves = _halves(inputs, numbers, min_active, check_cancelled)
     left, right = halves.chosen
     if 0 in (left.n_features, right.n_features):
         return float("nan")
-    found = match(watched(correlation_blocks(left, right), alive), (left.n_features, right.n_features))
+    found = match(
+        watched(correlation_blocks(left, right), check_cancelled), (left.n_features, right.n_features)
+    )
     chosen = np.flatnonzero(found.partner >= 0)
-    sums = pair_sums(*halves.reported, (chosen, found.partner[chosen]), halves.report.clusters, alive)
+    sums = pair_sums(
+        *halves.reported, (chosen, found.partner[chosen]), halves.report.clusters, check_cancelled
+    )
     return float(np.nan_to_num(sums.r()).sum() / min(left.n_features, right.n_features))
 
 
 def _halves(
-    inputs: StudyInput, numbers: tuple[int, int], min_active: int, alive: Callable[[], None]
+    inputs: StudyInput, numbers: tuple[int, int], min_active: int, check_cancelled: Callable[[], None]
 ) -> _Halves:
     choose, report = shared_halves(inputs, numbers)
-    chosen = [Columns(choose.activations(number, alive)) for number in numbers]
+    chosen = [Columns(choose.activations(number, check_cancelled)) for number in numbers]
     live = [np.flatnonzero(columns.n_active >= max(min_active, 1)) for columns in chosen]
-    alive()
+    check_cancelled()
     kept = [columns.only(features) for columns, features in zip(chosen, live, strict=True)]
-    alive()
+    check_cancelled()
     told = kept
     if report is not choose:
         told = [
-            Columns(report.activations(number, alive)).only(features)
+            Columns(report.activations(number, check_cancelled)).only(features)
             for number, features in zip(numbers, live, strict=True)
         ]
     return _Halves(choose, report, (live[0], live[1]), (kept[0], kept[1]), (told[0], told[1]))
 
 
-def _held_out(halves: _Halves, found: Matching, settings: Settings, alive: Callable[[], None]) -> HeldOut:
+def _held_out(
+    halves: _Halves, found: Matching, settings: Settings, check_cancelled: Callable[[], None]
+) -> HeldOut:
     known = np.flatnonzero(found.partner >= 0)
     clusters = halves.report.clusters
-    sums: PairSums = pair_sums(*halves.reported, (known, found.partner[known]), clusters, alive)
-    alive()
+    sums: PairSums = pair_sums(*halves.reported, (known, found.partner[known]), clusters, check_cancelled)
+    check_cancelled()
     r, low, high = np.full((3, found.partner.size), np.nan)
     r[known] = sums.r()
-    low[known], high[known] = pair_intervals(sums, clusters, settings.n_boot, settings.seed, alive)
-    alive()
+    low[known], high[known] = pair_intervals(sums, clusters, settings.n_boot, settings.seed, check_cancelled)
+    check_cancelled()
     draws = drawn_means(sums.r, clusters, settings.n_boot, settings.seed) if known.size else np.zeros(0)
     mean = float(np.nanmean(r)) if np.isfinite(r).any() else float("nan")
     return HeldOut(r, low, high, mean, middle_of(draws), draws)

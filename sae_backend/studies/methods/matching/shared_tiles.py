@@ -67,13 +67,15 @@ class SharedTiles:
         """Number of the unit of each row, int64 (N,)."""
         return np.repeat(np.arange(self.clusters.n_clusters), self.clusters.sizes)
 
-    def activations(self, number: int, alive: Callable[[], None] = lambda: None) -> sparse.csr_array:
-        """What set `number` sees, sparse float64 (N, F) by tile; `alive` is called at every slide, and may raise."""
+    def activations(
+        self, number: int, check_cancelled: Callable[[], None] = lambda: None
+    ) -> sparse.csr_array:
+        """What set `number` sees, sparse float64 (N, F) by tile; `check_cancelled` is called at every slide, and may raise."""
         features = self.inputs.sets[number].features
         slides = _slide_numbers(self.inputs, self.tiles.parts)
         found = []
         for slide, keep in zip(slides, self.tiles.kept, strict=True):
-            alive()
+            check_cancelled()
             found.append(_compact(sparse.csr_array(features[slide])[keep]))
         stacked = sparse.csr_array(sparse.vstack(found, format="csr"))
         order = self.clusters.order

@@ -265,7 +265,8 @@ def test_tables_sort_numbers_as_numbers(parts: Parts, world: Path, qtbot: QtBot)
     panel.result.choose_table("slides-nearest")
     view = panel.result.table.view
     view.sortByColumn(3, view.horizontalHeader().sortIndicatorOrder().DescendingOrder)
-    shown = [float(view.model().index(row, 3).data()) for row in range(view.model().rowCount())]
+    texts = [view.model().index(row, 3).data() for row in range(view.model().rowCount())]
+    shown = [float(text.replace("−", "-")) for text in texts]
     assert shown == sorted(shown, reverse=True) and np.ptp(shown) > 0
 
 
