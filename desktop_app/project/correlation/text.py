@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from desktop_app.project.correlation.frame import (
-    NOT_SIGNIFICANT,
     FDR_ONLY,
     NO_VALUE,
-    STATISTIC_WORDS,
+    NOT_SIGNIFICANT,
     SIGNIFICANT,
+    STATISTIC_WORDS,
     CorrelationFrame,
     Pair,
 )
