@@ -13,16 +13,26 @@ from functools import partial as bind
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.activations.feature_matrix import FeatureMatrix
+from sae_backend.cells.counts import CellCounts
 from sae_backend.correlation.cautions import cautions, method_text
 from sae_backend.correlation.result import STATISTICS, CorrelationResult, CorrelationSpec, PairStatistics
 from sae_backend.correlation.target_groups import TargetGroup, n_steps
-from sae_backend.errors import UserInputError
+from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.statistics.covariates import CELLULARITY
 from sae_backend.statistics.parallel import Progress, SpanWork
 from sae_backend.statistics.permutation.null_distribution import family_p, pooled_p
 from sae_backend.statistics.slide_parts import SlidePart, assemble
 
-__all__ = ["STATISTICS", "CorrelationResult", "CorrelationSpec", "PairStatistics", "SlidePart", "correlate"]
+__all__ = [
+    "STATISTICS",
+    "CorrelationResult",
+    "CorrelationSpec",
+    "PairStatistics",
+    "SlidePart",
+    "correlate",
+    "slide_part",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,6 +109,41 @@ def correlate(
         notes=tuple(dict.fromkeys(notes)),
         n_arrangements={name: arrangement.n for name, arrangement in first.arrangements.items()},
         judged=first.judged,
+    )
+
+
+def slide_part(features: FeatureMatrix, counts: CellCounts, *, slide: str, patient: str = "") -> SlidePart:
+    """One slide for :func:`correlate`: its features and the cells counted on the same tiles.
+
+    Parameters
+    ----------
+    features
+        Activations (N, F) of the slide.
+    counts
+        Cells per tile and type (N, C), counted on `features.grid`.
+    slide, patient
+        Name of the slide and of its patient, "" where unknown.
+
+    Raises
+    ------
+    MismatchError
+        When the counts are of another tile grid.
+    """
+    if len(counts.counts) != features.n_tiles:
+        raise MismatchError(
+            f"The cells were counted in {len(counts.counts):,} tiles, and the features have {features.n_tiles:,}.",
+            "Count the cells on the grid of the features: count_cells(cells, features.grid).",
+        )
+    grid = features.grid
+    return SlidePart(
+        features=features.csc(),
+        counts=counts.counts,
+        valid=features.valid,
+        rows=grid.rows,
+        cols=grid.cols,
+        tile_um=grid.stride_l0 * grid.mpp,
+        slide=slide,
+        patient=patient,
     )
 
 

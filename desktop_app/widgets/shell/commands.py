@@ -162,6 +162,7 @@ COMMANDS: Final = (
     Command("guide", "Study guide", "Help", value="studies", label="Studies"),
     Command("guide", "What the numbers mean", "Help", value="what_numbers_mean"),
     Command("guide", "Scoreboard: how well it works", "Help", value="scoreboard"),
+    Command("guide", "Use from Python", "Help", value="notebook"),
     Command("guide", "Keys and mouse", "Help", "?", "this page", value="keys"),
     Command("palette", "All commands…", "Help", "Ctrl+P", "all commands, found by typing part of the name"),
     Command("about", "About Sparsescope", "Help", separated=True),

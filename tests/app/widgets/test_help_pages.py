@@ -12,7 +12,17 @@ from sae_backend.paths import resource
 
 
 @pytest.mark.parametrize(
-    "page", ["getting_started", "cells", "correlations", "studies", "what_numbers_mean", "scoreboard", "keys"]
+    "page",
+    [
+        "getting_started",
+        "cells",
+        "correlations",
+        "studies",
+        "what_numbers_mean",
+        "scoreboard",
+        "keys",
+        "notebook",
+    ],
 )
 def test_every_page_is_there_and_has_a_title(page: str) -> None:
     assert help_page(page).startswith("# ")

@@ -19,7 +19,6 @@ import numpy as np
 from sae_backend.cells.counts import read_cells
 from sae_backend.cells.nuclei.classifier import TypeModel, train_types
 from sae_backend.cells.nuclei.detection import detect_nuclei, load_detected
-from sae_backend.cells.nuclei.evaluation import count_errors, score_nuclei
 from sae_backend.cells.nuclei.segmentation import DetectSpec
 from sae_backend.cells.nuclei.tiling import detect_tile, plan_tiles
 from sae_backend.cells.table import CellTable
@@ -28,6 +27,7 @@ from sae_backend.slides.tissue import find_tissue
 from sae_backend.synthetic.scanners import SCANNERS
 from sae_backend.synthetic.slide import DemoSlide, draw_slide
 from sae_backend.synthetic.specs import CohortSpec, SlideSpec, cohort
+from tests.backend.cells.nuclei.evaluation import count_errors, score_nuclei
 
 LABELS = 40
 HEAD = f"{'slide':28} {'n':>5} {'found':>5} {'precision':>9} {'recall':>6} {'F1':>5}   recall by type"

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sae_backend.cells.nuclei.evaluation import count_errors, match_nuclei, score_nuclei
 from sae_backend.cells.table import CellTable
 from sae_backend.errors import UserInputError
+from tests.backend.cells.nuclei.evaluation import count_errors, match_nuclei, score_nuclei
 
 
 def table(yx: np.ndarray, kinds: list[int], names: tuple[str, ...]) -> CellTable:

@@ -10,7 +10,6 @@ import pytest
 
 from sae_backend.cells.counts import read_cells
 from sae_backend.cells.nuclei.detection import detect_nuclei, load_detected
-from sae_backend.cells.nuclei.evaluation import score_nuclei
 from sae_backend.cells.nuclei.measures import MEASURES, FieldNuclei, measure
 from sae_backend.cells.nuclei.segmentation import DetectSpec, WorkingScale, segment, working_scale
 from sae_backend.cells.table import CellTable
@@ -19,6 +18,7 @@ from sae_backend.slides.slide import Slide
 from sae_backend.synthetic.scanners import SCANNERS
 from sae_backend.synthetic.slide import draw_slide
 from sae_backend.synthetic.specs import CohortSpec, cohort
+from tests.backend.cells.nuclei.evaluation import score_nuclei
 from tests.slides import write_tiff
 from tests.worlds.nucleus_fields import Ellipse, nuclei_slide, stained_nuclei
 
