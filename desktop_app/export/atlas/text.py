@@ -74,6 +74,8 @@ def note_lines(note: AnnotationRecord) -> list[tuple[str, str]]:
     lines = []
     for known in FORM:
         words = known.text(getattr(note, known.name))
+        if words and known.kind == "flag":
+            words = known.help
         if known.name != "name" and (words or known.kind in ("choice", "concept")):
             lines.append((known.title, words or NOT_GIVEN))
     if note.author:

@@ -155,7 +155,8 @@ class AnnotationRecord:
         "whether it follows the tissue (biological) or how the slide was cut, stained and scanned (technical)",
         row=2, since=2, choices=tuple((value, value or "not given") for value in get_args(Nature))))
     polysemantic: bool = field(default=False, metadata=_said(
-        "flag", "Polysemantic", "it responds to several things that have nothing to do with each other",
+        "flag", "Polysemantic",
+        "a polysemantic feature: it responds to several things that have nothing to do with each other",
         row=2, since=2))
     # fmt: on
 
