@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from napari._vispy.canvas import VispyCanvas
     from pytestqt.qtbot import QtBot
 
 WAIT_S: Final = 60.0
@@ -23,3 +24,17 @@ def wait_until(condition: Callable[[], bool], qtbot: QtBot | None = None) -> Non
     while not condition():
         assert time.monotonic() < end, f"waited {WAIT_S:.0f} s in vain"
         time.sleep(_PAUSE_S)
+
+
+def wait_until_drawn(canvas: VispyCanvas, qtbot: QtBot) -> None:
+    """Return when what was changed on a canvas is seen."""
+    drawn: list[object] = []
+
+    def note(event: object) -> None:
+        drawn.append(event)
+
+    scene = canvas._scene_canvas
+    scene.events.draw.connect(note, position="last")
+    scene.update()
+    wait_until(lambda: bool(drawn), qtbot)
+    scene.events.draw.disconnect(note)

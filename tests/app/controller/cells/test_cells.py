@@ -15,7 +15,7 @@ from desktop_app.app import WindowStart, open_start
 from desktop_app.canvas.layer_names import REGIONS
 from desktop_app.canvas.slide_layers import CELL_COLOURS, CELLS, DENSITY
 from tests.app.conftest import Parts
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -86,7 +86,9 @@ def test_regions_are_seen_in_the_second_view_too(opened: Parts) -> None:
     assert REGIONS in window.viewer.layers and REGIONS not in second.layers
 
 
-def test_the_picture_of_the_view_names_regions_and_colours(opened: Parts, tmp_path: Path) -> None:
+def test_the_picture_of_the_view_names_regions_and_colours(
+    opened: Parts, tmp_path: Path, qtbot: QtBot
+) -> None:
     from shapely import MultiPolygon, Polygon
 
     window = opened.window
@@ -95,7 +97,7 @@ def test_the_picture_of_the_view_names_regions_and_colours(opened: Parts, tmp_pa
     ring = [(200.0, 200.0), (200.0, 500.0), (500.0, 500.0), (500.0, 200.0)]
     opened.controller.regions.add("polygon", MultiPolygon([Polygon(ring)]))
     window.fit()
-    QTest.qWait(100)
+    wait_until_drawn(window.viewer.window._qt_viewer.canvas, qtbot)
     opened.dialogs.target = tmp_path / "bare.png"
     window.menus.requested("export_view").emit()
     region = opened.controller.regions.regions()[0]

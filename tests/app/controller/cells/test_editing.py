@@ -25,7 +25,7 @@ from tests.app.fixtures.fakes import FakeDialogs
 from tests.app.fixtures.inline_backend import InlineBackend
 from tests.app.fixtures.pointer import move_over
 from tests.app.fixtures.window_life import make_way
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 from tests.worlds.nucleus_fields import nuclei_slide
 
 pytestmark = pytest.mark.gl
@@ -92,7 +92,7 @@ class Desk(Parts):
         self.window.zoom_to(0.2)
         self.window.look_at(*self.place_um(place))
         self.cells.follow()
-        QTest.qWait(30)
+        wait_until_drawn(self.window.viewer.window._qt_viewer.canvas, self.qtbot)
 
     def click_middle(self, modifiers: Qt.KeyboardModifier = NONE) -> None:
         middle = QPoint(self.canvas.width() // 2, self.canvas.height() // 2)

@@ -199,8 +199,9 @@ def test_a_pair_shows_tiles_of_all_slides_and_leads_to_them(parts: Parts, world:
     assert sum(row.hollow for row in charts.forest.rows) == 6
     # A point of a slide that is not open.
     index = int(np.flatnonzero(points.y == points.y[points.slide == points.slide[-1]].max())[0])
-    QTest.qWait(50)
-    QTest.mouseClick(charts.scatter, LEFT, NONE, charts.scatter.position_of(index).toPoint())
+    scatter = charts.scatter
+    wait_until(lambda: scatter.rect().contains(scatter.position_of(index).toPoint()), qtbot)
+    QTest.mouseClick(scatter, LEFT, NONE, scatter.position_of(index).toPoint())
     record = parts.controller._context.session.slide_record
     assert record.id == points.slides[points.slide[index]][0]
     assert parts.controller._context.session.tile == points.tile[index]

@@ -22,7 +22,7 @@ from sae_backend.slides.regions import area_l0, box_l0
 from tests.app.conftest import MPP, Parts
 from tests.app.controller.shell.test_keys import DANGEROUS
 from tests.app.fixtures.fakes import SAE_DIGEST, write_slide
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 KEY, NO, ALT = Qt.Key, Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.AltModifier
@@ -31,9 +31,9 @@ SLIDE_ID = 1
 
 
 @pytest.fixture
-def opened(parts: Parts, project: Path) -> Parts:
+def opened(parts: Parts, project: Path, qtbot: QtBot) -> Parts:
     open_start(parts.desktop, WindowStart(project=project, feature=4))
-    QTest.qWait(50)
+    wait_until_drawn(parts.window.viewer.window._qt_viewer.canvas, qtbot)
     return parts
 
 
@@ -317,7 +317,7 @@ def test_lines_stay_thin_and_names_stay_above_them(opened: Parts) -> None:
     assert not regions.names.isVisible() and not window.viewer.layers[REGIONS].visible
 
 
-def test_without_a_project_one_is_asked_for_first(parts: Parts, tmp_path: Path) -> None:
+def test_without_a_project_one_is_asked_for_first(parts: Parts, tmp_path: Path, qtbot: QtBot) -> None:
     trigger(parts, "Draw a polygon")
     assert "Open a slide first" in parts.window.notice.text
     open_start(parts.desktop, WindowStart(slide=write_slide(tmp_path / "field.tif"), mpp=MPP))
@@ -326,7 +326,7 @@ def test_without_a_project_one_is_asked_for_first(parts: Parts, tmp_path: Path) 
     assert parts.controller.drawing.tools.kind is None
     parts.dialogs.directory = tmp_path / "new"
     trigger(parts, "Draw a rectangle")
-    QTest.qWait(50)
+    wait_until_drawn(parts.window.viewer.window._qt_viewer.canvas, qtbot)
     drag(parts, (100.0, 150.0), (300.0, 450.0))
     assert len(kept(tmp_path / "new")) == 1
 

@@ -334,6 +334,6 @@ def test_the_start_page_has_one_column_where_there_is_no_room_for_two(parts: Par
     )
     for button in page.buttons.values():
         wait_until(
-            lambda b=button: b.width() >= b.fontMetrics().horizontalAdvance(b.text()),  # type: ignore[misc]
+            lambda b=button: b.width() >= b.fontMetrics().horizontalAdvance(b.text()),
             qtbot,
         )

@@ -26,7 +26,7 @@ from tests.app.conftest import MPP
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs, add_analysis, write_slide
 from tests.app.fixtures.key_bench import FITS, MAP, SLOW, Bench, keys_of_napari, known_keys, may_change, press
 from tests.app.fixtures.window_life import make_way, shut
-from tests.waiting import WAIT_MS, WAIT_S
+from tests.waiting import WAIT_MS, WAIT_S, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 
@@ -76,7 +76,7 @@ def full(bench: Bench, start: WindowStart, qtbot: QtBot) -> Bench:
     window.menus.action("tile_grid").setChecked(True)
     bench.look()
     window.slide_clicked.emit(60.0, 60.0)
-    qtbot.wait(50)
+    wait_until_drawn(window.viewer.window._qt_viewer.canvas, qtbot)
     bench.desktop.controller.reading.finish(WAIT_S)
     shown = [layer.name for layer in window.viewer.layers]
     assert {REGIONS, CELLS, TILE, TILE_GRID} <= set(shown)
@@ -101,8 +101,10 @@ def test_on_the_canvas_whichever_layer_is_active(full: Bench) -> None:
 
 
 def test_on_the_second_canvas(full: Bench, qtbot: QtBot) -> None:
-    full.desktop.window.menus.requested("second_feature").emit()
-    qtbot.wait(50)
+    window = full.desktop.window
+    window.menus.requested("second_feature").emit()
+    assert window.views.second is not None
+    wait_until_drawn(window.views.second.qt_viewer.canvas, qtbot)
     full.press_all(full.canvas("second"), "the second view", leave_out=SLOW)
     assert not full.failures, NL.join(full.failures)
 
@@ -194,7 +196,7 @@ def test_where_there_is_nothing_to_act_on(bench: Bench, tmp_path: Path, qtbot: Q
         if where == "a slide alone":
             open_start(bench.desktop, WindowStart(slide=write_slide(tmp_path / "field.tif"), mpp=MPP))
             bench.look()
-            qtbot.wait(50)
+            wait_until_drawn(window.viewer.window._qt_viewer.canvas, qtbot)
         for key in known_keys():
             if key in SLOW:
                 continue

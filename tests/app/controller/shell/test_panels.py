@@ -263,7 +263,7 @@ def test_cells_correlations_and_the_scatter_lead_to_tiles(parts: Parts, project:
     assert again.window.features.selected() == 4
     wait_until(lambda: panel.scatter.points.x.size > 0, qtbot)
     again.window.show_panel("Correlations")
-    QTest.qWait(50)
+    wait_until(lambda: panel.scatter.rect().contains(panel.scatter.position_of(0).toPoint()), qtbot)
     point = panel.scatter.position_of(0).toPoint()
     QTest.mouseClick(panel.scatter, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
     assert TILE in again.layers
@@ -363,7 +363,7 @@ def test_a_small_screen_shows_every_label_of_the_heat_map(parts: Parts, project:
     labels = parts.window.heatmap.body.findChildren(QLabel)
     for label in labels:
         wait_until(
-            lambda one=label: not one.isVisible() or one.height() >= one.fontMetrics().height(),  # type: ignore[misc]
+            lambda one=label: not one.isVisible() or one.height() >= one.fontMetrics().height(),
             qtbot,
         )
 

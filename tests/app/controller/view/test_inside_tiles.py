@@ -16,7 +16,7 @@ from desktop_app.controller.view import inside_tiles as inside
 from sae_backend.worker.requests import Cancelled, Done, Failed, OcclusionRequest, Progress, TokenMapRequest
 from tests.app.fixtures.fakes import FakeBackend, FakeDialogs
 from tests.app.fixtures.window_life import make_way, shut
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 
@@ -93,8 +93,8 @@ def test_the_field_is_what_the_canvas_shows(live: Live, qtbot: QtBot) -> None:
     height, width = window.viewer.canvas.size
     expected = (120 - height / 8, 200 - width / 8, 120 + height / 8, 200 + width / 8)
     assert seen[-1] == pytest.approx(expected)
-    qtbot.wait(50)
     canvas = window.viewer.window._qt_viewer.canvas
+    wait_until_drawn(canvas, qtbot)
     corners = [canvas._map_canvas2world(at, canvas.view) for at in ((0, 0), (width, height))]
     np.testing.assert_allclose(np.ravel(corners)[[-4, -3, -2, -1]], expected, atol=0.5)
     count = len(seen)

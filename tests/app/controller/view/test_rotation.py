@@ -19,7 +19,7 @@ from sae_backend.slides.slide import Slide
 from tests.app.conftest import MPP, Parts
 from tests.app.fixtures.fakes import write_slide
 from tests.app.fixtures.pointer import move_over
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 
@@ -59,7 +59,7 @@ def test_a_click_picks_the_tile_that_is_drawn_there(opened: Parts, qtbot: QtBot,
     opened.controller.turn.turn_to(angle)
     window.zoom_to(0.4)
     window.look_at(120.0, 160.0)
-    qtbot.wait(150)
+    wait_until_drawn(window.viewer.window._qt_viewer.canvas, qtbot)
     for tile in (10, 11, 18):
         y, x = tile_corners_um(session.features.grid, tile).mean(axis=0)
         at = displayed_px(opened, float(y), float(x))

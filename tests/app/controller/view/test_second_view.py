@@ -21,7 +21,7 @@ from tests.app.conftest import MPP, Parts
 from tests.app.controller.shell.test_keys import DANGEROUS
 from tests.app.fixtures.fakes import add_analysis, write_slide
 from tests.app.fixtures.pointer import move_over
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_drawn
 
 pytestmark = pytest.mark.gl
 KEY = Qt.Key
@@ -131,7 +131,7 @@ def test_far_out_on_a_slide_the_first_view_follows_every_px(opened: Parts, qtbot
     # At 50 mm napari itself takes over a drag from half a um on: two px here.
     window.zoom_to(0.25)
     window.look_at(50000.0, 50000.0)
-    qtbot.wait(100)
+    wait_until_drawn(second_of(opened).qt_viewer.canvas, qtbot)
     native = second_of(opened).qt_viewer.canvas.native
     middle = QPoint(native.width() // 2, native.height() // 2)
     QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
@@ -146,7 +146,7 @@ def test_a_drag_in_the_second_view_moves_the_first(opened: Parts, qtbot: QtBot) 
     window.menus.action("second").setChecked(True)
     window.zoom_to(0.25)
     window.look_at(150.0, 200.0)
-    qtbot.wait(100)
+    wait_until_drawn(second_of(opened).qt_viewer.canvas, qtbot)
     native = second_of(opened).qt_viewer.canvas.native
     middle = QPoint(native.width() // 2, native.height() // 2)
     QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=middle)
@@ -167,7 +167,7 @@ def test_a_click_in_the_second_view_picks_the_tile_in_both(opened: Parts, qtbot:
         y, x = tile_corners_um(grid, 10).mean(axis=0)
         window.zoom_to(0.5)
         window.look_at(float(y), float(x))
-        qtbot.wait(100)
+        wait_until_drawn(second_of(opened).qt_viewer.canvas, qtbot)
         session.set_tile(-1)
         native = second_of(opened).qt_viewer.canvas.native
         QTest.mouseClick(
@@ -247,7 +247,7 @@ def test_a_ring_marks_in_one_view_where_the_pointer_is_in_the_other(opened: Part
     opened.controller.turn.turn_to(30.0)
     window.zoom_to(0.5)
     window.look_at(150.0, 200.0)
-    qtbot.wait(100)
+    wait_until_drawn(second_of(opened).qt_viewer.canvas, qtbot)
     main = window.viewer.window._qt_viewer.canvas.native
     there = second_of(opened).qt_viewer.canvas.native
     rings = main.findChild(PointerMark), there.findChild(PointerMark)
