@@ -9,9 +9,7 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
-
-from desktop_app.widgets.controls.elided_label import ShortLabel
-from desktop_app.widgets.controls.flow_layout import FlowLayout
+from superqt import QElidingLabel, QFlowLayout
 
 TITLES: Final = {"type": "Label nuclei", "edit": "Edit cells"}
 MOST_KEYS: Final = 9
@@ -46,7 +44,7 @@ class CellBar(QWidget):
         self.setStyleSheet(_STYLE)
         self.title = QLabel()
         self.title.setStyleSheet("font-weight: bold;")
-        self.hint = ShortLabel()
+        self.hint = QElidingLabel()
         self.hint.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.delete = _button("Delete", "Delete the selected cells (Del)", self.delete_requested)
         self.train = _button("Train", "", self.train_requested)
@@ -57,7 +55,8 @@ class CellBar(QWidget):
         top.setContentsMargins(0, 0, 0, 0)
         for part in (self.title, self.hint, self.delete, self.train, self.done):
             top.addWidget(part)
-        self._flow = FlowLayout()
+        self._flow = QFlowLayout()
+        self._flow.setContentsMargins(0, 0, 0, 0)
         self._flow.addWidget(self.new_type)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 3, 8, 4)

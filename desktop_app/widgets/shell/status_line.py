@@ -15,9 +15,9 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from desktop_app.canvas.coordinates import MAGNIFICATIONS, UM_AT_1X, magnification_text
-from desktop_app.widgets.controls.elided_label import ShortLabel
 from desktop_app.widgets.controls.theme import mark_warning
 from desktop_app.widgets.controls.time_format import duration
 from sae_backend.statistics.number_text import count_text
@@ -69,7 +69,7 @@ class StatusLine(QWidget):
         self.reading = QLabel()
         self.reading.setToolTip("Visible parts of the slide that are still being read")
         self.reading.hide()
-        self.job = ShortLabel()
+        self.job = QElidingLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedSize(90, 10)
