@@ -20,6 +20,7 @@ from sae_backend.worker.requests import Done, StudyRequest
 from tests.app.conftest import Parts
 from tests.app.fixtures.command_line import Commands, assert_refused
 from tests.app.fixtures.vector_project import WorldChoice, make_project
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_the_form_drives_it_to_its_report(project: Path, parts: Parts, qtbot: Qt
     panel = parts.window.studies
     parts.window.show_panel("Studies")
     panel.choose("rates")
-    qtbot.waitUntil(lambda: "12 slides" in panel.has.text())
+    wait_until(lambda: "12 slides" in panel.has.text(), qtbot)
     assert panel.question.text() == "In which share of the tiles does each feature fire?"
     fields = {setting.title: widget for setting, widget in panel.form._fields.values()}
     assert list(fields) == ["Part slides by", "Least rate", "Seed", "Most features"]
@@ -60,13 +61,13 @@ def test_the_form_drives_it_to_its_report(project: Path, parts: Parts, qtbot: Qt
     least.setValue(0.01)
     most.setValue(3)
     panel.start.click()
-    qtbot.waitUntil(lambda: any(isinstance(one, StudyRequest) for one in parts.backend.requests.values()))
+    wait_until(lambda: any(isinstance(one, StudyRequest) for one in parts.backend.requests.values()), qtbot)
     job, request = next(
         (job, one) for job, one in parts.backend.requests.items() if isinstance(one, StudyRequest)
     )
     assert request.spec == {"by": "site", "least_rate": 0.01, "most": 3, "seed": 0}
     parts.backend.events.append(Done(job, run_job(request)))
-    qtbot.waitUntil(lambda: parts.controller.studies.view is not None, timeout=60_000)
+    wait_until(lambda: parts.controller.studies.view is not None, qtbot)
     assert panel.pages.currentIndex() == RESULT
     assert "Firing rates: " in panel.result.words.toPlainText()
     assert "3 features of slides from site 0" in panel.result.words.toPlainText()
