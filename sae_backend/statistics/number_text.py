@@ -12,6 +12,9 @@ from typing import Final
 MISSING: Final = "–"
 """Stands for a number that is not there, where there is no room to say why."""
 
+NOT_DEFINED: Final = "not defined"
+"""The same within a sentence."""
+
 P_FINEST: Final = 0.001
 """No p is written more finely than this, unless its own null distribution allows it (and says so by `finest`)."""
 
@@ -43,16 +46,6 @@ def r_text(value: float | None, digits: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else _minus(text)
 
 
-def difference_text(value: float | None, digits: int = 2) -> str:
-    """As :func:`r_text`, with a plus where it is above 0, for what is the difference of two numbers."""
-    text = r_text(value, digits)
-    return (
-        f"+{text}"
-        if value is not None and math.isfinite(value) and float(f"{value:.{digits}f}") > 0
-        else text
-    )
-
-
 def interval_text(
     low: float | None, high: float | None, digits: int = 2, missing: str = "no interval"
 ) -> str:
@@ -62,14 +55,19 @@ def interval_text(
     return f"{r_text(low, digits)} to {r_text(high, digits)}"
 
 
+def value_text(value: float | None, digits: int = 2) -> str:
+    """As :func:`r_text`, within a sentence: `not defined` where there is none."""
+    return r_text(value, digits) if value is not None and math.isfinite(value) else NOT_DEFINED
+
+
 def estimate_text(
-    value: float | None, low: float | None, high: float | None, digits: int = 2, missing: str = "no interval"
+    value: float | None, low: float | None, high: float | None, digits: int = 2, lead: str = "95 % interval "
 ) -> str:
-    """A value with its 95 % interval: `0.25 (95 % interval 0.12 to 0.34)`; `missing` says why there is no interval."""
+    """A value with its 95 % interval: `0.25 (95 % interval 0.12 to 0.34)`, or `0.25 (no interval)`."""
     if value is None or not math.isfinite(value):
-        return "not defined"
+        return NOT_DEFINED
     ends = interval_text(low, high, digits, missing="")
-    return f"{r_text(value, digits)} ({f'95 % interval {ends}' if ends else missing})"
+    return f"{r_text(value, digits)} ({lead + ends if ends else 'no interval'})"
 
 
 def p_text(value: float | None, finest: float = P_FINEST, missing: str = MISSING) -> str:
@@ -81,7 +79,7 @@ def p_text(value: float | None, finest: float = P_FINEST, missing: str = MISSING
 
 def p_is_text(value: float | None, finest: float = P_FINEST) -> str:
     """A p value within a sentence: `p 0.012`, `p < 0.001`, `p not defined`."""
-    return f"p {p_text(value, finest, missing='not defined')}"
+    return f"p {p_text(value, finest, missing=NOT_DEFINED)}"
 
 
 def length_text(length_um: float) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from desktop_app.project.studies.text import setting_word
 from desktop_app.store import StudyRecord
 from sae_backend.errors import UserInputError
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.report import Number, Report, Table, Target
 from sae_backend.studies.framework.result import StudyResult
@@ -135,7 +136,7 @@ def differing_settings(first: StudyRecord, second: StudyRecord) -> list[tuple[st
         found.append(("slides", f"{len(slides[0])} ({both})", f"{len(slides[1])} ({both})"))
     for what, n in (("cells", _n_other_cells(first, second)), ("slide table", _n_other_facts(first, second))):
         if n:
-            words = f"differs on {n} slide{'s' * (n != 1)}"
+            words = f"differs on {count_text(n, 'slide')}"
             found.append((what, words, words))
     halves = [record.request.get("halves") or {} for record in (first, second)]
     if halves[0] != halves[1]:

@@ -19,6 +19,7 @@ from desktop_app.project.studies.text import paragraphs, render
 from desktop_app.store import Store, StudyRecord
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.errors import SparsescopeError, UserInputError
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.report import Report, Target
 
@@ -98,7 +99,7 @@ def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str
     now = {slide.fingerprint: store.cells.version(slide.id) for slide in store.slides.all()}
     n_cells = sum(now.get(key, known) != known for key, known in record.cells.items())
     if n_cells:
-        reasons.append(f"cells of {n_cells} slide{'s' * (n_cells != 1)} changed since")
+        reasons.append(f"cells of {count_text(n_cells, 'slide')} changed since")
     values = {slide.fingerprint: slide.id for slide in store.slides.all()}
     facts = store.slide_values.all()
     n_facts = sum(
@@ -107,7 +108,7 @@ def study_mark(store: Store, record: StudyRecord, sae_digest: str | None) -> str
         if entry["fingerprint"] in values
     )
     if n_facts:
-        reasons.append(f"the slide table says something else of {n_facts} slide{'s' * (n_facts != 1)}")
+        reasons.append(f"the slide table says something else of {count_text(n_facts, 'slide')}")
     return f"stale: {'; '.join(reasons)}" if reasons else ""
 
 
@@ -145,7 +146,7 @@ def target_pictures(
 def _gone(store: Store, entry: Mapping[str, Any], slides: Sequence[str]) -> tuple[str, str]:
     """Which features are no longer there, and what brings them back."""
     n = len(slides) - 1
-    more = f" and {n} other slide{'s' * (n != 1)}" if n else ""
+    more = f" and {count_text(n, 'other slide')}" if n else ""
     sentence = f"The features of {slides[0]}{more} ({entry['title']}) are no longer in the cache."
     digest = entry["model"]["sae_digest"]
     record = next((one for one in store.analyses.all() if one.sae_digest == digest), None)

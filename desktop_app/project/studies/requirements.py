@@ -19,6 +19,7 @@ from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.errors import CacheError, UserInputError
 from sae_backend.slides.tiles import TileSpec
+from sae_backend.statistics.number_text import count_text
 from sae_backend.statistics.split import MIN_UNITS
 from sae_backend.studies.framework.cohorts import two_groups
 from sae_backend.studies.framework.registry import study
@@ -76,7 +77,7 @@ def offer_of(store: Store, kind: str) -> StudyOffer:
     columns = _columns(list(facts.values()))
     encoders = tuple(dict.fromkeys(one.model["encoder"] for one in sets))
     offer = StudyOffer(
-        has=f"{len(slides)} slide{'s' * (len(slides) != 1)} with features, "
+        has=f"{count_text(len(slides), 'slide')} with features, "
         f"{len(patients) or 'no'} patient{'s' * (len(patients) != 1)} on record, cells on {n_cells}.",
         columns=columns,
         patients=_patients(columns, facts),
@@ -131,9 +132,7 @@ def _judged(
             "Slide > Import a table of slides."
         )
     if n_slides < _FEW:
-        missing.append(
-            f"With {n_slides} slide{'s' * (n_slides != 1)} little can be said of slides or patients."
-        )
+        missing.append(f"With {count_text(n_slides, 'slide')} little can be said of slides or patients.")
     if not n_patients:
         missing.append(
             "No patients are on record, so slides stand for patients: import a table with a column patient."
@@ -262,7 +261,7 @@ def _missing(store: Store, one: StudySet, gone: Sequence[AnalysisRecord], what: 
     labels = slide_labels(store)
     first = labels[gone[0].slide_id]
     n = len(gone) - 1
-    more = f" and {n} other slide{'s' * (n != 1)}" if n else ""
+    more = f" and {count_text(n, 'other slide')}" if n else ""
     return CacheError(
         f"The {what} of {first}{more} ({one.title}) are no longer in the cache, or are damaged.",
         f"Analyse {'these slides' if n else 'this slide'} again with the same settings: Analysis > Analyse the slide in the "

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from desktop_app.store import StudyRecord
 from sae_backend.errors import StoreError
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.report import Report
 from sae_backend.studies.framework.result import StudyResult
@@ -21,9 +22,9 @@ def headline(record: StudyRecord) -> str:
     first = record.sets[0]["model"]
     slides = record.request["slides"]
     patients = {entry["patient"] for entry in slides if entry.get("patient")}
-    n = f"{len(slides)} slide{'s' * (len(slides) != 1)}"
+    n = f"{count_text(len(slides), 'slide')}"
     if patients:
-        n += f" of {len(patients)} patient{'s' * (len(patients) != 1)}"
+        n += f" of {count_text(len(patients), 'patient')}"
     control = " (control, random weights)" if first.get("is_control") else ""
     what = f"{first['encoder']}{control}, block {first['layer']}, SAE {record.sae_digest[:8]}"
     if len(record.sets) > 1:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.project.studies.settings import form_settings, parse_setting
+from sae_backend.statistics.number_text import count_text
 
 if TYPE_CHECKING:
     from desktop_app.project.studies.requirements import StudyOffer
@@ -176,7 +177,7 @@ class StudyForm(QWidget):
             combo.addItem("all others" if key == "b" else "the larger of two", None)
             for value in values:
                 n = self._patients.get(str(column), {}).get(value)
-                told = value if n is None else f"{value} ({n} patient{'s' * (n != 1)})"
+                told = value if n is None else f"{value} ({count_text(n, 'patient')})"
                 combo.addItem(told, value)
             if key == "a" and len(values) > 2:
                 combo.setCurrentIndex(1)

@@ -26,6 +26,7 @@ from desktop_app.widgets.controls.plain_tabs import PlainTabs
 from desktop_app.widgets.features.two_galleries import TwoGalleries
 from desktop_app.widgets.studies.table import StudyTable
 from desktop_app.widgets.studies.thresholds import ThresholdRow
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Table
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class StudyResult(QWidget):
 
     def _note(self, table: Table) -> str:
         """What stands below a table."""
-        parts = [f"{table.n_rows:,} row{'s' * (table.n_rows != 1)}."]
+        parts = [f"{count_text(table.n_rows, 'row')}."]
         if table.targets:
             parts.append("Click a row to see its tiles.")
         if table.notes:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.statistics.number_text import value_text
 from sae_backend.studies.depth.findings import DepthFindings
 from sae_backend.studies.framework.report import Figure, Line, Mark, as_column
-from sae_backend.studies.methods.number_text import number
 
 
 def _judge(found: DepthFindings) -> str:
@@ -32,12 +32,12 @@ def label_free_words(found: DepthFindings) -> str:
     first, last = features[[0, -1]]
     text = (
         f"Without labels: in the eyes of {_judge(found)} tiles in which a feature of the first block fires are alike with a "
-        f"mean cosine of {number(first[1])} (median of {int(first[0]):,} features), those of the last block with "
-        f"{number(last[1])} ({int(last[0]):,})"
+        f"mean cosine of {value_text(first[1])} (median of {int(first[0]):,} features), those of the last block with "
+        f"{value_text(last[1])} ({int(last[0]):,})"
     )
     if np.isfinite(raw[[0, -1], 1]).all():
-        text += f"; of raw dimensions {number(raw[0, 1])} and {number(raw[-1, 1])}"
-    text += f"; any two tiles {number(pairs[0, 0])}."
+        text += f"; of raw dimensions {value_text(raw[0, 1])} and {value_text(raw[-1, 1])}"
+    text += f"; any two tiles {value_text(pairs[0, 0])}."
     if np.isfinite(above[[0, -1], 0]).all():
         text += (
             f" {int(above[0, 0]):,} of {int(first[0]):,} features of the first and {int(above[-1, 0]):,} of {int(last[0]):,} of the last are above what 95 % of the "

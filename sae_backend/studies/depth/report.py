@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sae_backend.correlation.representations import RAW, SAE
+from sae_backend.statistics.number_text import count_text, estimate_text, value_text
 from sae_backend.studies.depth.figures import figures
 from sae_backend.studies.depth.findings import BlockReading, DepthFindings, FollowedFeature
 from sae_backend.studies.depth.label_free_report import label_free_words
@@ -18,14 +19,7 @@ from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.framework.warnings import explained_note
 from sae_backend.studies.methods.cell_types.best_columns import BASELINE_TITLES
 from sae_backend.studies.methods.labels.predictability import MIN_GROUPS, interval_limits
-from sae_backend.studies.methods.number_text import (
-    count,
-    interval,
-    listed,
-    missing_baselines,
-    number,
-    with_interval,
-)
+from sae_backend.studies.methods.number_text import interval, listed, missing_baselines
 
 
 def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:  # noqa: ARG001
@@ -70,7 +64,7 @@ def _short(found: DepthFindings) -> str:
         }
         if said:
             parts.append(
-                f"{words[said]} (mean r {number(means[0])} in the first, {number(means[-1])} in the last)."
+                f"{words[said]} (mean r {value_text(means[0])} in the first, {value_text(means[-1])} in the last)."
             )
     for about in found.readings.values():
         if about.reason or not about.features.has_ends:
@@ -93,8 +87,8 @@ def trend(low: float, high: float) -> str:
 def _setting(found: DepthFindings) -> str:
     of = f" of {found.encoder}" if found.encoder else ""
     return (
-        f"{count(len(found.blocks), 'block')}{of} (from {found.titles[0]} to {found.titles[-1]}) were looked at on "
-        f"{count(found.n_tiles, 'tile')} of {count(found.n_slides, 'slide')} of {count(found.n_patients, 'patient')}."
+        f"{count_text(len(found.blocks), 'block')}{of} (from {found.titles[0]} to {found.titles[-1]}) were looked at on "
+        f"{count_text(found.n_tiles, 'tile')} of {count_text(found.n_slides, 'slide')} of {count_text(found.n_patients, 'patient')}."
     )
 
 
@@ -103,18 +97,18 @@ def _cells(found: DepthFindings) -> str:
         return "No slide has cells, so nothing is said of what the features follow."
     means = found.cells.features.mean_r
     others = [
-        f"{title} {number(found.cells.best[name].mean_r[-1])}"
+        f"{title} {value_text(found.cells.best[name].mean_r[-1])}"
         for name, title in BASELINE_TITLES.items()
         if found.cells.best[name].is_known(-1)
     ]
     how = (
-        f"chosen on one half and reported on the other ({count(found.n_reporting_patients, 'patient')})"
+        f"chosen on one half and reported on the other ({count_text(found.n_reporting_patients, 'patient')})"
         if found.held_out
         else "chosen and reported on the same tiles"
     )
     first = (
-        f"The best feature for each of {count(len(found.types), 'cell type')}, {how}, has a mean r of {number(means[0])} "
-        f"in the first block and {number(means[-1])} in the last"
+        f"The best feature for each of {count_text(len(found.types), 'cell type')}, {how}, has a mean r of {value_text(means[0])} "
+        f"in the first block and {value_text(means[-1])} in the last"
         + (f" (there, of {listed(others)})." if others else ".")
     )
     low, high = found.slope.family_low, found.slope.family_high
@@ -168,7 +162,7 @@ def _scanner(found: DepthFindings) -> str:
         f" Of the variance of the vectors the {fact} takes {share[0, 0]:.0%} in the first block and {share[-1, 0]:.0%} in the "
         f"last, the features within slides {share[0, 1]:.0%} and {share[-1, 1]:.0%}."
         if np.isfinite(share[[0, -1], :2]).all()
-        else f" The {fact} takes {number(100 * share[0, 0], 0)} % of the variance first and {number(100 * share[-1, 0], 0)} % last."
+        else f" The {fact} takes {value_text(100 * share[0, 0], 0)} % of the variance first and {value_text(100 * share[-1, 0], 0)} % last."
     )
     if said:
         text += f" The share of the {fact} {said} ({_slope(found.variance, 0)})"
@@ -212,8 +206,8 @@ def _followed(found: DepthFindings) -> str:
     return (
         start
         + (
-            f"has a match above chance in {listed(matched)}, each block by itself (r from {number(float(np.nanmin(r)))} to {number(float(np.nanmax(r)))}; "
-            f"the best of all features by chance at most {number(float(np.nanmax(chance)))}). {_against_random(found, followed)}"
+            f"has a match above chance in {listed(matched)}, each block by itself (r from {value_text(float(np.nanmin(r)))} to {value_text(float(np.nanmax(r)))}; "
+            f"the best of all features by chance at most {value_text(float(np.nanmax(chance)))}). {_against_random(found, followed)}"
         ).strip()
     )
 
@@ -229,7 +223,7 @@ def _against_random(found: DepthFindings, followed: FollowedFeature) -> str:
     closer = [
         title for title, one, is_known in zip(titles, p, known, strict=False) if is_known and one <= 0.05
     ]
-    ends = [number(float(end)) for end in (random[known].min(), random[known].max())]
+    ends = [value_text(float(end)) for end in (random[known].min(), random[known].max())]
     text = f"The best of as many random directions on the same vectors reaches r {ends[0]} to {ends[1]} (means of {n} draws a block)"
     if not closer:
         return f"{text}: in no block is the match clearly closer, so that finding it there takes no training."
@@ -298,8 +292,8 @@ def read_words(about: BlockReading) -> str:
     if not curve.has_ends:
         return ""
     return (
-        f"From the features the {fact} of other patients is read with an AUROC of {with_interval(*curve.score(0))} in the first "
-        f"block and {with_interval(*curve.score(-1))} in the last, where exchanged labels give {interval(curve.null_low[-1], curve.null_high[-1])}"
+        f"From the features the {fact} of other patients is read with an AUROC of {estimate_text(*curve.score(0))} in the first "
+        f"block and {estimate_text(*curve.score(-1))} in the last, where exchanged labels give {interval(curve.null_low[-1], curve.null_high[-1])}"
         f"{_left_out(about)}."
     )
 
@@ -322,10 +316,10 @@ def what_was_read(found: DepthFindings) -> str:
     if not read:
         return ""
     one = max(read, key=lambda about: about.n_patients)
-    patients = count(one.n_patients, "patient")
+    patients = count_text(one.n_patients, "patient")
     whose = f"the {patients} whose {one.fact} is not left out" if one.left_out else f"all {patients}"
     return (
-        f"This was read from the SAE that was trained for each block here, on {count(one.n_tiles, 'tile')} of {whose} "
-        f"in {count(one.n_folds, 'fold')}; Scanner and stain reads the project's own SAE, on "
+        f"This was read from the SAE that was trained for each block here, on {count_text(one.n_tiles, 'tile')} of {whose} "
+        f"in {count_text(one.n_folds, 'fold')}; Scanner and stain reads the project's own SAE, on "
         "the patients that report alone, which leaves fewer to learn from, so that its AUROC may differ."
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sae_backend.statistics.number_text import count_text, estimate_text, value_text
 from sae_backend.studies.domain.figures import best, best_table, pairs, quality, quality_table, scatter
 from sae_backend.studies.domain.findings import DomainFindings, JudgedPairs
 from sae_backend.studies.domain.pairs import FADED, KEPT, LOST, REVERSED, UNDECIDED, VERDICTS, WEAKER
@@ -39,8 +40,8 @@ def _found(found: DomainFindings) -> str:
     a, b = found.a.name, found.b.name
     trained = f"was trained on {a} alone" if found.retrained else "is the project's own"
     head = (
-        f"Cohort A, {a}: {_n(found.a.n_slides, 'slide')} of {_n(found.a.n_patients, 'patient')}; cohort B, {b}: "
-        f"{_n(found.b.n_slides, 'slide')} of {_n(found.b.n_patients, 'patient')}. The SAE {trained}."
+        f"Cohort A, {a}: {count_text(found.a.n_slides, 'slide')} of {count_text(found.a.n_patients, 'patient')}; cohort B, {b}: "
+        f"{count_text(found.b.n_slides, 'slide')} of {count_text(found.b.n_patients, 'patient')}. The SAE {trained}."
     )
     parts = [head]
     if found.pairs is not None:
@@ -90,8 +91,8 @@ def _best_words(found: DomainFindings, pairs: JudgedPairs) -> str:
 
 def _pair_words(found: DomainFindings, pairs: JudgedPairs, k: int) -> str:
     name = found.type_names[int(pairs.type[k])]
-    in_a = _r(*(float(values[k]) for values in (pairs.r_a, pairs.low_a, pairs.high_a)))
-    in_b = _r(*(float(values[k]) for values in (pairs.r_b, pairs.low_b, pairs.high_b)))
+    in_a = estimate_text(pairs.r_a[k], pairs.low_a[k], pairs.high_a[k], lead="")
+    in_b = estimate_text(pairs.r_b[k], pairs.low_b[k], pairs.high_b[k], lead="")
     verdict = VERDICTS[int(pairs.verdict[k])]
     return f"{name}, feature {int(pairs.feature[k])}: r {in_a} on {found.a.name}, {in_b} on {found.b.name}, {verdict}"
 
@@ -116,7 +117,7 @@ def _baseline_words(found: DomainFindings) -> str:
     said = []
     for columns in found.best.values():
         if np.isfinite(columns.b).any():
-            said.append(f"{columns.title} {_number(float(np.nanmedian(np.abs(columns.b))))}")
+            said.append(f"{columns.title} {value_text(float(np.nanmedian(np.abs(columns.b))))}")
     return f"Median |r| on {found.b.name} of the best column of each type: {', '.join(said)}." if said else ""
 
 
@@ -128,7 +129,7 @@ def _quality_words(found: DomainFindings) -> str:
     )
     if found.a.explained is None or found.b.explained is None:
         return silent
-    ends = [_r(*values.tolist()) for values in (found.a.explained, found.b.explained)]
+    ends = [estimate_text(*values.tolist(), lead="") for values in (found.a.explained, found.b.explained)]
     own, known = "", found.held_out_variance
     if found.retrained and known is not None:
         own = f" (on the tiles of {found.a.name} that its training held out: {float(known):.2f})"
@@ -147,7 +148,7 @@ def _limits(found: DomainFindings) -> str:
         n = int((pairs.verdict == UNDECIDED).sum())
         if n:
             parts.append(
-                f"{n} of {pairs.feature.size} pairs are undecided: {found.b.name} has {_n(found.b.n_clusters, 'unit')} "
+                f"{n} of {pairs.feature.size} pairs are undecided: {found.b.name} has {count_text(found.b.n_clusters, 'unit')} "
                 f"({found.b.unit}), too few to show them or to show that they are gone."
             )
         parts.append(
@@ -182,21 +183,6 @@ def _warnings(found: DomainFindings) -> list[str]:
 def _poor(found: DomainFindings) -> list[str]:
     known = {each.name: each.explained for each in found.cohorts}
     return explained_note({name: float(values[0]) for name, values in known.items() if values is not None})
-
-
-def _n(n: int, word: str) -> str:
-    return f"{n:,} {word}{'s' * (n != 1)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "not defined"
-
-
-def _r(value: float, low: float, high: float) -> str:
-    if not np.isfinite(value):
-        return "not defined"
-    ends = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) and np.isfinite(high) else " (no interval)"
-    return f"{value:.2f}{ends}"
 
 
 def numbers(result: StudyResult, _thresholds: Mapping[str, float]) -> list[Number]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sae_backend.correlation.representations import RAW, SAE
+from sae_backend.statistics.number_text import count_text, value_text
 from sae_backend.studies.encoders.figures import figures
 from sae_backend.studies.encoders.findings import EncoderFindings
 from sae_backend.studies.encoders.tables import tables, verdict
@@ -14,13 +15,7 @@ from sae_backend.studies.encoders.triage import ONE_TYPE, SECOND_THRESHOLD, SEVE
 from sae_backend.studies.framework.report import Number, Report
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.methods.cell_types.best_columns import BASELINE_TITLES
-from sae_backend.studies.methods.number_text import (
-    count,
-    interval,
-    listed,
-    missing_baselines,
-    number,
-)
+from sae_backend.studies.methods.number_text import interval, listed, missing_baselines
 
 
 def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
@@ -55,7 +50,7 @@ def _short(found: EncoderFindings) -> str:
         if not np.isfinite(low[i, 0]):
             continue
         one, other = found.titles[a], found.titles[b]
-        ends = f"mean r {number(found.cells.features.mean_r[a])} against {number(found.cells.features.mean_r[b])}"
+        ends = f"mean r {value_text(found.cells.features.mean_r[a])} against {value_text(found.cells.features.mean_r[b])}"
         texts.append(
             {
                 "first": f"Features of {one} follow cells better than those of {other} ({ends}).",
@@ -72,8 +67,8 @@ def _setting(found: EncoderFindings) -> str:
         for title, control in zip(found.titles, found.is_control, strict=True)
     ]
     return (
-        f"{listed(names)} were compared on {count(found.n_tiles[0], 'tile')} of {count(found.n_slides, 'slide')} of "
-        f"{count(found.n_patients, 'patient')}."
+        f"{listed(names)} were compared on {count_text(found.n_tiles[0], 'tile')} of {count_text(found.n_slides, 'slide')} of "
+        f"{count_text(found.n_patients, 'patient')}."
     )
 
 
@@ -81,21 +76,21 @@ def _cells(found: EncoderFindings) -> str:
     if not found.types:
         return "No slide has cells, so nothing is said of what the features follow."
     how = (
-        f"It was chosen on one half of the patients and is reported on the other ({count(found.n_reporting_patients, 'patient')})."
+        f"It was chosen on one half of the patients and is reported on the other ({count_text(found.n_reporting_patients, 'patient')})."
         if found.held_out
         else "It was chosen and reported on the same tiles."
     )
     texts = [
-        f"Cells: each of {count(len(found.types), 'cell type')} has a best feature in each encoder. {how}"
+        f"Cells: each of {count_text(len(found.types), 'cell type')} has a best feature in each encoder. {how}"
     ]
     for k, title in enumerate(found.titles):
         others = [
-            f"{words} {number(found.cells.best[name].mean_r[k])}"
+            f"{words} {value_text(found.cells.best[name].mean_r[k])}"
             for name, words in BASELINE_TITLES.items()
             if found.cells.best[name].is_known(k)
         ]
         beside = f" Chosen alike: {', '.join(others)}." if others else ""
-        texts.append(f"{title}: mean r {number(found.cells.features.mean_r[k])}.{beside}")
+        texts.append(f"{title}: mean r {value_text(found.cells.features.mean_r[k])}.{beside}")
     return " ".join(texts)
 
 
@@ -190,7 +185,7 @@ def _alike_of(found: EncoderFindings, k: int, second: float) -> str:
         else ""
     )
     text = (
-        f"{title}, seen by {found.judges[k]}: {count(int(np.isfinite(score).sum()), 'feature')} have a median of "
+        f"{title}, seen by {found.judges[k]}: {count_text(int(np.isfinite(score).sum()), 'feature')} have a median of "
         f"{np.nanmedian(score):.2f}{of_dimensions}; any two tiles have {found.alike_pairs[k, 0]:.2f}."
     )
     limit = found.sets[k].limit_of_chance
@@ -200,13 +195,13 @@ def _alike_of(found: EncoderFindings, k: int, second: float) -> str:
     if not beats.any():
         return text
     judged = triaged(found.sets[k], second)
-    text += f" {count(int(beats.sum()), 'of its features follows', 'of its features follow')} cells beyond chance."
+    text += f" {count_text(int(beats.sum()), 'of its features follows', 'of its features follow')} cells beyond chance."
     for word, what in ((ONE_TYPE, "one cell type"), (SEVERAL, "several cell types")):
         mine = np.array([one == word for one in judged.words]) & beats
         if mine.any():
             n = int((mine & judged.above_chance).sum())
-            points = count(int(mine.sum()), "points", "point")
-            fires = count(n, "of these fires", "of these fire") if n else "none of these fires"
+            points = count_text(int(mine.sum()), "points", "point")
+            fires = count_text(n, "of these fires", "of these fire") if n else "none of these fires"
             text += f" By labels (AUPRC) {points} to {what}; {fires} in tiles that look more alike than by chance."
     return text
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from shlex import quote
 
 from sae_backend.errors import UserInputError
+from sae_backend.statistics.number_text import count_text
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ class _Values:
     def too_many(self, first: str | None = None) -> UserInputError:
         """What to say where two of several values have to be chosen; `first` is the other group where that is known."""
         told = ", ".join(
-            f"{value} ({len(self.patients[value])} patient{'s' * (len(self.patients[value]) != 1)})"
-            for value in self.names
+            f"{value} ({count_text(len(self.patients[value]), 'patient')})" for value in self.names
         )
         one, other = self._proposed(first)
         groups = f"--fact {quote(self.fact)} --a {quote(one)} --b {quote(other)}"

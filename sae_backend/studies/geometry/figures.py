@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Band, Bars, Cells, Figure, Line, Mark, Points, Rule, Target
 from sae_backend.studies.geometry.findings import TITLES, ClusterFindings, GeometryFindings
 
@@ -76,7 +77,7 @@ def _colours(labels: npt.NDArray[np.int64], stable: npt.NDArray[np.int64]) -> st
     which = (
         f"the {_LABELLED} largest of {stable.size} stable clusters"
         if stable.size > _LABELLED
-        else f"the {stable.size} stable cluster{'s' * (stable.size != 1)}"
+        else f"the {count_text(stable.size, 'stable cluster')}"
     )
     return (
         f"Colours: {which}, not found on this map; grey: all others. In brackets: the cell type that a cluster follows "

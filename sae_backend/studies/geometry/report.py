@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Figure, Number, Report, Table, Threshold
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.geometry.figures import (
@@ -24,7 +25,6 @@ from sae_backend.studies.geometry.tables import (
     merge_table,
     pair_table,
 )
-from sae_backend.studies.methods.number_text import count
 
 LEAST_STABILITY: Final = "least_stability"
 KINDS: Final = {COACTIVATION: "by the tiles they fire in", DIRECTIONS: "by their directions"}
@@ -100,8 +100,8 @@ def _setting(found: GeometryFindings) -> str:
     )
     return (
         f"{found.n_live:,} of {found.n_features:,} features of {found.title} fire in at least "
-        f"{found.min_active} tiles and take part ({count(found.n_slides, 'slide')} of "
-        f"{count(found.n_patients, 'patient')}); clusters and pairs by firing were {where}."
+        f"{found.min_active} tiles and take part ({count_text(found.n_slides, 'slide')} of "
+        f"{count_text(found.n_patients, 'patient')}); clusters and pairs by firing were {where}."
         + (
             f" Of the {found.n_tiles[0]:,} tiles that choose, {n_clustered:,} that are evenly spread over slides made the "
             "clusters by firing and said what chance gives; all of them were taken for everything else."
@@ -142,7 +142,7 @@ def _clusters(found: GeometryFindings, some: ClusterFindings, least: float) -> s
             again = np.nanmean(some.in_seeds[:, stable]) if stable.any() else np.nan
             if np.isfinite(again):
                 n_other = found.n_seed_sets
-                text += f" In {n_other} other SAE{'s' * (n_other != 1)} of this encoder they come back with a mean Jaccard index of {again:.2f}."
+                text += f" In {count_text(n_other, 'other SAE')} of this encoder they come back with a mean Jaccard index of {again:.2f}."
     return text + _cells(found, some, stable)
 
 

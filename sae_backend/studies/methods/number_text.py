@@ -9,25 +9,9 @@ import numpy as np
 from sae_backend.studies.methods.cell_types.best_columns import CellColumns
 
 
-def number(value: float, digits: int = 2) -> str:
-    """A number, or what stands for one that is not defined."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "not defined"
-
-
 def interval(low: float, high: float, digits: int = 2) -> str:
     """An interval in words, empty where there is none."""
     return f"{low:.{digits}f} to {high:.{digits}f}" if np.isfinite(low) and np.isfinite(high) else ""
-
-
-def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:
-    """A number and its interval in brackets."""
-    ends = interval(low, high, digits)
-    return f"{number(value, digits)} ({ends})" if ends else number(value, digits)
-
-
-def count(n: int, singular: str, plural: str = "") -> str:
-    """A number of things."""
-    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from sae_backend.statistics.number_text import count_text, p_is_text
 from sae_backend.studies.methods.labels.confounding import COMPOSITION, Confounding, is_suspect
 from sae_backend.studies.methods.labels.predictability import interval_limits
 from sae_backend.studies.robustness.array_names import BIOLOGY
 from sae_backend.studies.robustness.findings import ScannerFindings
 from sae_backend.studies.robustness.roles import LEVEL
-from sae_backend.studies.robustness.text import counted, p_words
 
 _DRIFT: Final = 0.01
 _FEW_ARRANGEMENTS: Final = 40
@@ -84,7 +84,7 @@ def warnings(found: ScannerFindings) -> list[str]:
     if not about.reason and min(about.groups_per_class) < 5:
         few = about.classes[int(np.argmin(about.groups_per_class))]
         said.append(
-            f"Only {counted(min(about.groups_per_class), 'patient')} with the {found.fact} {few!r} are among those that "
+            f"Only {count_text(min(about.groups_per_class), 'patient')} with the {found.fact} {few!r} are among those that "
             "are judged: p can hardly be small, and intervals are rough."
         )
     return said
@@ -98,20 +98,20 @@ def _confounded(found: ScannerFindings, one: Confounding) -> str:
         first, second = (column, fact) if by_column else (fact, column)
         return (
             f"{fact.capitalize()} and {column} cannot be told apart: every {first} has one {second} only "
-            f"({counted(one.n_groups, 'patient')}). All that is said here of the {fact} holds of the {column} just as "
+            f"({count_text(one.n_groups, 'patient')}). All that is said here of the {fact} holds of the {column} just as "
             f"well, and no statistics can divide them; only slides of the same {column} with another {fact} can."
         )
     if not is_suspect(column, one.v, one.p):
         return ""
     p, corrected = one.p, one.p_holm
     is_shown = corrected <= LEVEL
-    ps = p_words(p)
+    ps = p_is_text(p)
     ps += (
         ""
         if np.isnan(corrected)
-        else f", after Holm for {counted(_n_judged(found), 'column')} {corrected:.3f}"
+        else f", after Holm for {count_text(_n_judged(found), 'column')} {corrected:.3f}"
     )
-    ps += f", {counted(one.n_groups, 'patient')}"
+    ps += f", {count_text(one.n_groups, 'patient')}"
     chance = _by_chance(p, is_shown=is_shown)
     if column == COMPOSITION:
         verb = "differs" if is_shown else "may differ"

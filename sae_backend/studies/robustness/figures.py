@@ -7,11 +7,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Bars, Figure, Line, Mark, Points, Rule, Target
 from sae_backend.studies.robustness.array_names import FEATURES, PCA
 from sae_backend.studies.robustness.findings import ScannerFindings
 from sae_backend.studies.robustness.roles import NOT_JUDGED, ROLES, SILENT, UNEXPLAINED
-from sae_backend.studies.robustness.text import counted, few_units, people, units
+from sae_backend.studies.robustness.text import few_units, people, units
 
 _SHORTER: Final = {PCA: "PCA"}
 """Below a bar of a docked figure there is room for so much."""
@@ -82,7 +83,7 @@ def quadrant(
         caption=(
             f"Each point is a feature. Upwards: |r| with the cell type it follows, {half}; to the right: share of the "
             f"variance between slides that lies between values of {fact} (omega squared, "
-            f"{counted(sizes.n_units, 'slide')} averaged by patient, {sizes.design}). Grey: below a threshold or "
+            f"{count_text(sizes.n_units, 'slide')} averaged by patient, {sizes.design}). Grey: below a threshold or "
             "within chance on both axes. Biological ones are not shown to differ, technical ones not shown to follow cells; a point beyond a line whose colour says otherwise is within chance there. Not drawn: "
             f"{int((roles == NOT_JUDGED).sum()):,} that are not judged. Lines: the thresholds."
         ),
@@ -150,7 +151,7 @@ def neighbours(found: ScannerFindings) -> Figure | None:
         caption=(
             f"SO / (SO + OS) over the {found.settings.neighbours} nearest tiles of other patients by the cosine: same "
             f"{about.index_classes} and other {fact} against other {about.index_classes} and same {fact} "
-            f"({counted(about.n_index_tiles, 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours. PCA: principal components."
+            f"({count_text(about.n_index_tiles, 'tile')}; 95 % intervals by resampling patients). Grey: random neighbours. PCA: principal components."
         ),
         x_label="",
         y_label="robustness index",
@@ -169,7 +170,7 @@ def agreement(found: ScannerFindings) -> list[Figure]:
     own = about.features
     if own is None or not np.isfinite(own.icc_a).any():
         return []
-    where = f"{counted(about.n_tiles, 'matched tile')} of {about.n_glasses} glasses under {', '.join(about.scanners)}"
+    where = f"{count_text(about.n_tiles, 'matched tile')} of {about.n_glasses} glasses under {', '.join(about.scanners)}"
     limits = (-0.2, 1.0)
     icc, shift = own.icc_a, own.shift
     which = np.flatnonzero(np.isfinite(icc) & np.isfinite(shift))
@@ -258,7 +259,7 @@ def stress_features(found: ScannerFindings) -> Figure | None:
         title="Which features move when pixels change",
         caption=(
             "Each point is a feature, sorted within a change: mean absolute change of a tile at the strongest step, in SD of "
-            f"the unchanged tiles ({counted(about.n_tiles, 'tile')} of {counted(about.n_slides, 'slide')}). Grey: the "
+            f"the unchanged tiles ({count_text(about.n_tiles, 'tile')} of {count_text(about.n_slides, 'slide')}). Grey: the "
             "median. A feature that hardly fires in these tiles can move by many of its SD. Different changes are not "
             "comparable with each other."
         ),
@@ -299,7 +300,7 @@ def stress_lines(found: ScannerFindings) -> Figure | None:
         title="How far features move when pixels change",
         caption=(
             "Median over features of the mean absolute change of a tile, in SD of the unchanged tiles "
-            f"({counted(about.n_tiles, 'tile')} of {counted(about.n_slides, 'slide')}; bands: 95 % intervals by "
+            f"({count_text(about.n_tiles, 'tile')} of {count_text(about.n_slides, 'slide')}; bands: 95 % intervals by "
             "resampling slides). Grey: raw dimensions. Steps of different changes are not comparable with each other. A "
             "point leads to the feature in the middle."
         ),

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.statistics.number_text import p_is_text
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -15,7 +17,6 @@ ROLES: Final = ("biological", "technical", "entangled", "unexplained", "not judg
 BIOLOGICAL, TECHNICAL, ENTANGLED, UNEXPLAINED, NOT_JUDGED = range(len(ROLES))
 SILENT: Final = -1
 
-_LEAST_SHOWN: Final = 0.001
 LEVEL: Final = 0.05
 """Family-wise p up to which an axis beats chance."""
 
@@ -82,8 +83,6 @@ def _axis(name: str, size: float, p: float, least: float) -> str:
         return f"{name} not known"
     side = "at least" if size >= least else "below"
     chance = "not judged" if not np.isfinite(p) else "beats chance" if p <= LEVEL else "within chance"
-    return f"{name} {size:.2f}, {side} {least:.2f}, {chance}" + (f" ({_p(p)})" if np.isfinite(p) else "")
-
-
-def _p(value: float) -> str:
-    return f"p {value:.3f}" if value >= _LEAST_SHOWN else f"p < {_LEAST_SHOWN:g}"
+    return f"{name} {size:.2f}, {side} {least:.2f}, {chance}" + (
+        f" ({p_is_text(p)})" if np.isfinite(p) else ""
+    )

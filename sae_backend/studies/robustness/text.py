@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sae_backend.statistics.number_text import count_text, estimate_text, p_is_text, value_text
 from sae_backend.studies.robustness.array_names import BIOLOGY, FEATURES
 from sae_backend.studies.robustness.findings import Effects, Reading, ScannerFindings
 from sae_backend.studies.robustness.paired_scans import MIN_UNITS, Agreement, PairedScans
@@ -15,39 +16,16 @@ from sae_backend.studies.robustness.roles import ENTANGLED, LEVEL, NOT_JUDGED, R
 _OFTEN: Final = 20
 
 
-def counted(n: int, word: str) -> str:
-    """A number with its noun."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number, or that there is none."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "not defined"
-
-
-def with_interval(value: float, low: float, high: float) -> str:
-    """A number and its interval."""
-    ends = (
-        f"95 % interval {low:.2f} to {high:.2f}" if np.isfinite(low) and np.isfinite(high) else "no interval"
-    )
-    return f"{number(value)} ({ends})"
-
-
-def p_words(p: float) -> str:
-    """A p value."""
-    return "p not defined" if not np.isfinite(p) else f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
-
-
 def people(about: Reading) -> str:
     """What the label was read from: patients (or slides where none is known), slides, tiles."""
     unit = "patient" if about.has_patients else "slide"
-    slides = f", {counted(about.n_slides, 'slide')}" if unit == "patient" else ""
-    return f"{counted(about.n_patients, unit)}{slides}, {counted(about.n_tiles, 'tile')}"
+    slides = f", {count_text(about.n_slides, 'slide')}" if unit == "patient" else ""
+    return f"{count_text(about.n_patients, unit)}{slides}, {count_text(about.n_tiles, 'tile')}"
 
 
 def units(about: Effects) -> str:
     """Patients of the effects, or slides where no patient is known."""
-    return counted(
+    return count_text(
         0 if about.sizes is None else about.sizes.n_groups, "patient" if about.has_patients else "slide"
     )
 
@@ -66,9 +44,9 @@ def read_words(found: ScannerFindings, fact: str) -> str:
     said = (
         f"From all {about.width[FEATURES]:,} SAE features of a tile, a linear model reads the {fact} "
         f"({len(about.classes)} values) of patients it has not learned from with an AUROC of "
-        f"{with_interval(one.auroc, one.ci_low, one.ci_high)}; with labels shuffled between patients "
-        f"{number(one.null_low)} to {number(one.null_high)}, {p_words(one.p)}{after}: {beyond} ({people(about)}; "
-        f"whole slides: {number(one.slide_auroc)})."
+        f"{estimate_text(one.auroc, one.ci_low, one.ci_high)}; with labels shuffled between patients "
+        f"{value_text(one.null_low)} to {value_text(one.null_high)}, {p_is_text(one.p)}{after}: {beyond} ({people(about)}; "
+        f"whole slides: {value_text(one.slide_auroc)})."
     )
     others = [name for name in about.sources if name != FEATURES]
     if others:
@@ -77,8 +55,8 @@ def read_words(found: ScannerFindings, fact: str) -> str:
             score = about.score(name)
             assert score is not None
             n = f"the {about.width[name]:,} " if name == BIOLOGY else ""
-            p = p_words(about.p_holm_of(name))
-            each.append(f"{n}{found.titles[name]} {number(score.auroc)} ({p})")
+            p = p_is_text(about.p_holm_of(name))
+            each.append(f"{n}{found.titles[name]} {value_text(score.auroc)} ({p})")
         said += (
             f" Beside it, on the same tiles, each p after Holm for {n_sources} sources: {'; '.join(each)}."
         )
@@ -89,7 +67,7 @@ def _what_was_read(found: ScannerFindings, held_out: bool, n_folds: int) -> str:
     """From which SAE and patients, and why Depth may give another number."""
     whose = "the patients that report alone" if held_out else "all patients"
     return (
-        f"This was read from the SAE of {found.set_title}, on {whose}, in {counted(n_folds, 'fold')} of patients; Depth "
+        f"This was read from the SAE of {found.set_title}, on {whose}, in {count_text(n_folds, 'fold')} of patients; Depth "
         "trains an SAE for each block and reads it on all patients, which gives it more to learn from, so that its AUROC may "
         "differ."
     )
@@ -127,7 +105,7 @@ def _cells_tell(found: ScannerFindings) -> str:
     n = found.reading.width[BIOLOGY]
     return (
         f"; together those that follow cells ({n:,} by the half that chose) still tell the {fact} "
-        f"(AUROC {number(one.auroc)}, {p_words(one.p)})"
+        f"(AUROC {value_text(one.auroc)}, {p_is_text(one.p)})"
     )
 
 
@@ -141,7 +119,7 @@ def effect_words(found: ScannerFindings) -> str:
     known = int(np.isfinite(p).sum())
     beats = int((np.nan_to_num(p, nan=1.0) <= LEVEL).sum())
     said = (
-        f"{beats:,} of {counted(known, 'feature')} that vary between slides differ between values of {fact} beyond "
+        f"{beats:,} of {count_text(known, 'feature')} that vary between slides differ between values of {fact} beyond "
         f"chance (family-wise p of {LEVEL} or less, {units(about)}, labels exchanged "
         f"{about.sizes.design})"
     )
@@ -187,15 +165,15 @@ def index_words(found: ScannerFindings) -> str:
     each = []
     for name in about.sources:
         index = about.index_of(name)
-        ends = with_interval(index.value, index.low, index.high)
-        each.append(f"{found.titles[name]} {ends if name == FEATURES else number(index.value)}")
+        ends = estimate_text(index.value, index.low, index.high)
+        each.append(f"{found.titles[name]} {ends if name == FEATURES else value_text(index.value)}")
     chance = about.index_of(about.sources[0]).chance
     kinds = about.index_classes
     return (
         f"Among the {found.settings.neighbours} nearest tiles of other patients, of those with the same {kinds} and "
         f"another {fact} or another {kinds} and the same {fact}, the first are (robustness index; 1 where only biology makes "
-        f"neighbours, 0 where only the {fact} does): {'; '.join(each)}; random neighbours would give {number(chance)} "
-        f"({counted(about.n_index_tiles, 'tile')})."
+        f"neighbours, 0 where only the {fact} does): {'; '.join(each)}; random neighbours would give {value_text(chance)} "
+        f"({count_text(about.n_index_tiles, 'tile')})."
     )
 
 
@@ -212,7 +190,7 @@ def paired_words(found: ScannerFindings) -> str:
     raw = ""
     if about.raw is not None:
         dims = about.raw.icc_a
-        raw = f"; raw dimensions {number(float(np.nanmedian(dims)))}" if np.isfinite(dims).any() else ""
+        raw = f"; raw dimensions {value_text(float(np.nanmedian(dims)))}" if np.isfinite(dims).any() else ""
     often = icc[np.isfinite(icc) & (own.n_active >= _OFTEN)]
     raw += (
         f"; the {often.size:,} that fire in {_OFTEN} matched tiles or more {float(np.median(often)):.2f}"
@@ -220,9 +198,9 @@ def paired_words(found: ScannerFindings) -> str:
         else ""
     )
     return (
-        f"On {counted(about.n_glasses, 'glass')[:-1] + 'es' if about.n_glasses != 1 else '1 glass'} under "
-        f"{', '.join(about.scanners)} ({counted(about.n_tiles, 'matched tile')}) the median ICC(A,1) of "
-        f"{counted(known.size, 'feature')} is {float(np.median(known)):.2f} (middle half "
+        f"On {count_text(about.n_glasses, 'glass')[:-1] + 'es' if about.n_glasses != 1 else '1 glass'} under "
+        f"{', '.join(about.scanners)} ({count_text(about.n_tiles, 'matched tile')}) the median ICC(A,1) of "
+        f"{count_text(known.size, 'feature')} is {float(np.median(known)):.2f} (middle half "
         f"{np.quantile(known, 0.25):.2f} to {np.quantile(known, 0.75):.2f}{raw}).{_shift_words(about, own)}{_no_intervals(about)}"
     )
 
@@ -252,7 +230,7 @@ def few_units(paired: PairedScans) -> str:
     n = int(paired.n_units)
     if n >= MIN_UNITS:
         return ""
-    own = f"{n} glass{'' if n == 1 else 'es'}" if n == paired.n_glasses else counted(n, "patient")
+    own = f"{n} glass{'' if n == 1 else 'es'}" if n == paired.n_glasses else count_text(n, "patient")
     return f"{own} and {MIN_UNITS} are needed"
 
 
@@ -270,8 +248,8 @@ def stress_words(found: ScannerFindings) -> str:
     each = []
     for i, kind in enumerate(about.kinds):
         own, raw = (float(moved.median[i, -1]) for moved in (about.features, about.raw))
-        each.append(f"{kind.strongest} {kind.unit} {number(own)} (raw dimensions {number(raw)})")
+        each.append(f"{kind.strongest} {kind.unit} {value_text(own)} (raw dimensions {value_text(raw)})")
     return (
-        f"With changed pixels ({counted(about.n_tiles, 'tile')} of {counted(about.n_slides, 'slide')}) the median "
+        f"With changed pixels ({count_text(about.n_tiles, 'tile')} of {count_text(about.n_slides, 'slide')}) the median "
         f"feature moves at the strongest step, in SD of the unchanged tiles, by: {'; '.join(each)}."
     )

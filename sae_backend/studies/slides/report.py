@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from sae_backend.statistics.holm import holm
+from sae_backend.statistics.number_text import p_is_text
 from sae_backend.studies.framework.report import Figure, Number, Report, Table, Target, Threshold, as_column
 from sae_backend.studies.framework.result import StudyResult
 from sae_backend.studies.slides.figures import (
@@ -61,7 +62,7 @@ def _found(found: SlideFindings, q: float) -> str:
     corrected = holm(found.shared_p)
     shares = [
         f"the same {key} in {found.shared[m]:.0%} of {found.shared_n[m, 0]} slides "
-        f"(by chance {found.shared_chance[m]:.0%}, p {_p(float(corrected[m]))})"
+        f"(by chance {found.shared_chance[m]:.0%}, {p_is_text(float(corrected[m]))})"
         for m, key in enumerate(found.facts)
         if np.isfinite(found.shared[m])
     ]
@@ -128,7 +129,7 @@ def _one(difference: GroupDifference, feature: int) -> str:
     return (
         f"feature {feature}, difference of means {float(difference.difference[feature]):.3g} "
         f"({low:.3g} to {high:.3g}), {float(difference.effect[feature]):+.2f} SD of patients, "
-        f"p {_p(float(difference.p[feature]))}"
+        f"{p_is_text(float(difference.p[feature]))}"
     )
 
 
@@ -278,10 +279,6 @@ def _profiles(found: SlideFindings) -> Table:
     notes = {"L0": "mean number of features that fire in a tile"}
     targets = [Target(0, None, name) for name in found.slides]
     return Table("slides-profiles", "The slides", columns, notes, targets)
-
-
-def _p(value: float) -> str:
-    return "not defined" if not np.isfinite(value) else f"{value:.2g}" if value >= 0.001 else f"{value:.1e}"
 
 
 def numbers(result: StudyResult, thresholds: Mapping[str, float]) -> list[Number]:

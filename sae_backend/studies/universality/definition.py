@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sae_backend.errors import UserInputError
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.settings import (
     MIN_ACTIVE,
     N_NULL,
@@ -43,7 +44,7 @@ def _named(others: Sequence[AnalysedSet[Analysis]], wanted: str) -> AnalysedSet[
 
 def _scores(meta: Mapping[str, Any], _spec: Spec, run: str) -> list[FeatureScore]:
     over = len(meta.get("stability_over") or ())
-    saes = f"{over} other SAE{'s' * (over != 1)} ({run})"
+    saes = f"{count_text(over, 'other SAE')} ({run})"
     return [
         FeatureScore("stability", "Stability", f"Mean held-out r with its match in {saes}"),
         FeatureScore("found_in", "Found again", f"Share of {saes} in which it has a match beyond chance"),

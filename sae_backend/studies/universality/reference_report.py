@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Bars, Figure, Table
-from sae_backend.studies.methods.number_text import count
 from sae_backend.studies.universality.findings import (
     MeanDifference,
     PairFindings,
@@ -115,7 +115,7 @@ def _sum(found: UniversalityFindings, reference: Reference, least: float) -> str
     if counts:
         gone.append(float(np.mean([1 - back / n for n, back, _ in counts])))
         parts.append(
-            f"with another seed and the same tiles, {gone[-1]:.0%} of those of the reference do not (mean over {count(len(counts), 'SAE')})"
+            f"with another seed and the same tiles, {gone[-1]:.0%} of those of the reference do not (mean over {count_text(len(counts), 'SAE')})"
         )
     if not parts:
         return ""

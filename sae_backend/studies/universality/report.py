@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from sae_backend.statistics.number_text import count_text
 from sae_backend.studies.framework.report import Figure, Number, Report, Table, Threshold
 from sae_backend.studies.framework.result import StudyResult
-from sae_backend.studies.methods.number_text import count
 from sae_backend.studies.universality.figures import (
     between_figure,
     correlation_figure,
@@ -102,8 +102,8 @@ def _setting(found: UniversalityFindings, first: str) -> str:
         where = "on one half of the slides and their r is reported on the other"
     n = len(found.sets) - 1
     return (
-        f"Features of {first} ({THIS}) were matched one for one with those of {n} other SAE{'s' * (n != 1)} by the "
-        f"correlation of their activations over tiles ({count(found.n_slides, 'slide')} of {count(found.n_patients, 'patient')}); "
+        f"Features of {first} ({THIS}) were matched one for one with those of {count_text(n, 'other SAE')} by the "
+        f"correlation of their activations over tiles ({count_text(found.n_slides, 'slide')} of {count_text(found.n_patients, 'patient')}); "
         f"partners were chosen {where}."
     )
 
