@@ -129,7 +129,7 @@ def _quality_words(found: DomainFindings) -> str:
     )
     if found.a.explained is None or found.b.explained is None:
         return silent
-    ends = [estimate_text(*values.tolist(), lead="") for values in (found.a.explained, found.b.explained)]
+    ends = [estimate_text(v[0], v[1], v[2], lead="") for v in (found.a.explained, found.b.explained)]
     own, known = "", found.held_out_variance
     if found.retrained and known is not None:
         own = f" (on the tiles of {found.a.name} that its training held out: {float(known):.2f})"
