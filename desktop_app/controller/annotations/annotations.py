@@ -63,7 +63,7 @@ class AnnotationActions:
 
     def close(self) -> None:
         """Save what is being typed and what the project refused before, if need be into a file."""
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         self._save_rest()
         for project, keys in groupby(sorted(self._unsaved), key=lambda key: key[0]):
             entries = [
@@ -92,11 +92,9 @@ class AnnotationActions:
                 with contextlib.suppress(OSError):
                     # Left there, it is the same text and is saved again without harm.
                     path.unlink()
-                self._context.window.say(
-                    "Text that could not be saved when the window closed has now been saved."
-                )
+                self._context.say("Text that could not be saved when the window closed has now been saved.")
             elif None not in saved:
-                self._context.window.say(
+                self._context.say(
                     "Features were changed by somebody else after your text could not be saved. "
                     f"Your text is in {path}.",
                     error=True,

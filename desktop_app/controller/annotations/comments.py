@@ -38,7 +38,7 @@ class CommentActions:
         self._context = context
         self._projects, self._features = others.projects, others.features
         self._annotations, self._undo = others.annotations, others.undo
-        panel, session, menus = context.window.annotation, context.session, context.window.menus
+        panel, session, menus = context.window.annotation, context.session, context.menus
         tabs = panel.comment_tabs
         tabs.comment_requested.connect(self.comment)
         tabs.comment_withdrawn.connect(self.withdraw_comment)
@@ -119,7 +119,7 @@ class CommentActions:
         if known is None or session.features is None or session.slide is None:
             return
         if tile < 0:
-            self._context.window.say("Select a tile first: click on the slide, or on one of the examples.")
+            self._context.say("Select a tile first: click on the slide, or on one of the examples.")
             return
         grid = session.features.grid
         y, x = (float(value) for value in grid.origins_l0()[tile])
@@ -167,7 +167,7 @@ class CommentActions:
         if session.slide is None or session.slide.info.fingerprint != example.slide_fingerprint:
             record = store.slides.by_fingerprint(example.slide_fingerprint)
             if record is None:
-                self._context.window.say(
+                self._context.say(
                     "The slide of this example is not in the project. File > Open slide adds it."
                 )
                 return
@@ -195,7 +195,7 @@ class CommentActions:
         if known is None:
             return
         store, sae, feature = known
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         written = self._context.attempt(
             lambda: (store.annotations.get(sae, feature), store.annotations.restore(sae, feature, revision))
         )
@@ -237,7 +237,7 @@ class CommentActions:
         """Let the user edit the project's terms, one a line."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("The vocabulary belongs to a project. Open one first.")
+            self._context.say("The vocabulary belongs to a project. Open one first.")
             return
         known = self._context.attempt(lambda: vocabulary.of_project(store))
         if known is None:

@@ -23,15 +23,15 @@ class CellPointerActions:
 
     def __init__(self, context: Context, cells: CellActions) -> None:
         self._context, self._cells = context, cells
-        context.window.cursor_moved.connect(self._moved)
+        context.canvas.cursor_moved.connect(self._moved)
 
     def _moved(self, y_um: float, x_um: float) -> None:
         label = self._context.window.status.value
         label.setToolTip("")
         slide, shown = self._context.session.slide, self._cells.shown
-        if slide is None or shown is None or not self._context.window.menus.action("cells").isChecked():
+        if slide is None or shown is None or not self._context.menus.action("cells").isChecked():
             return
-        if self._context.window.um_per_px > max(shown.width_um, REACH_UM) * 2 / NEAR_PX:
+        if self._context.canvas.um_per_px > max(shown.width_um, REACH_UM) * 2 / NEAR_PX:
             return
         place = shown.at(*world_to_l0((y_um, x_um), slide.info))
         if place < 0:

@@ -38,13 +38,13 @@ class FeatureActions:
         self.cells = CellActions(context)
         self._last = LastFeature(context)
         self.parts: AnalysisParts | None = None
-        window, session = context.window, context.session
-        window.features.feature_requested.connect(session.set_feature)
-        window.features.analysis_requested.connect(self.choose_analysis)
-        window.fires_here.feature_requested.connect(session.set_feature)
-        window.slide_clicked.connect(self.pick)
-        window.view_changed.connect(context.layers.follow_view)
-        controls, layers, menus = window.heatmap, context.layers, window.menus
+        session, canvas = context.session, context.canvas
+        context.window.features.feature_requested.connect(session.set_feature)
+        context.window.features.analysis_requested.connect(self.choose_analysis)
+        context.window.fires_here.feature_requested.connect(session.set_feature)
+        canvas.slide_clicked.connect(self.pick)
+        canvas.view_changed.connect(context.layers.follow_view)
+        controls, layers, menus = context.window.heatmap, context.layers, context.menus
         controls.limits_requested.connect(self._set_limits)
         controls.look_requested.connect(self._set_look)
         controls.threshold_requested.connect(self._set_threshold)
@@ -53,10 +53,10 @@ class FeatureActions:
         controls.reset_requested.connect(self._draw)
         menus.requested("heatmap").connect(lambda on: layers.set_visible(HEATMAP, on))
         menus.requested("heatmap").connect(controls.shown.setChecked)
-        menus.requested("heatmap").connect(lambda on: window.legend.set_shown(heat=on))
-        menus.requested("legend").connect(window.legend.set_wanted)
-        menus.requested("next_feature").connect(lambda: window.features.step(1))
-        menus.requested("previous_feature").connect(lambda: window.features.step(-1))
+        menus.requested("heatmap").connect(lambda on: context.window.legend.set_shown(heat=on))
+        menus.requested("legend").connect(context.window.legend.set_wanted)
+        menus.requested("next_feature").connect(lambda: context.window.features.step(1))
+        menus.requested("previous_feature").connect(lambda: context.window.features.step(-1))
         menus.requested("search").connect(self._search)
         session.slide_changed.connect(self._slide_changed)
         session.analysis_changed.connect(self._analysis_changed)
@@ -93,7 +93,7 @@ class FeatureActions:
         store = self._context.session.store
         if store is None:
             return
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         self._context.attempt(lambda: store.analyses.choose(analysis_id))
         self.load_analysis()
 
@@ -110,10 +110,10 @@ class FeatureActions:
 
     def fill_table(self) -> None:
         """Show the features of the current analysis with names and best correlates."""
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         features, store = session.features, session.store
         if features is None or store is None:
-            window.features.say(self._why_no_features())
+            self._context.window.features.say(self._why_no_features())
             return
         best = np.full((4, features.n_features), np.nan)
         best_type = [""] * features.n_features
@@ -142,10 +142,10 @@ class FeatureActions:
         )
         for feature, words in said.items():
             table.notes.setdefault(feature, FeatureNote(features.sae_digest, feature, comments=words))
-        window.features.show_features(table)
+        self._context.window.features.show_features(table)
         self.lists.refresh()
         if session.feature is not None:
-            window.features.select(session.feature)
+            self._context.window.features.select(session.feature)
 
     def _why_no_features(self) -> str:
         session = self._context.session
@@ -164,7 +164,7 @@ class FeatureActions:
             return
         y_l0, x_l0 = world_to_l0((y_um, x_um), session.slide.info)
         session.set_tile(session.features.grid.tile_at(y_l0, x_l0))
-        self._context.window.show_panel("Fires here")
+        self._context.show_panel("Fires here")
         if session.tile < 0:
             self._context.window.fires_here.say(
                 "There is no analysed tile here (glass, or excluded). Click inside the tile grid (Shift+G)."
@@ -178,7 +178,7 @@ class FeatureActions:
         grid = session.features.grid
         y, x = (grid.centres_l0()[tile] - 0.5) * grid.mpp
         session.set_tile(tile)
-        self._context.window.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
+        self._context.canvas.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
 
     def go_to_box(self, y_l0: float, x_l0: float, height_l0: float, width_l0: float) -> None:
         """Move the view to a box of level-0 px, and pick the tile in its middle."""
@@ -190,7 +190,7 @@ class FeatureActions:
         if session.features is not None:
             session.set_tile(session.features.grid.tile_at(*middle))
         y, x = ((value - 0.5) * mpp for value in middle)
-        self._context.window.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
+        self._context.canvas.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
 
     def _slide_changed(self, slide: object) -> None:
         del slide
@@ -198,8 +198,8 @@ class FeatureActions:
         self.cells.show()
 
     def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
-        session, window = self._context.session, self._context.window
-        window.show_control(analysis is not None and analysis.is_control)
+        session = self._context.session
+        self._context.window.show_control(analysis is not None and analysis.is_control)
         self._offer_analyses()
         if session.features is not None and session.feature is None and session.store is not None:
             session.feature = self._last.known(session.store, session.features)
@@ -211,13 +211,13 @@ class FeatureActions:
         self._feature_changed(session.feature)
 
     def _feature_changed(self, feature: int | None) -> None:
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         if feature is None or session.features is None:
             self._context.layers.remove(HEATMAP)
-            window.legend.show_map(None)
-            window.heatmap.say("No feature is shown. Choose one in the table.")
+            self._context.window.legend.show_map(None)
+            self._context.window.heatmap.say("No feature is shown. Choose one in the table.")
             return
-        window.features.select(feature)
+        self._context.window.features.select(feature)
         self._draw()
         if session.store is not None:
             self._last.note(session.store, session.features, feature)
@@ -231,7 +231,7 @@ class FeatureActions:
         if heat is None:
             return
         layers.show_heatmap(heat)
-        layers.set_visible(HEATMAP, self._context.window.menus.action("heatmap").isChecked())
+        layers.set_visible(HEATMAP, self._context.menus.action("heatmap").isChecked())
         stats = features.stats
         title = f"Feature {feature}: fires in {percent_text(float(stats.firing_rate[feature]))} of the tiles"
         self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
@@ -257,28 +257,27 @@ class FeatureActions:
         self._show_legend()
 
     def _tile_changed(self, tile: int) -> None:
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         features = session.features
         if features is None:
             self._context.layers.remove("Selected tile")
-            window.fires_here.say(
+            self._context.window.fires_here.say(
                 "Once the slide is analysed: click on it to list the features that fire in a tile, or draw (P, R, W) "
                 "to list those that fire in a region."
             )
             return
         self._context.layers.show_tile(features.grid, tile)
         if tile < 0:
-            window.fires_here.say(
+            self._context.window.fires_here.say(
                 "Click on the slide to list the features that fire in that tile, or draw (P, R, W) to list those "
                 "that fire in a region."
             )
             return
         if not features.valid[tile]:
-            window.fires_here.say(f"Tile {tile} could not be read and has no activations.")
+            self._context.window.fires_here.say(f"Tile {tile} could not be read and has no activations.")
             return
-        note = window.features.model.table.note
-        window.fires_here.show_tile(
-            *firing_rows(features, tile, self.parts, lambda feature: note(feature).name)
+        self._context.window.fires_here.show_tile(
+            *firing_rows(features, tile, self.parts, self._context.name_of)
         )
 
     def _annotation_changed(self, note: AnnotationRecord) -> None:
@@ -291,7 +290,7 @@ class FeatureActions:
                 self._show_legend()
 
     def _search(self) -> None:
-        self._context.window.show_panel("Features")
+        self._context.show_panel("Features")
         self._context.window.features.search.setFocus()
         self._context.window.features.search.selectAll()
 

@@ -24,47 +24,47 @@ class DrawingActions:
 
     def __init__(self, context: Context, projects: ProjectActions, regions: RegionActions) -> None:
         self._context, self._projects, self._regions = context, projects, regions
-        window = context.window
-        self.tools = RegionTools(window.viewer, regions.layer, window.turned)
+        canvas = context.canvas
+        self.tools = RegionTools(canvas.viewer, regions.layer, canvas.turned)
         self.tools.drawn.connect(regions.add)
         self.tools.stroked.connect(self._stroked)
         self.tools.tool_changed.connect(self._tool_changed)
         self.tools.radius_changed.connect(lambda _radius: self._show_radius())
-        window.regions.tool_requested.connect(self.take_tool)
-        window.regions.radius_requested.connect(self.tools.set_radius)
-        window.menus.requested("tool").connect(self.take_tool)
-        window.menus.requested("stop_drawing").connect(self.tools.cancel)
+        context.window.regions.tool_requested.connect(self.take_tool)
+        context.window.regions.radius_requested.connect(self.tools.set_radius)
+        context.menus.requested("tool").connect(self.take_tool)
+        context.menus.requested("stop_drawing").connect(self.tools.cancel)
         context.session.slide_changed.connect(lambda _slide: self._slide_changed())
         self._show_radius()
 
     def take_tool(self, kind: str) -> None:
         """Take a tool, where there is a slide and a project to keep what it draws; empty puts it down."""
-        window = self._context.window
+        canvas = self._context.canvas
         if not kind:
             self.tools.stop()
             return
         if self._context.session.slide is None:
-            window.regions.show_tool("")
-            window.say("Open a slide first, then draw on it.")
+            self._context.window.regions.show_tool("")
+            self._context.say("Open a slide first, then draw on it.")
             return
         if not self._projects.ensure_project("Regions"):
-            window.regions.show_tool("")
+            self._context.window.regions.show_tool("")
             return
-        window.menus.action("regions").setChecked(True)
-        if window.fires_here.isVisible():
-            window.say("The features in the region are listed when you finish drawing it.")
+        self._context.menus.action("regions").setChecked(True)
+        if self._context.window.fires_here.isVisible():
+            self._context.say("The features in the region are listed when you finish drawing it.")
         else:
-            window.show_panel("Regions")
-        self._regions.layer.follow_view(window.um_per_px)
+            self._context.show_panel("Regions")
+        self._regions.layer.follow_view(canvas.um_per_px)
         self.tools.start(cast("RegionKind", kind))
         # The keys of the tool belong to the slide now.
-        window.viewer.window._qt_viewer.canvas.native.setFocus()
+        canvas.viewer.window._qt_viewer.canvas.native.setFocus()
 
     def _stroked(self, stroke: MultiPolygon, erases: bool, begun: tuple[float, float]) -> None:
         region = self._regions.chosen()
         if region is None:
             if erases:
-                self._context.window.say("Select the region to erase from: click on it in the list.")
+                self._context.say("Select the region to erase from: click on it in the list.")
             else:
                 self._regions.add("brush", stroke)
             return

@@ -47,7 +47,7 @@ class DemoActions:
             return
         request = DrawRequest(str(out), demo_steps.DEMO_SLIDE.to_json())
         self._jobs.submit(store, "Generate the demo slide", request, lambda _result: self._drawn(store, out))
-        self._context.window.say("The demo slide is being generated; this takes about ten seconds.")
+        self._context.say("The demo slide is being generated; this takes about ten seconds.")
 
     @staticmethod
     def _open_project(out: Path) -> Store:
@@ -86,5 +86,5 @@ class DemoActions:
             and store.correlations.latest(features.sae_digest) is None
         ):
             self._jobs.correlate()
-        self._context.window.show_panel("Examples")
-        self._context.window.say(DEMO_NOTICE)
+        self._context.show_panel("Examples")
+        self._context.say(DEMO_NOTICE)
