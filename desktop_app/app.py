@@ -81,7 +81,7 @@ def build_window(
         dialogs=dialogs or QtDialogs(window.qt_window),
         preferences=preferences or PreferencesFile(None),
     )
-    return Desktop(window, Controller(context, LiveWorker(live_backend or _own_worker)))
+    return Desktop(window, Controller(context, window, LiveWorker(live_backend or _own_worker)))
 
 
 def _own_worker(*, gentle: bool = False) -> Backend:

@@ -48,17 +48,18 @@ from desktop_app.controller.view.tile_grid import TileGridActions
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.tasks import LiveWorker
+    from desktop_app.widgets.main_window import MainWindow
 
 
 class Controller:
     """Answers the window's requests; nothing else decides."""
 
-    def __init__(self, context: Context, live: LiveWorker) -> None:
+    def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
         self.reading = ReadingActions(context)
         self.projects = ProjectActions(context)
         self.features = FeatureActions(context)
-        self.annotations = AnnotationActions(context)
+        self.annotations = AnnotationActions(context, window.annotation)
         self.cell_import = CellImportActions(context, self.projects, self.features)
         self.correlations = CorrelationActions(context, self.projects, self.features)
         self.features.cells.changed.connect(lambda _slide: self.correlations.refresh())
@@ -70,13 +71,15 @@ class Controller:
         self.studies = StudyActions(context, self.projects, self.features, self.jobs)
         self.studies.done.connect(lambda _record: self.features.fill_table())
         self.demo = DemoActions(context, self.projects, self.features, self.jobs)
-        self.review = ReviewActions(context, self.features)
+        self.review = ReviewActions(
+            context, window.annotation, window.features, window.heatmap, self.features
+        )
         self.status = StatusActions(context)
         self.pointer = PointerActions(context)
         self.cell_pointer = CellPointerActions(context, self.features.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
-        self.comments = CommentActions(context, others)
+        self.comments = CommentActions(context, window.annotation, others)
         self.regions = RegionActions(context, others, self.comments)
         self.exports = ExportActions(context, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
@@ -106,7 +109,7 @@ class Controller:
         self.arrivals = ArrivalActions(context, doors)
         self._closed = False
         self.looks.apply()
-        context.window.closing.connect(self.close)
+        window.closing.connect(self.close)
 
     def start(self) -> None:
         """Start the worker; nothing waits for it."""
