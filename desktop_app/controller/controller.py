@@ -80,14 +80,16 @@ class Controller:
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.comments = CommentActions(context, window.annotation, others)
-        self.regions = RegionActions(context, others, self.comments)
+        self.regions = RegionActions(context, window.regions, window.fires_here, others, self.comments)
         self.exports = ExportActions(context, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
         # Before the drawing, whose tools take the mouse from it.
         self.cell_editing = CellEditingActions(context, self.projects, self.features.cells, self.undo)
         self.detection = DetectionActions(context, self.projects, self.jobs, self.features.cells)
         self.cell_lists = CellListActions(context, self.features.cells, self.regions, self.cell_editing)
-        self.drawing = DrawingActions(context, self.projects, self.regions)
+        self.drawing = DrawingActions(
+            context, window.regions, window.fires_here, window.key_guard, self.projects, self.regions
+        )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
         self.inside = InsideActions(context, live)

@@ -26,12 +26,8 @@ class MergeActions:
         annotations: AnnotationActions,
         comments: CommentActions,
     ) -> None:
-        self._context, self._features, self._annotations, self._comments = (
-            context,
-            features,
-            annotations,
-            comments,
-        )
+        self._context = context
+        self._features, self._annotations, self._comments = features, annotations, comments
         context.menus.requested("import_annotations").connect(self.ask)
 
     def ask(self) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import SlideRecord, Store
     from desktop_app.store.records.records import RegionKind, RegionRecord
+    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.regions.regions import RegionsPanel
     from sae_backend.slides.slide import SlideInfo
 
 _ROOM: Final = 1.5
@@ -35,15 +37,23 @@ _LEAST_ROOM_UM: Final = 100.0
 class RegionActions:
     """Saves each region as soon as it is there; each step can be undone."""
 
-    def __init__(self, context: Context, others: Others, comments: CommentActions) -> None:
+    def __init__(
+        self,
+        context: Context,
+        panel: RegionsPanel,
+        fires_here: FiresHerePanel,
+        others: Others,
+        comments: CommentActions,
+    ) -> None:
         self._context, self._comments = context, comments
+        self._panel, self._fires_here = panel, fires_here
         self._projects, self._annotations, self._undo = others.projects, others.annotations, others.undo
         self.layer = RegionLayer(context.canvas.viewer)
         self._others: list[RegionLayer] = []
         canvas = context.canvas.viewer.window._qt_viewer.canvas.native
         self.names = RegionNames(canvas, context.canvas.turned)
         context.canvas.field_changed.connect(lambda *_: self.names.follow())
-        panel, menus = context.window.regions, context.menus
+        menus = context.menus
         panel.region_requested.connect(self.go_to)
         panel.region_chosen.connect(self._choose)
         panel.rename_requested.connect(self.rename)
@@ -97,11 +107,11 @@ class RegionActions:
 
     def chosen(self) -> RegionRecord | None:
         """The region that is marked in the list."""
-        return self._find(self._context.window.regions.chosen)
+        return self._find(self._panel.chosen)
 
     def refresh(self, chosen: str | None = None) -> None:
         """Show the regions of the open slide as the project has them, one of them marked."""
-        session, panel = self._context.session, self._context.window.regions
+        session, panel = self._context.session, self._panel
         mark = panel.chosen if chosen is None else chosen
         mpp = session.slide.info.mpp if session.slide is not None else None
         if self.open_slide() is None:
@@ -234,7 +244,7 @@ class RegionActions:
 
     def _answer(self, uid: str) -> None:
         """Say what fires in a region that was just drawn, where the panel that says so is in front."""
-        if self._context.window.fires_here.isVisible():
+        if self._fires_here.isVisible():
             self.show_firing(uid)
 
     def show_firing(self, uid: str) -> None:
@@ -244,14 +254,12 @@ class RegionActions:
             return
         self._context.show_panel("Fires here")
         if features is None:
-            self._context.window.fires_here.say(
-                "Features appear here once the slide is analysed: Analysis > Analyse."
-            )
+            self._fires_here.say("Features appear here once the slide is analysed: Analysis > Analyse.")
             return
         firing = region_firing(features, region.polygons_l0)
         words = region_words(region.name, region.kind)
         if not firing.n_tiles:
-            self._context.window.fires_here.say(
+            self._fires_here.say(
                 f"No tile has its middle in the {words}: it is smaller than a tile, or nothing was read there."
             )
             return
@@ -266,7 +274,7 @@ class RegionActions:
         ]
         n_firing = int((firing.n_firing > 0).sum())
         listed = f", the strongest {MAX_LISTED} are listed" if n_firing > MAX_LISTED else ""
-        self._context.window.fires_here.show_region(
+        self._fires_here.show_region(
             f"{words[0].upper()}{words[1:]}: {n_firing:,} features fire{listed}. Mean activation (SAE units) "
             f"over the {count_text(firing.n_tiles, 'tile')} whose middle lies inside; a silent "
             "tile counts as 0.",
@@ -290,8 +298,8 @@ class RegionActions:
         return next((region for region in self.regions() if region.uid == uid), None)
 
     def _with_chosen(self, act: Callable[[str], None]) -> None:
-        if self._context.window.regions.chosen:
-            act(self._context.window.regions.chosen)
+        if self._panel.chosen:
+            act(self._panel.chosen)
             return
         self._context.show_panel("Regions")
         self._context.say("Choose a region first: click on it in the list of regions.")
