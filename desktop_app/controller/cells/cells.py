@@ -20,6 +20,7 @@ from desktop_app.tasks import LatestRead, Pause
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import CellImportRecord
+    from desktop_app.widgets.slide.legend import Legend
     from sae_backend.cells.table import CellTable
 
 _REST_MS: Final = 40
@@ -35,8 +36,8 @@ class CellActions:
     changed = Signal(int)
     redrawn = Signal()
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, legend: Legend) -> None:
+        self._context, self._legend = context, legend
         self.shown: ShownCells | None = None
         """The cells of the open slide; None where it has none."""
         self.record: CellImportRecord | None = None
@@ -54,7 +55,8 @@ class CellActions:
         menus.requested("cells").connect(lambda on: layers.set_visible(CELLS, on))
         menus.requested("cells").connect(self._toggled)
         menus.cell_types.hidden_changed.connect(self._hide)
-        context.window.legend.set_shown(cells=menus.action("cells").isChecked())
+        context.session.slide_changed.connect(lambda _slide: self.show())
+        legend.set_shown(cells=menus.action("cells").isChecked())
 
     def close(self) -> None:
         """End the read that may be under way."""
@@ -167,7 +169,7 @@ class CellActions:
             self.follow()
 
     def _toggled(self, on: bool) -> None:
-        self._context.window.legend.set_shown(cells=on)
+        self._legend.set_shown(cells=on)
         self.outlines.set_wanted(on)
         if on:
             self._read_details()
@@ -185,7 +187,7 @@ class CellActions:
         self.follow()
 
     def _say(self) -> None:
-        shown, legend = self.shown, self._context.window.legend
+        shown, legend = self.shown, self._legend
         if shown is None:
             legend.show_cells([])
             return

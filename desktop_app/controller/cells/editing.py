@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.undo import UndoActions
     from desktop_app.store import CellEditRecord
+    from desktop_app.widgets.cells.cell_bar import CellBar
+    from desktop_app.widgets.regions.regions import RegionsPanel
+    from desktop_app.widgets.shell.key_guard import KeyGuard
 
 _HINTS: Final = {
     "type": "Click on nuclei to label them.",
@@ -34,9 +37,17 @@ class CellEditingActions:
     """Two modes, "type" and "edit"; each change is in the project before the next click."""
 
     def __init__(
-        self, context: Context, projects: ProjectActions, cells: CellActions, undo: UndoActions
+        self,
+        context: Context,
+        bar: CellBar,
+        key_guard: KeyGuard,
+        regions_panel: RegionsPanel,
+        projects: ProjectActions,
+        cells: CellActions,
+        undo: UndoActions,
     ) -> None:
         self._context, self._projects, self._cells, self._undo = context, projects, cells, undo
+        self._key_guard, self._regions_panel = key_guard, regions_panel
         self.mode = ""
         self.selected: frozenset[int] = frozenset()
         """Numbers of the cells that are selected."""
@@ -49,7 +60,7 @@ class CellEditingActions:
         menus, canvas = context.menus, context.canvas
         self.clicks = CanvasClicks(canvas.viewer, canvas.turned)
         self.clicks.clicked.connect(self.click)
-        self.bar = context.window.cell_bar
+        self.bar = bar
         self.bar.type_chosen.connect(self.choose_type)
         self.bar.new_type_requested.connect(self.ask_type)
         self.bar.delete_requested.connect(self.delete_selected)
@@ -59,7 +70,7 @@ class CellEditingActions:
         menus.requested("delete_cells").connect(self.delete_selected)
         # Before the tools that draw take the mouse.
         context.menus.requested("tool").connect(lambda _tool: self.stop())
-        context.window.regions.tool_requested.connect(lambda _tool: self.stop())
+        regions_panel.tool_requested.connect(lambda _tool: self.stop())
         context.session.slide_changed.connect(lambda _slide: self.stop())
         cells.redrawn.connect(self._refresh)
 
@@ -81,7 +92,7 @@ class CellEditingActions:
                     "There are no cells yet: Cells > Detect nuclei finds some, Cells > Import cells reads them."
                 )
             return
-        self._context.window.regions.tool_requested.emit("")
+        self._regions_panel.tool_requested.emit("")
         self._context.menus.action("cells").setChecked(True)
         self.mode, self.selected = mode, frozenset()
         # The strip takes its room: what was said before is over.
@@ -111,7 +122,7 @@ class CellEditingActions:
             return
         self.mode, self.selected = "", frozenset()
         self.clicks.stop()
-        self._context.window.key_guard.lend({})
+        self._key_guard.lend({})
         self._context.menus.show_cell_mode("")
         self.bar.show_mode("")
         self._mark()
@@ -284,7 +295,7 @@ class CellEditingActions:
             str(n + 1): partial(self.choose_type, n) for n in range(MOST_KEYS)
         }
         keys |= {"Del": self.delete_selected, "Backspace": self.delete_selected, "Esc": self._escape}
-        self._context.window.key_guard.lend(keys)
+        self._key_guard.lend(keys)
 
     def _escape(self) -> None:
         if self.selected:

@@ -15,8 +15,8 @@ from desktop_app.tasks import LatestRead
 from sae_backend.cells.import_options import ReadOptions
 
 if TYPE_CHECKING:
+    from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.context import Context
-    from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.store import SlideRecord, Store
     from desktop_app.widgets.cells.cell_import import CellImportDialog
@@ -36,8 +36,8 @@ class CellImportActions:
     reading = Signal(int)
     read_ended = Signal(object)
 
-    def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
-        self._context, self._projects, self._features = context, projects, features
+    def __init__(self, context: Context, projects: ProjectActions, cells: CellActions) -> None:
+        self._context, self._projects, self._cells = context, projects, cells
         context.menus.requested("import_cells").connect(self.ask_cells)
         self._store: Store | None = None
         self._record: SlideRecord | None = None
@@ -141,7 +141,7 @@ class CellImportActions:
             return
         context.menus.action("cells").setChecked(True)
         # Types of other slides may have other names now too.
-        self._features.cells.tell_all_changed()
+        self._cells.tell_all_changed()
         counts = counts_text(done.type_counts)
         context.say(" ".join([f"{done.n_cells:,} cells imported: {counts}.", *done.notes]))
         self.read_ended.emit(None)

@@ -14,6 +14,8 @@ from desktop_app.widgets.controls.time_format import when
 from sae_backend.slides.regions import shape_of
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
     from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.cells.editing import CellEditingActions
     from desktop_app.controller.context import Context
@@ -30,9 +32,15 @@ class CellListActions:
     """Shows the lists beside the window, and does what is chosen in them."""
 
     def __init__(
-        self, context: Context, cells: CellActions, regions: RegionActions, editing: CellEditingActions
+        self,
+        context: Context,
+        parent: QWidget,
+        cells: CellActions,
+        regions: RegionActions,
+        editing: CellEditingActions,
     ) -> None:
         self._context, self._cells, self._regions, self._editing = context, cells, regions, editing
+        self._parent = parent
         menus = context.menus
         menus.requested("imports").connect(self.show_imports)
         menus.requested("cell_history").connect(self.show_history)
@@ -53,7 +61,7 @@ class CellListActions:
         """List the imports of cells of the open slide."""
         if self.imports is None:
             empty = "This slide has no cells yet: Cells > Import cells, or Cells > Detect nuclei."
-            self.imports = RecordList("Imports of cells", _IMPORTS, empty, self._context.window.qt_window)
+            self.imports = RecordList("Imports of cells", _IMPORTS, empty, self._parent)
             self.imports.acted.connect(self.choose_import)
         self.imports.show()
         self.imports.raise_()
@@ -72,7 +80,7 @@ class CellListActions:
         """List the changes by hand of the cells that are shown."""
         if self.history is None:
             empty = "No cell was edited by hand yet: Cells > Edit cells, or Cells > Label nuclei."
-            self.history = RecordList("History of cells", _HISTORY, empty, self._context.window.qt_window)
+            self.history = RecordList("History of cells", _HISTORY, empty, self._parent)
             self.history.acted.connect(self.turn_back)
             self.history.opened.connect(self.go_to)
         self.history.show()
