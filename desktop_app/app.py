@@ -69,12 +69,19 @@ def build_window(
     context = Context(
         session=Session(),
         window=window,
+        canvas=window,
         layers=layers,
+        menus=window.menus,
+        notice=window.notice,
+        say=window.say,
+        show_panel=window.show_panel,
+        save_typed=window.annotation.flush,
+        name_of=window.features.name_of,
         tasks=WorkerTasks(backend),
         dialogs=dialogs or QtDialogs(window.qt_window),
         preferences=preferences or PreferencesFile(None),
     )
-    return Desktop(window, Controller(context, LiveWorker(live_backend or _own_worker)))
+    return Desktop(window, Controller(context, window, LiveWorker(live_backend or _own_worker)))
 
 
 def _own_worker(*, gentle: bool = False) -> Backend:

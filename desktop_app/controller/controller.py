@@ -8,6 +8,7 @@ from desktop_app.controller.annotations.annotations import AnnotationActions
 from desktop_app.controller.annotations.comments import CommentActions, Others
 from desktop_app.controller.annotations.merge import MergeActions
 from desktop_app.controller.annotations.review import ReviewActions
+from desktop_app.controller.cells.cells import CellActions
 from desktop_app.controller.cells.detection import DetectionActions
 from desktop_app.controller.cells.editing import CellEditingActions
 from desktop_app.controller.cells.importing import CellImportActions
@@ -19,7 +20,7 @@ from desktop_app.controller.export.exports import ExportActions
 from desktop_app.controller.features.examples import ExampleActions
 from desktop_app.controller.features.feature_map import FeatureMapActions
 from desktop_app.controller.features.feature_page import FeaturePageActions
-from desktop_app.controller.features.features import FeatureActions
+from desktop_app.controller.features.features import FeatureActions, FeaturePanels
 from desktop_app.controller.jobs import JobActions
 from desktop_app.controller.project.projects import ProjectActions
 from desktop_app.controller.project.slide_info import SlideInfoActions
@@ -48,20 +49,31 @@ from desktop_app.controller.view.tile_grid import TileGridActions
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.tasks import LiveWorker
+    from desktop_app.widgets.main_window import MainWindow
 
 
 class Controller:
     """Answers the window's requests; nothing else decides."""
 
-    def __init__(self, context: Context, live: LiveWorker) -> None:
+    def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
         self.reading = ReadingActions(context)
         self.projects = ProjectActions(context)
-        self.features = FeatureActions(context)
-        self.annotations = AnnotationActions(context)
-        self.cell_import = CellImportActions(context, self.projects, self.features)
+        panels = FeaturePanels(
+            window.features,
+            window.fires_here,
+            window.heatmap,
+            window.legend,
+            window.annotation.bookmark,
+            window.show_control,
+        )
+        self.features = FeatureActions(context, panels)
+        # After the features: a new slide's cells are drawn over their map.
+        self.cells = CellActions(context, window.legend)
+        self.annotations = AnnotationActions(context, window.annotation)
+        self.cell_import = CellImportActions(context, self.projects, self.cells)
         self.correlations = CorrelationActions(context, self.projects, self.features)
-        self.features.cells.changed.connect(lambda _slide: self.correlations.refresh())
+        self.cells.changed.connect(lambda _slide: self.correlations.refresh())
         self.jobs = JobActions(context, self.projects, self.features, self.correlations)
         self.examples = ExampleActions(context, self.projects, self.features)
         self.page = FeaturePageActions(context, self.features, self.examples)
@@ -69,22 +81,36 @@ class Controller:
         self.jobs.on_pictures = self.examples.refresh
         self.studies = StudyActions(context, self.projects, self.features, self.jobs)
         self.studies.done.connect(lambda _record: self.features.fill_table())
-        self.demo = DemoActions(context, self.projects, self.features, self.jobs)
-        self.review = ReviewActions(context, self.features)
+        self.demo = DemoActions(context, self.projects, self.cells, self.jobs)
+        self.review = ReviewActions(
+            context, window.annotation, window.features, window.heatmap, self.features
+        )
         self.status = StatusActions(context)
         self.pointer = PointerActions(context)
-        self.cell_pointer = CellPointerActions(context, self.features.cells)
+        self.cell_pointer = CellPointerActions(context, window.status, self.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
-        self.comments = CommentActions(context, others)
-        self.regions = RegionActions(context, others, self.comments)
+        self.comments = CommentActions(context, window.annotation, others)
+        self.regions = RegionActions(context, window.regions, window.fires_here, others, self.comments)
         self.exports = ExportActions(context, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
         # Before the drawing, whose tools take the mouse from it.
-        self.cell_editing = CellEditingActions(context, self.projects, self.features.cells, self.undo)
-        self.detection = DetectionActions(context, self.projects, self.jobs, self.features.cells)
-        self.cell_lists = CellListActions(context, self.features.cells, self.regions, self.cell_editing)
-        self.drawing = DrawingActions(context, self.projects, self.regions)
+        self.cell_editing = CellEditingActions(
+            context,
+            window.cell_bar,
+            window.key_guard,
+            window.regions,
+            self.projects,
+            self.cells,
+            self.undo,
+        )
+        self.detection = DetectionActions(context, self.projects, self.jobs, self.cells)
+        self.cell_lists = CellListActions(
+            context, window.qt_window, self.cells, self.regions, self.cell_editing
+        )
+        self.drawing = DrawingActions(
+            context, window.regions, window.fires_here, window.key_guard, self.projects, self.regions
+        )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
         self.inside = InsideActions(context, live)
@@ -94,19 +120,19 @@ class Controller:
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(context, self.regions)
         self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
-        self.features.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
+        self.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
         self.looks = LookActions(context)
         self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
-        self.features.cells.changed.connect(lambda _slide: self.checklist.refresh())
+        self.cells.changed.connect(lambda _slide: self.checklist.refresh())
         self.start_page = StartActions(context, self.projects)
         doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
         self.arrivals = ArrivalActions(context, doors)
         self._closed = False
         self.looks.apply()
-        context.window.closing.connect(self.close)
+        window.closing.connect(self.close)
 
     def start(self) -> None:
         """Start the worker; nothing waits for it."""
@@ -126,6 +152,7 @@ class Controller:
         self.start_page.close()
         self.annotations.close()
         self.features.close()
+        self.cells.close()
         self.jobs.close()
         self.projects.close()
         self.cell_import.close()

@@ -58,18 +58,18 @@ class JobActions:
         self._preparing.answered.connect(self._prepared)
         self._preparing.failed.connect(self._refused)
         self.is_preparing = False
-        window, tasks = context.window, context.tasks
-        window.menus.requested("analyze").connect(self.ask_analyze)
-        window.menus.requested("train").connect(self.ask_train)
-        window.menus.requested("correlate").connect(self.correlate)
-        header = window.correlations.header
+        tasks = context.tasks
+        context.menus.requested("analyze").connect(self.ask_analyze)
+        context.menus.requested("train").connect(self.ask_train)
+        context.menus.requested("correlate").connect(self.correlate)
+        header = context.window.correlations.header
         header.run_requested.connect(self.correlate)
         header.options_requested.connect(self.ask_correlate)
         header.again_requested.connect(self.correlate_again)
-        window.menus.requested("correlate_options").connect(self.ask_correlate)
-        window.jobs.cancel_requested.connect(tasks.cancel)
-        tasks.job_started.connect(window.jobs.add_job)
-        tasks.job_progress.connect(window.jobs.show_progress)
+        context.menus.requested("correlate_options").connect(self.ask_correlate)
+        context.window.jobs.cancel_requested.connect(tasks.cancel)
+        tasks.job_started.connect(context.window.jobs.add_job)
+        tasks.job_progress.connect(context.window.jobs.show_progress)
         tasks.job_done.connect(self._done)
         tasks.job_failed.connect(self._failed)
         tasks.job_cancelled.connect(self._cancelled)
@@ -98,9 +98,7 @@ class JobActions:
                 self.show_new(store, analysis)
             elif not self.encode(store, analysis, options.device):
                 self.show_new(store, analysis)
-                self._context.window.say(
-                    "The embeddings are ready. Next: Analysis > Train a sparse autoencoder."
-                )
+                self._context.say("The embeddings are ready. Next: Analysis > Train a sparse autoencoder.")
 
         self.submit(store, f"Analyse {record.name}", request, keep)
 
@@ -108,7 +106,7 @@ class JobActions:
         """Ask how to train, and begin."""
         store = self._context.session.store
         if store is None or not store.analyses.all():
-            self._context.window.say("Training needs an analysed slide: Analysis > Analyse.")
+            self._context.say("Training needs an analysed slide: Analysis > Analyse.")
             return
         options = self._context.dialogs.train_options()
         if options is not None:
@@ -133,7 +131,7 @@ class JobActions:
         """Ask how to correlate, and begin."""
         store = self._context.session.store
         if store is None or self._context.session.features is None:
-            self._context.window.say("Correlations need a project with an analysed slide and cells.")
+            self._context.say("Correlations need a project with an analysed slide and cells.")
             return
         offer = self._context.attempt(lambda: offer_of(store))
         options = None if offer is None else self._context.dialogs.correlate_options(offer)
@@ -152,7 +150,7 @@ class JobActions:
         """Correlate the current SAE's features with the cells, as chosen or in the usual way."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("Correlations need a project with an analysed slide and cells.")
+            self._context.say("Correlations need a project with an analysed slide and cells.")
             return
         folder, author = store.folder, store.author
 
@@ -161,7 +159,7 @@ class JobActions:
             with Store.open(folder, author) as own:
                 return store, correlation_jobs.correlate_request(own, options), options
 
-        self._context.window.say(_COUNTING)
+        self._context.say(_COUNTING)
         self.is_preparing = True
         self._preparing.ask(prepare)
 
@@ -178,10 +176,10 @@ class JobActions:
             )
             self._correlations.show_newest()
             self._features.fill_table()
-            self._context.window.show_panel("Correlations")
+            self._context.show_panel("Correlations")
 
-        if self._context.window.notice.text == _COUNTING:
-            self._context.window.say("")
+        if self._context.notice.text == _COUNTING:
+            self._context.say("")
         # What was said since is about something else.
         self.submit(store, "Correlate features with cells", request, keep, quiet=True)
 
@@ -230,7 +228,7 @@ class JobActions:
         session = self._context.session
         store.analyses.choose(analysis.id)
         if session.slide_record is not None and session.slide_record.id == analysis.slide_id:
-            self._context.window.say("")
+            self._context.say("")
             self._features.load_analysis()
 
     def submit(
@@ -248,7 +246,7 @@ class JobActions:
             self.submitted.emit(job, request)
             if not quiet:
                 # What was said of an earlier job is over.
-                self._context.window.say("")
+                self._context.say("")
 
     def _done(self, job: int, result: object) -> None:
         self._context.window.jobs.end_job(job, "Done")
@@ -276,7 +274,7 @@ class JobActions:
         self._forget(job)
         text = f"{sentence} {hint}".strip()
         self._context.window.jobs.end_job(job, text)
-        self._context.window.say(text, error=True)
+        self._context.say(text, error=True)
 
     def _cancelled(self, job: int) -> None:
         self._forget(job)
@@ -287,4 +285,4 @@ class JobActions:
 
     def _crashed(self, sentence: str, hint: str) -> None:
         self._context.window.jobs.show_worker("The worker stopped; the next job starts it again.")
-        self._context.window.say(f"{sentence} {hint}".strip(), error=True)
+        self._context.say(f"{sentence} {hint}".strip(), error=True)

@@ -55,7 +55,7 @@ class UndoActions:
         self._context, self._annotations = context, annotations
         self._done: list[Step] = []
         self._undone: list[Step] = []
-        menus = context.window.menus
+        menus = context.menus
         menus.requested("undo").connect(self.undo)
         menus.requested("redo").connect(self.redo)
         context.session.annotation_written.connect(self._written)
@@ -71,14 +71,14 @@ class UndoActions:
     def undo(self) -> None:
         """Take the last step back; one that is refused stays where it is."""
         # What is being typed is a change like any other.
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         if self._done and self._done[-1].back():
             self._undone.append(self._done.pop())
         self._label()
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         if self._undone and self._undone[-1].again():
             self._done.append(self._undone.pop())
         self._label()
@@ -106,7 +106,7 @@ class UndoActions:
         if session.features is not None and session.features.sae_digest == change.sae_digest:
             session.set_feature(change.feature)
             self._annotations.refresh()
-        self._context.window.show_panel("Annotation")
+        self._context.show_panel("Annotation")
         return True
 
     def _written(self, before: AnnotationRecord, after: AnnotationRecord) -> None:
@@ -127,7 +127,7 @@ class UndoActions:
         self._label()
 
     def _label(self) -> None:
-        menus = self._context.window.menus
+        menus = self._context.menus
         states: tuple[tuple[State, str, list[Step]], ...] = (
             ("undo", "Undo", self._done),
             ("redo", "Redo", self._undone),

@@ -16,6 +16,7 @@ from desktop_app.project import unsaved_drafts
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import AnnotationRecord, Store
+    from desktop_app.widgets.annotations.annotation import AnnotationPanel
 
 
 class AnnotationActions:
@@ -26,8 +27,8 @@ class AnnotationActions:
     when the window closes goes into a file and is saved when the project is opened again.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, panel: AnnotationPanel) -> None:
+        self._context, self._panel = context, panel
         # The form may be saved after the session went on to another slide or autoencoder.
         self._form_of: tuple[Path, str] | None = None
         self._unsaved: dict[tuple[Path, str, int], dict[str, Any]] = {}
@@ -35,7 +36,7 @@ class AnnotationActions:
         self._looked_in: Store | None = None
         # With the first slide: what is said before it opens would be taken away again.
         context.session.slide_changed.connect(lambda _slide: self._take_drafts())
-        context.window.annotation.save_requested.connect(self.save)
+        panel.save_requested.connect(self.save)
         context.session.feature_changed.connect(self._show)
         context.session.analysis_changed.connect(self._show)
 
@@ -51,10 +52,10 @@ class AnnotationActions:
             self._save_rest()
         self._context.session.saved_changed.emit(not self._unsaved)
         if written:
-            if self._form_of == (project, sae) and self._context.window.annotation.feature == feature:
+            if self._form_of == (project, sae) and self._panel.feature == feature:
                 self._show()
-        elif self._context.window.annotation.feature == feature:
-            self._context.window.annotation.show_unsaved(fields)
+        elif self._panel.feature == feature:
+            self._panel.show_unsaved(fields)
 
     @property
     def has_unsaved(self) -> bool:
@@ -63,7 +64,7 @@ class AnnotationActions:
 
     def close(self) -> None:
         """Save what is being typed and what the project refused before, if need be into a file."""
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         self._save_rest()
         for project, keys in groupby(sorted(self._unsaved), key=lambda key: key[0]):
             entries = [
@@ -92,11 +93,9 @@ class AnnotationActions:
                 with contextlib.suppress(OSError):
                     # Left there, it is the same text and is saved again without harm.
                     path.unlink()
-                self._context.window.say(
-                    "Text that could not be saved when the window closed has now been saved."
-                )
+                self._context.say("Text that could not be saved when the window closed has now been saved.")
             elif None not in saved:
-                self._context.window.say(
+                self._context.say(
                     "Features were changed by somebody else after your text could not be saved. "
                     f"Your text is in {path}.",
                     error=True,
@@ -138,7 +137,7 @@ class AnnotationActions:
                 return
 
     def _show(self, *_: object) -> None:
-        session, panel = self._context.session, self._context.window.annotation
+        session, panel = self._context.session, self._panel
         store, features, feature = session.store, session.features, session.feature
         self._save_rest()
         if features is None or store is None or feature is None:

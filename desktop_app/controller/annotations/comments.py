@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.undo import UndoActions
     from desktop_app.store import ExampleRecord, Store
+    from desktop_app.widgets.annotations.annotation import AnnotationPanel
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Others:
 class CommentActions:
     """Answers the lists below the form; each step can be undone."""
 
-    def __init__(self, context: Context, others: Others) -> None:
-        self._context = context
+    def __init__(self, context: Context, panel: AnnotationPanel, others: Others) -> None:
+        self._context, self._panel = context, panel
         self._projects, self._features = others.projects, others.features
         self._annotations, self._undo = others.annotations, others.undo
-        panel, session, menus = context.window.annotation, context.session, context.window.menus
+        session, menus = context.session, context.menus
         tabs = panel.comment_tabs
         tabs.comment_requested.connect(self.comment)
         tabs.comment_withdrawn.connect(self.withdraw_comment)
@@ -62,7 +63,7 @@ class CommentActions:
         if known is None:
             return
         store, sae, feature = known
-        panel = self._context.window.annotation
+        panel = self._panel
 
         def show() -> None:
             panel.comment_tabs.show_comments(store.comments.all(sae, feature))
@@ -83,7 +84,7 @@ class CommentActions:
         if record is None:
             # It stays in its field: nothing that was typed is lost.
             return
-        self._context.window.annotation.comment_tabs.words.clear()
+        self._panel.comment_tabs.words.clear()
         self._done(
             f"comment on feature {feature}",
             partial(store.comments.withdraw, record.uid),
@@ -119,7 +120,7 @@ class CommentActions:
         if known is None or session.features is None or session.slide is None:
             return
         if tile < 0:
-            self._context.window.say("Select a tile first: click on the slide, or on one of the examples.")
+            self._context.say("Select a tile first: click on the slide, or on one of the examples.")
             return
         grid = session.features.grid
         y, x = (float(value) for value in grid.origins_l0()[tile])
@@ -167,7 +168,7 @@ class CommentActions:
         if session.slide is None or session.slide.info.fingerprint != example.slide_fingerprint:
             record = store.slides.by_fingerprint(example.slide_fingerprint)
             if record is None:
-                self._context.window.say(
+                self._context.say(
                     "The slide of this example is not in the project. File > Open slide adds it."
                 )
                 return
@@ -187,7 +188,7 @@ class CommentActions:
                 partial(store.lists.set_bookmark, sae, feature, on=on),
             )
         else:
-            self._context.window.annotation.show_bookmark(not on)
+            self._panel.show_bookmark(not on)
 
     def restore(self, revision: int) -> None:
         """Give the current feature the content that it had after a revision."""
@@ -195,7 +196,7 @@ class CommentActions:
         if known is None:
             return
         store, sae, feature = known
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         written = self._context.attempt(
             lambda: (store.annotations.get(sae, feature), store.annotations.restore(sae, feature, revision))
         )
@@ -209,11 +210,11 @@ class CommentActions:
         self._context.preferences.change(author=author)
         if self._context.session.store is not None:
             self._context.session.store.author = author
-        self._context.window.annotation.ask_author("")
+        self._panel.ask_author("")
 
     def add_term(self) -> None:
         """Ask for a term, put it into the project's vocabulary and choose it."""
-        store, panel = self._context.session.store, self._context.window.annotation
+        store, panel = self._context.session.store, self._panel
         if store is None:
             return
         text = self._context.dialogs.text(
@@ -237,7 +238,7 @@ class CommentActions:
         """Let the user edit the project's terms, one a line."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("The vocabulary belongs to a project. Open one first.")
+            self._context.say("The vocabulary belongs to a project. Open one first.")
             return
         known = self._context.attempt(lambda: vocabulary.of_project(store))
         if known is None:
@@ -251,14 +252,14 @@ class CommentActions:
         def keep() -> None:
             edited = vocabulary.from_lines(text)
             vocabulary.keep(store, edited)
-            self._context.window.annotation.concept.show_vocabulary(edited.families)
+            self._panel.concept.show_vocabulary(edited.families)
 
         self._context.attempt(keep)
 
     def _project_changed(self, store: Store | None) -> None:
         if store is None:
             return
-        panel, author = self._context.window.annotation, self._context.preferences.current.author
+        panel, author = self._panel, self._context.preferences.current.author
         known = self._context.attempt(lambda: vocabulary.of_project(store))
         panel.concept.show_vocabulary((known or vocabulary.shipped()).families)
         if author:

@@ -28,12 +28,12 @@ class MergeActions:
     ) -> None:
         self._context = context
         self._features, self._annotations, self._comments = features, annotations, comments
-        context.window.menus.requested("import_annotations").connect(self.ask)
+        context.menus.requested("import_annotations").connect(self.ask)
 
     def ask(self) -> None:
         """Ask for a file and import it."""
         if self._context.session.store is None:
-            self._context.window.say("Open a project first.")
+            self._context.say("Open a project first.")
             return
         path = self._context.dialogs.open_file("Import annotations", "Annotations (*.json *.jsonl)")
         if path is not None:
@@ -43,9 +43,9 @@ class MergeActions:
         """Import annotations, then ask about those that both sides have."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("Annotations go into a project. Open one first.")
+            self._context.say("Annotations go into a project. Open one first.")
             return
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         lines = path.suffix.lower() == ".jsonl"
         read = feature_jsonl.import_jsonl if lines else annotation_exchange.import_json
         report = self._context.attempt(lambda: read(store, path))
@@ -68,7 +68,7 @@ class MergeActions:
         self._features.fill_table()
         self._annotations.refresh()
         self._comments.refresh()
-        self._context.window.say(" ".join(parts))
+        self._context.say(" ".join(parts))
 
     def _resolve(self, store: Store, conflicts: list[AnnotationConflict]) -> int:
         """Ask about texts that differ and write what is taken; returns how many features that were."""

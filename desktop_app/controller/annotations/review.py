@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.features.features import FeatureActions
+    from desktop_app.widgets.annotations.annotation import AnnotationPanel
+    from desktop_app.widgets.features.features import FeaturesPanel
+    from desktop_app.widgets.features.heatmap_controls import HeatmapControls
 
 _OPACITY_STEP: Final = 10
 
@@ -14,54 +17,60 @@ _OPACITY_STEP: Final = 10
 class ReviewActions:
     """What the keys do to the current feature."""
 
-    def __init__(self, context: Context, features: FeatureActions) -> None:
+    def __init__(
+        self,
+        context: Context,
+        panel: AnnotationPanel,
+        table: FeaturesPanel,
+        heatmap: HeatmapControls,
+        features: FeatureActions,
+    ) -> None:
         self._context, self._features = context, features
+        self._panel, self._table, self._heatmap = panel, table, heatmap
         self._pointer: tuple[float, float] | None = None
-        window, menus = context.window, context.window.menus
-        window.cursor_moved.connect(self._pointer_moved)
+        menus = context.menus
+        context.canvas.cursor_moved.connect(self._pointer_moved)
         menus.requested("name").connect(self.name)
         menus.requested("confidence").connect(self.grade)
         menus.requested("accept").connect(self.accept)
         menus.requested("fires_here").connect(self.fires_here)
         menus.requested("opacity").connect(self.change_opacity)
         # With the name typed, the keys are for stepping and grading again.
-        window.annotation.name.returnPressed.connect(window.features.view.setFocus)
+        panel.name.returnPressed.connect(table.view.setFocus)
         context.session.slide_changed.connect(lambda _slide: self._forget_pointer())
 
     def name(self) -> None:
         """Put the cursor into the name of the current feature."""
-        window = self._context.window
-        window.show_panel("Annotation")
-        window.annotation.name.setFocus()
-        window.annotation.name.selectAll()
+        self._context.show_panel("Annotation")
+        self._panel.name.setFocus()
+        self._panel.name.selectAll()
 
     def grade(self, confidence: int) -> None:
         """Give the current feature a confidence of 1 to 5."""
-        panel = self._context.window.annotation
+        panel = self._panel
         if panel.feature is not None:
             panel.confidence.setCurrentIndex(confidence)
-            self._context.window.show_panel("Annotation")
+            self._context.show_panel("Annotation")
 
     def accept(self) -> None:
         """Mark the current feature as reviewed, where it has a name, and go to the next without one."""
-        window = self._context.window
-        panel = window.annotation
+        panel = self._panel
         if panel.feature is not None and panel.name.text().strip():
             panel.status.setCurrentText("reviewed")
         panel.flush()
-        if not window.features.step_to_unnamed():
-            window.say("All features below this one in the table are named.")
+        if not self._table.step_to_unnamed():
+            self._context.say("All features below this one in the table are named.")
 
     def fires_here(self) -> None:
         """List the features that fire in the tile at the pointer."""
         if self._pointer is None:
-            self._context.window.say("Point at the slide first, then press I.")
+            self._context.say("Point at the slide first, then press I.")
         else:
             self._features.pick(*self._pointer)
 
     def change_opacity(self, sign: int) -> None:
         """Make the heat map a step fainter (-1) or stronger (1)."""
-        slider = self._context.window.heatmap.opacity
+        slider = self._heatmap.opacity
         slider.setValue(slider.value() + sign * _OPACITY_STEP)
 
     def _pointer_moved(self, y_um: float, x_um: float) -> None:

@@ -20,6 +20,7 @@ from desktop_app.tasks import LatestRead, Pause
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import CellImportRecord
+    from desktop_app.widgets.slide.legend import Legend
     from sae_backend.cells.table import CellTable
 
 _REST_MS: Final = 40
@@ -35,8 +36,8 @@ class CellActions:
     changed = Signal(int)
     redrawn = Signal()
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, legend: Legend) -> None:
+        self._context, self._legend = context, legend
         self.shown: ShownCells | None = None
         """The cells of the open slide; None where it has none."""
         self.record: CellImportRecord | None = None
@@ -44,17 +45,18 @@ class CellActions:
         self._drawn = 0
         self._has_stale_points = False
         self._details: tuple[int, CellTable] | None = None
-        window, layers, menus = context.window, context.layers, context.window.menus
-        self.outlines = OutlineLayer(window.viewer)
+        layers, menus, canvas = context.layers, context.menus, context.canvas
+        self.outlines = OutlineLayer(canvas.viewer)
         self._read, self._rest = LatestRead(), Pause(_REST_MS)
         self._read.answered.connect(self._keep_details)
         self._read.failed.connect(context.show_error)
         self._rest.over.connect(self.follow)
-        window.field_changed.connect(lambda *_: self._rest.restart())
+        canvas.field_changed.connect(lambda *_: self._rest.restart())
         menus.requested("cells").connect(lambda on: layers.set_visible(CELLS, on))
         menus.requested("cells").connect(self._toggled)
         menus.cell_types.hidden_changed.connect(self._hide)
-        window.legend.set_shown(cells=menus.action("cells").isChecked())
+        context.session.slide_changed.connect(lambda _slide: self.show())
+        legend.set_shown(cells=menus.action("cells").isChecked())
 
     def close(self) -> None:
         """End the read that may be under way."""
@@ -79,7 +81,7 @@ class CellActions:
 
     def show(self) -> None:
         """Draw the cells of the open slide, if the project has any."""
-        layers, menus = self._context.layers, self._context.window.menus
+        layers, menus = self._context.layers, self._context.menus
         self._load()
         if self.shown is None:
             layers.remove_cells()
@@ -99,7 +101,7 @@ class CellActions:
             self.show()
             return
         if old is None or shown.table.type_names != old.table.type_names:
-            self._context.window.menus.cell_types.show_types(self._kinds(shown.table))
+            self._context.menus.cell_types.show_types(self._kinds(shown.table))
         if self._context.layers.is_outlined:
             self._has_stale_points = True
         else:
@@ -110,8 +112,8 @@ class CellActions:
 
     def follow(self) -> None:
         """Draw outlines or points for what is in view now."""
-        window, layers = self._context.window, self._context.layers
-        outlined = self.outlines.follow_field(window.field_um(), window.um_per_px)
+        layers, canvas = self._context.layers, self._context.canvas
+        outlined = self.outlines.follow_field(canvas.field_um(), canvas.um_per_px)
         if not outlined and self._has_stale_points:
             self._draw_points()
         layers.set_outlined(outlined)
@@ -146,14 +148,14 @@ class CellActions:
         assert self.shown is not None
         self._drawn = self._context.layers.show_cells(self.shown.table)
         self._has_stale_points = False
-        self._context.layers.set_visible(CELLS, self._context.window.menus.action("cells").isChecked())
+        self._context.layers.set_visible(CELLS, self._context.menus.action("cells").isChecked())
 
     def _read_details(self) -> None:
         """Read outlines and measures beside the window, once they may be seen."""
         store, record, shown = self._context.session.store, self.record, self.shown
         if store is None or record is None or shown is None or shown.details is not None:
             return
-        if not self._context.window.menus.action("cells").isChecked():
+        if not self._context.menus.action("cells").isChecked():
             return
         if record.n_outline_points is not None or record.measure_names:
             self._read.ask(partial(_details_of, store.folder, record.id))
@@ -167,13 +169,13 @@ class CellActions:
             self.follow()
 
     def _toggled(self, on: bool) -> None:
-        self._context.window.legend.set_shown(cells=on)
+        self._legend.set_shown(cells=on)
         self.outlines.set_wanted(on)
         if on:
             self._read_details()
         self.follow()
         if on and self.shown is None and self._context.session.slide is not None:
-            self._context.window.say(
+            self._context.say(
                 "This slide has no cells yet: Cells > Import cells reads the files of QuPath, CellViT, HoVer-Net and "
                 "others, and tables; Cells > Detect nuclei finds them here."
             )
@@ -185,11 +187,11 @@ class CellActions:
         self.follow()
 
     def _say(self) -> None:
-        shown, legend = self.shown, self._context.window.legend
+        shown, legend = self.shown, self._legend
         if shown is None:
             legend.show_cells([])
             return
-        hidden = self._context.window.menus.cell_types.hidden
+        hidden = self._context.menus.cell_types.hidden
         kinds = [kind for kind in self._kinds(shown.table) if kind[0] not in hidden]
         n_hidden = len(shown.table.type_names) - len(kinds)
         notes = []

@@ -34,7 +34,7 @@ class DetectionActions:
         self, context: Context, projects: ProjectActions, jobs: JobActions, cells: CellActions
     ) -> None:
         self._context, self._projects, self._jobs, self._cells = context, projects, jobs, cells
-        menus = context.window.menus
+        menus = context.menus
         menus.requested("detect").connect(self.ask_detect)
         menus.requested("train_types").connect(self.train)
         self._prepare, self._keep = LatestRead(), LatestRead()
@@ -66,7 +66,7 @@ class DetectionActions:
         slide_id = record.id
 
         def keep(result: dict[str, Any]) -> None:
-            self._context.window.say("Saving the nuclei …")
+            self._context.say("Saving the nuclei …")
             self._keep.ask(partial(_keep_detection, store.folder, store.author, slide_id, result))
 
         self._jobs.submit(
@@ -77,9 +77,7 @@ class DetectionActions:
         """Learn types from the nuclei that were typed by hand, and ask whether the proposals are wanted."""
         store, record = self._context.session.store, self._cells.record
         if store is None or record is None:
-            self._context.window.say(
-                "Training needs detected nuclei, some of them labelled: Cells > Detect nuclei."
-            )
+            self._context.say("Training needs detected nuclei, some of them labelled: Cells > Detect nuclei.")
             return
         # Refused at once where nuclei are missing; the rest takes a moment.
         self._prepare.ask(partial(_prepare_typing, store.folder, record))
@@ -92,10 +90,10 @@ class DetectionActions:
 
         def keep(result: dict[str, Any]) -> None:
             if self._context.dialogs.accept_types(ModelScores.from_json(result["scores"])):
-                self._context.window.say("Saving the predicted types …")
+                self._context.say("Saving the predicted types …")
                 self._keep.ask(partial(_keep_proposals, store.folder, store.author, record, result))
             else:
-                self._context.window.say("The proposed types were not accepted; the cells are unchanged.")
+                self._context.say("The proposed types were not accepted; the cells are unchanged.")
 
         name = store.slides.get(record.slide_id).name
         self._jobs.submit(store, f"Train the nucleus classifier on {name}", request, keep)
@@ -104,11 +102,11 @@ class DetectionActions:
         folder, record, words = found
         store = self._context.session.store
         if store is None or store.folder != folder:
-            self._context.window.say("The project was closed meanwhile; the cells are in it.")
+            self._context.say("The project was closed meanwhile; the cells are in it.")
             return
-        self._context.window.menus.action("cells").setChecked(True)
+        self._context.menus.action("cells").setChecked(True)
         self._cells.tell_changed(record.slide_id)
-        self._context.window.say(words)
+        self._context.say(words)
 
 
 def _keep_detection(

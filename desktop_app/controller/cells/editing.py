@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.undo import UndoActions
     from desktop_app.store import CellEditRecord
+    from desktop_app.widgets.cells.cell_bar import CellBar
+    from desktop_app.widgets.regions.regions import RegionsPanel
+    from desktop_app.widgets.shell.key_guard import KeyGuard
 
 _HINTS: Final = {
     "type": "Click on nuclei to label them.",
@@ -34,9 +37,17 @@ class CellEditingActions:
     """Two modes, "type" and "edit"; each change is in the project before the next click."""
 
     def __init__(
-        self, context: Context, projects: ProjectActions, cells: CellActions, undo: UndoActions
+        self,
+        context: Context,
+        bar: CellBar,
+        key_guard: KeyGuard,
+        regions_panel: RegionsPanel,
+        projects: ProjectActions,
+        cells: CellActions,
+        undo: UndoActions,
     ) -> None:
         self._context, self._projects, self._cells, self._undo = context, projects, cells, undo
+        self._key_guard, self._regions_panel = key_guard, regions_panel
         self.mode = ""
         self.selected: frozenset[int] = frozenset()
         """Numbers of the cells that are selected."""
@@ -46,10 +57,10 @@ class CellEditingActions:
         self._added: list[str] = []
         self._edits: list[CellEditRecord] = []
         self._labels: dict[int, str] = {}
-        window, menus = context.window, context.window.menus
-        self.clicks = CanvasClicks(window.viewer, window.turned)
+        menus, canvas = context.menus, context.canvas
+        self.clicks = CanvasClicks(canvas.viewer, canvas.turned)
         self.clicks.clicked.connect(self.click)
-        self.bar = window.cell_bar
+        self.bar = bar
         self.bar.type_chosen.connect(self.choose_type)
         self.bar.new_type_requested.connect(self.ask_type)
         self.bar.delete_requested.connect(self.delete_selected)
@@ -58,8 +69,8 @@ class CellEditingActions:
         menus.requested("cell_mode").connect(self.start)
         menus.requested("delete_cells").connect(self.delete_selected)
         # Before the tools that draw take the mouse.
-        window.menus.requested("tool").connect(lambda _tool: self.stop())
-        window.regions.tool_requested.connect(lambda _tool: self.stop())
+        context.menus.requested("tool").connect(lambda _tool: self.stop())
+        regions_panel.tool_requested.connect(lambda _tool: self.stop())
         context.session.slide_changed.connect(lambda _slide: self.stop())
         cells.redrawn.connect(self._refresh)
 
@@ -70,30 +81,30 @@ class CellEditingActions:
 
     def start(self, mode: str) -> None:
         """Begin a mode, where there are cells to work on; empty ends the one that is on."""
-        window, menus = self._context.window, self._context.window.menus
+        menus, canvas = self._context.menus, self._context.canvas
         if mode == "edit" and self._cells.shown is None:
             self._begin_by_hand()
         if not mode or self._cells.shown is None:
             self.stop()
             if mode:
                 menus.show_cell_mode("")
-                window.say(
+                self._context.say(
                     "There are no cells yet: Cells > Detect nuclei finds some, Cells > Import cells reads them."
                 )
             return
-        window.regions.tool_requested.emit("")
-        window.menus.action("cells").setChecked(True)
+        self._regions_panel.tool_requested.emit("")
+        self._context.menus.action("cells").setChecked(True)
         self.mode, self.selected = mode, frozenset()
         # The strip takes its room: what was said before is over.
-        window.say("")
+        self._context.say("")
         self.clicks.start()
         self._lend_keys()
         menus.show_cell_mode(mode)
         self.bar.show_mode(mode)
         self._refresh()
-        if window.um_per_px > self._near_um_per_px():
-            window.say("Zoom in until single nuclei are visible, then click on them.")
-        window.viewer.window._qt_viewer.canvas.native.setFocus()
+        if canvas.um_per_px > self._near_um_per_px():
+            self._context.say("Zoom in until single nuclei are visible, then click on them.")
+        canvas.viewer.window._qt_viewer.canvas.native.setFocus()
 
     def _begin_by_hand(self) -> None:
         """Make an import without cells, so that some can be added to a slide that has none."""
@@ -111,8 +122,8 @@ class CellEditingActions:
             return
         self.mode, self.selected = "", frozenset()
         self.clicks.stop()
-        self._context.window.key_guard.lend({})
-        self._context.window.menus.show_cell_mode("")
+        self._key_guard.lend({})
+        self._context.menus.show_cell_mode("")
         self.bar.show_mode("")
         self._mark()
 
@@ -121,12 +132,12 @@ class CellEditingActions:
         shown, slide = self._cells.shown, self._context.session.slide
         if shown is None or slide is None or not self.mode:
             return
-        if self._context.window.um_per_px > self._near_um_per_px():
-            self._context.window.say("Zoom in until single nuclei are visible, then click on them.")
+        if self._context.canvas.um_per_px > self._near_um_per_px():
+            self._context.say("Zoom in until single nuclei are visible, then click on them.")
             return
         y_l0, x_l0 = world_to_l0((y_um, x_um), slide.info)
         place = shown.at(y_l0, x_l0)
-        if place >= 0 and shown.type_of(place) in self._context.window.menus.cell_types.hidden:
+        if place >= 0 and shown.type_of(place) in self._context.menus.cell_types.hidden:
             # What is not seen must not be changed.
             return
         number = int(shown.numbers[place]) if place >= 0 else -1
@@ -171,7 +182,7 @@ class CellEditingActions:
     def delete_selected(self) -> None:
         """Delete the selected cells; undo and the history bring them back."""
         if not self.selected:
-            self._context.window.say("Select cells first: Cells > Edit cells, then click on one.")
+            self._context.say("Select cells first: Cells > Edit cells, then click on one.")
             return
         edits = [CellEdit("delete", number) for number in sorted(self.selected)]
         self.selected = frozenset()
@@ -223,7 +234,7 @@ class CellEditingActions:
             if done and (shown is None or shown.id != slide_id):
                 # A change that cannot be seen would be taken for none.
                 self._projects.open_record(slide_id)
-            self._context.window.menus.action("cells").setChecked(True)
+            self._context.menus.action("cells").setChecked(True)
             self._changed()
             return done
 
@@ -284,7 +295,7 @@ class CellEditingActions:
             str(n + 1): partial(self.choose_type, n) for n in range(MOST_KEYS)
         }
         keys |= {"Del": self.delete_selected, "Backspace": self.delete_selected, "Esc": self._escape}
-        self._context.window.key_guard.lend(keys)
+        self._key_guard.lend(keys)
 
     def _escape(self) -> None:
         if self.selected:

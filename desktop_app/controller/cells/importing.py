@@ -15,8 +15,8 @@ from desktop_app.tasks import LatestRead
 from sae_backend.cells.import_options import ReadOptions
 
 if TYPE_CHECKING:
+    from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.context import Context
-    from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.store import SlideRecord, Store
     from desktop_app.widgets.cells.cell_import import CellImportDialog
@@ -36,9 +36,9 @@ class CellImportActions:
     reading = Signal(int)
     read_ended = Signal(object)
 
-    def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
-        self._context, self._projects, self._features = context, projects, features
-        context.window.menus.requested("import_cells").connect(self.ask_cells)
+    def __init__(self, context: Context, projects: ProjectActions, cells: CellActions) -> None:
+        self._context, self._projects, self._cells = context, projects, cells
+        context.menus.requested("import_cells").connect(self.ask_cells)
         self._store: Store | None = None
         self._record: SlideRecord | None = None
         self._path = Path()
@@ -60,7 +60,7 @@ class CellImportActions:
         """Ask for a cell file of the open slide and import it."""
         context = self._context
         if context.session.slide is None:
-            context.window.say("Open the slide that the cells belong to first.")
+            context.say("Open the slide that the cells belong to first.")
             return
         if not self._projects.ensure_project():
             return
@@ -76,7 +76,7 @@ class CellImportActions:
             return False
         if self.dialog is not None:
             self.dialog.reject()
-        context.window.say(f"Reading the cells of {path.name} …")
+        context.say(f"Reading the cells of {path.name} …")
         self._store, self._record, self._path = store, record, path
         dialog = self.dialog = context.dialogs.cell_import()
         dialog.read_requested.connect(self._read_again)
@@ -104,7 +104,7 @@ class CellImportActions:
         if known is None:
             self.dialog.reject()
             return
-        self._context.window.say("")
+        self._context.say("")
         self.dialog.show_slide(seen.size_px, seen.thumbnail)
         self.dialog.show_preview(seen.preview, seen.options, known)
 
@@ -120,7 +120,7 @@ class CellImportActions:
     def _cancelled(self) -> None:
         self._read.stop()
         self._forget_dialog()
-        self._context.window.say(f"{self._path.name} was not imported.")
+        self._context.say(f"{self._path.name} was not imported.")
         self.read_ended.emit(None)
 
     def _import(self, class_map: ClassMap) -> None:
@@ -130,7 +130,7 @@ class CellImportActions:
             self._lost_project()
             return
         assert dialog is not None and dialog.preview is not None and dialog.preview.cells is not None
-        self._context.window.say(f"Saving the cells of {self._path.name} …")
+        self._context.say(f"Saving the cells of {self._path.name} …")
         cells = dialog.preview.cells
         self._keep.ask(partial(keep_cells, store.folder, store.author, record.id, cells, class_map))
 
@@ -139,11 +139,11 @@ class CellImportActions:
         if self._store is not context.session.store:
             self._lost_project()
             return
-        context.window.menus.action("cells").setChecked(True)
+        context.menus.action("cells").setChecked(True)
         # Types of other slides may have other names now too.
-        self._features.cells.tell_all_changed()
+        self._cells.tell_all_changed()
         counts = counts_text(done.type_counts)
-        context.window.say(" ".join([f"{done.n_cells:,} cells imported: {counts}.", *done.notes]))
+        context.say(" ".join([f"{done.n_cells:,} cells imported: {counts}.", *done.notes]))
         self.read_ended.emit(None)
 
     def _not_kept(self, error: SparsescopeError) -> None:
@@ -152,7 +152,7 @@ class CellImportActions:
 
     def _lost_project(self) -> None:
         self._close_dialog()
-        self._context.window.say(
+        self._context.say(
             "The project was closed while the cells were being read; open it and import them again."
         )
         self.read_ended.emit(None)

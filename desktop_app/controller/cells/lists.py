@@ -14,6 +14,8 @@ from desktop_app.widgets.controls.time_format import when
 from sae_backend.slides.regions import shape_of
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
     from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.cells.editing import CellEditingActions
     from desktop_app.controller.context import Context
@@ -30,10 +32,16 @@ class CellListActions:
     """Shows the lists beside the window, and does what is chosen in them."""
 
     def __init__(
-        self, context: Context, cells: CellActions, regions: RegionActions, editing: CellEditingActions
+        self,
+        context: Context,
+        parent: QWidget,
+        cells: CellActions,
+        regions: RegionActions,
+        editing: CellEditingActions,
     ) -> None:
         self._context, self._cells, self._regions, self._editing = context, cells, regions, editing
-        menus = context.window.menus
+        self._parent = parent
+        menus = context.menus
         menus.requested("imports").connect(self.show_imports)
         menus.requested("cell_history").connect(self.show_history)
         menus.requested("type_names").connect(self.ask_names)
@@ -53,7 +61,7 @@ class CellListActions:
         """List the imports of cells of the open slide."""
         if self.imports is None:
             empty = "This slide has no cells yet: Cells > Import cells, or Cells > Detect nuclei."
-            self.imports = RecordList("Imports of cells", _IMPORTS, empty, self._context.window.qt_window)
+            self.imports = RecordList("Imports of cells", _IMPORTS, empty, self._parent)
             self.imports.acted.connect(self.choose_import)
         self.imports.show()
         self.imports.raise_()
@@ -65,14 +73,14 @@ class CellListActions:
         if store is None or slide is None:
             return
         if self._context.succeeds(lambda: store.cells.choose(import_id)):
-            self._context.window.menus.action("cells").setChecked(True)
+            self._context.menus.action("cells").setChecked(True)
             self._cells.tell_changed(slide.id)
 
     def show_history(self) -> None:
         """List the changes by hand of the cells that are shown."""
         if self.history is None:
             empty = "No cell was edited by hand yet: Cells > Edit cells, or Cells > Label nuclei."
-            self.history = RecordList("History of cells", _HISTORY, empty, self._context.window.qt_window)
+            self.history = RecordList("History of cells", _HISTORY, empty, self._parent)
             self.history.acted.connect(self.turn_back)
             self.history.opened.connect(self.go_to)
         self.history.show()
@@ -96,18 +104,18 @@ class CellListActions:
             return
         place = shown.place_of(known.cell)
         if place < 0:
-            self._context.window.say("That cell was deleted; undo the change to see it.")
+            self._context.say("That cell was deleted; undo the change to see it.")
             return
-        mpp, window = shown.mpp, self._context.window
-        window.look_at((shown.table.y_l0[place] - 0.5) * mpp, (shown.table.x_l0[place] - 0.5) * mpp)
-        window.zoom_to(min(window.um_per_px, _NEAR_UM_PER_PX))
+        mpp, canvas = shown.mpp, self._context.canvas
+        canvas.look_at((shown.table.y_l0[place] - 0.5) * mpp, (shown.table.x_l0[place] - 0.5) * mpp)
+        canvas.zoom_to(min(canvas.um_per_px, _NEAR_UM_PER_PX))
 
     def ask_names(self) -> None:
         """Ask what the project's types of cell count as."""
         store = self._context.session.store
         counts = self._context.attempt(lambda: project_counts(store)) if store is not None else None
         if store is None or not counts:
-            self._context.window.say("There are no cells yet, so there are no types to name.")
+            self._context.say("There are no cells yet, so there are no types to name.")
             return
         known = self._context.attempt(store.class_map.get)
         if known is None:
@@ -121,14 +129,14 @@ class CellListActions:
         if store is not None and self._context.succeeds(lambda: store.class_map.set(class_map)):
             self._cells.tell_all_changed()
             said = class_map_text(class_map)
-            self._context.window.say(f"Types of cell: {said}." if said else "All types have their own names.")
+            self._context.say(f"Types of cell: {said}." if said else "All types have their own names.")
 
     def select_in_region(self) -> None:
         """Select the cells whose centres lie in the chosen region."""
-        region, shown, window = self._regions.chosen(), self._cells.shown, self._context.window
+        region, shown = self._regions.chosen(), self._cells.shown
         if shown is None or region is None:
-            window.show_panel("Regions")
-            window.say(
+            self._context.show_panel("Regions")
+            self._context.say(
                 "Draw a region around the cells (P, R, W) and select it in the list; then select the cells."
             )
             return
@@ -140,7 +148,7 @@ class CellListActions:
         if self._editing.mode != "edit":
             self._editing.start("edit")
         self._editing.select(shown.numbers[chosen].tolist())
-        window.say(f"{len(chosen):,} cells selected: 1 to 9 change their type, Del deletes them.")
+        self._context.say(f"{len(chosen):,} cells selected: 1 to 9 change their type, Del deletes them.")
 
     def _edit(self, edit_id: int) -> CellEditRecord | None:
         store, record = self._context.session.store, self._cells.record

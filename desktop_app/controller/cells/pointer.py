@@ -12,6 +12,7 @@ from sae_backend.statistics.number_text import number_text
 if TYPE_CHECKING:
     from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.shell.status_line import StatusLine
 
 _FIRST: Final = ("area_um2", "probability")
 _UNITS: Final = (("_um2", "µm²"), ("_um", "µm"))
@@ -21,17 +22,18 @@ _SHORT: Final = 2
 class CellPointerActions:
     """Adds the cell to what the status line says of the place; made after whoever else writes there."""
 
-    def __init__(self, context: Context, cells: CellActions) -> None:
+    def __init__(self, context: Context, line: StatusLine, cells: CellActions) -> None:
         self._context, self._cells = context, cells
-        context.window.cursor_moved.connect(self._moved)
+        self._line = line
+        context.canvas.cursor_moved.connect(self._moved)
 
     def _moved(self, y_um: float, x_um: float) -> None:
-        label = self._context.window.status.value
+        label = self._line.value
         label.setToolTip("")
         slide, shown = self._context.session.slide, self._cells.shown
-        if slide is None or shown is None or not self._context.window.menus.action("cells").isChecked():
+        if slide is None or shown is None or not self._context.menus.action("cells").isChecked():
             return
-        if self._context.window.um_per_px > max(shown.width_um, REACH_UM) * 2 / NEAR_PX:
+        if self._context.canvas.um_per_px > max(shown.width_um, REACH_UM) * 2 / NEAR_PX:
             return
         place = shown.at(*world_to_l0((y_um, x_um), slide.info))
         if place < 0:

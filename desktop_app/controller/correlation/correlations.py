@@ -215,7 +215,7 @@ class CorrelationActions:
             return
         if found.statistic != frame.statistic:
             words = STATISTIC_WORDS.get(frame.statistic, frame.statistic)
-            self._context.window.say(
+            self._context.say(
                 f"{found.record.name} was made without {words}, so there is nothing to compare."
             )
             panel.show_comparison(None)
@@ -306,8 +306,7 @@ class CorrelationActions:
             QTimer.singleShot(0, self._grow)
 
     def _grow(self) -> None:
-        window = self._context.window
-        dock, whole = window.docks["Results"], window.qt_window
+        dock, whole = self._context.window.docks["Results"], self._context.window.qt_window
         wanted = min(_HEIGHT_PX, int(_MOST_SHARE * whole.height()))
         if dock.isVisible() and not dock.isFloating() and dock.height() < wanted:
             whole.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)

@@ -42,20 +42,20 @@ class PairMapActions:
         self._read = LatestRead()
         self._read.answered.connect(self._counted)
         self._read.failed.connect(context.show_error)
-        window, session = context.window, context.session
-        window.correlations.header.map_requested.connect(self.show)
+        session = context.session
+        context.window.correlations.header.map_requested.connect(self.show)
         for taken in (
-            window.features.together_requested,
-            window.menus.requested("together"),
-            window.menus.requested("alone"),
-            window.heatmap.alone_requested,
+            context.window.features.together_requested,
+            context.menus.requested("together"),
+            context.menus.requested("alone"),
+            context.window.heatmap.alone_requested,
         ):
             taken.connect(lambda *_: self._give_up(TWO_HUES))
         for taken in (
-            window.views.close_requested,
-            window.menus.requested("second_slide"),
-            window.menus.requested("second_feature"),
-            window.menus.requested("second_close"),
+            context.window.views.close_requested,
+            context.menus.requested("second_slide"),
+            context.menus.requested("second_feature"),
+            context.menus.requested("second_close"),
         ):
             taken.connect(lambda *_: self._give_up(SIDE_BY_SIDE))
         session.project_changed.connect(lambda _: self._read.forget())
@@ -77,7 +77,7 @@ class PairMapActions:
             self._second.close_view()
         if mode != OFF and self._type() is None:
             self.mode = OFF
-            self._context.window.say("Choose a feature and a type of cell in the correlations first.")
+            self._context.say("Choose a feature and a type of cell in the correlations first.")
             return
         self.refresh()
 
@@ -122,7 +122,7 @@ class PairMapActions:
                 if self._correlations.is_measure
                 else "is not a cell type of this slide"
             )
-            self._context.window.say(f"“{kind}” {why}, so it has no map here.")
+            self._context.say(f"“{kind}” {why}, so it has no map here.")
             return
         if self.mode == TWO_HUES:
             self._draw_hues(kind, density)

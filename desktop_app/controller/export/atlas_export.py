@@ -39,7 +39,7 @@ class AtlasActions(QObject):
         self._read.answered.connect(self._written)
         self._read.failed.connect(self._failed)
         self._moved.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
-        context.window.menus.requested("export_atlas").connect(self.export)
+        context.menus.requested("export_atlas").connect(self.export)
         context.window.closing.connect(self.close)
 
     @property
@@ -49,14 +49,14 @@ class AtlasActions(QObject):
 
     def export(self) -> None:
         """Ask for a file and write the atlas of the annotated features into it."""
-        window, session = self._context.window, self._context.session
+        session = self._context.session
         if self._path is not None:
-            window.say(f"{self._path.name} is still being written; wait until it is there.")
+            self._context.say(f"{self._path.name} is still being written; wait until it is there.")
             return
         if session.store is None or session.features is None:
-            window.say("An atlas needs an analysed slide with features.")
+            self._context.say("An atlas needs an analysed slide with features.")
             return
-        window.annotation.flush()
+        self._context.save_typed()
         source = self._context.attempt(self._collect)
         if source is None:
             return
@@ -93,16 +93,16 @@ class AtlasActions(QObject):
     @Slot(int, int)
     def _show_progress(self, done: int, total: int) -> None:
         # A newer message, or one that was closed, is not pushed away by a count.
-        if self._path is not None and self._context.window.notice.text == self._said:
+        if self._path is not None and self._context.notice.text == self._said:
             self._say(f"Writing {self._path.name}: {done} of {total} features …")
 
     def _say(self, text: str) -> None:
         self._said = text
-        self._context.window.say(text)
+        self._context.say(text)
 
     def _written(self, n_features: object) -> None:
         path, self._path = self._path, None
-        self._context.window.say(f"Written: {path} ({n_features} features)")
+        self._context.say(f"Written: {path} ({n_features} features)")
 
     def _failed(self, error: SparsescopeError) -> None:
         self._path = None

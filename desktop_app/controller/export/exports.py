@@ -44,7 +44,7 @@ class ExportActions:
         self._context, self._reading, self._regions = context, reading, regions
         self.atlas = AtlasActions(context)
         self.runs = RunExports(context)
-        menus = context.window.menus
+        menus = context.menus
         menus.requested("export_features").connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
         )
@@ -58,9 +58,9 @@ class ExportActions:
     def _write(self, title: str, kinds: str, suggested: str, write: Callable[[Store, Path], object]) -> None:
         store = self._context.session.store
         if store is None:
-            self._context.window.say("There is nothing to export without a project.")
+            self._context.say("There is nothing to export without a project.")
             return
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         path = self._context.dialogs.save_file(title, kinds, suggested)
         if path is None:
             return
@@ -70,26 +70,26 @@ class ExportActions:
             return True
 
         if self._context.attempt(work):
-            self._context.window.say(f"Written: {path}")
+            self._context.say(f"Written: {path}")
 
     def export_view(self) -> None:
         """Write what is seen as a PNG with scale bar and colour bar."""
         session = self._context.session
         if session.slide is None:
-            self._context.window.say("Open a slide first.")
+            self._context.say("Open a slide first.")
             return
         path = self._context.dialogs.save_file("Export view", "PNG (*.png)", "view.png")
         if path is None:
             return
         if self._context.attempt(lambda: self._save_view(path)):
-            self._context.window.say(f"Written: {path}")
+            self._context.say(f"Written: {path}")
 
     def _save_view(self, path: Path) -> bool:
         if path.suffix.lower() != ".png":
             raise UserInputError("Views are saved as PNG.", "Name the file .png.")
-        session, window = self._context.session, self._context.window
+        session, canvas = self._context.session, self._context.canvas
         assert session.slide is not None
-        legend = window.legend
+        legend = self._context.window.legend
         shown = legend.shown_map
         colours = legend.shown_colours
         source = session.slide.info.path.name
@@ -102,10 +102,10 @@ class ExportActions:
                 "The slide is still loading, so the picture would be blurred.",
                 "Wait until the status line no longer says that the slide is being read, then export again.",
             )
-        bar = window.viewer.canvas.overlays.scale_bar
+        bar = canvas.viewer.canvas.overlays.scale_bar
         # What lies on the canvas is no part of its picture: napari's scale bar stands in for ours.
         bar.visible = session.slide.info.mpp is not None
-        shot = window.viewer.screenshot(canvas_only=True, flash=False)
+        shot = canvas.viewer.screenshot(canvas_only=True, flash=False)
         bar.visible = False
         names, ratio = self._regions.names, shot.shape[1] / max(1, self._regions.names.width())
 

@@ -33,7 +33,7 @@ class RunExports:
         self._writing = LatestRead()
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
-        menus = context.window.menus
+        menus = context.menus
         menus.requested("export_correlations").connect(self.export_table)
         menus.requested("export_anndata").connect(self.export_anndata)
         menus.requested("export_tiles").connect(self.export_tiles)
@@ -59,7 +59,7 @@ class RunExports:
         """Write the tiles of the open slide with the selected feature and the best of each type."""
         session = self._context.session
         if session.slide_record is None:
-            self._context.window.say("Open a slide of the project first.")
+            self._context.say("Open a slide of the project first.")
             return
         slide, selected = session.slide_record, session.feature
 
@@ -78,9 +78,9 @@ class RunExports:
         context = self._context
         store = context.session.store
         if store is None:
-            context.window.say("There is nothing to export without a project.")
+            context.say("There is nothing to export without a project.")
             return
-        context.window.annotation.flush()
+        context.save_typed()
         path = context.dialogs.save_file(title, kinds, suggested)
         if path is None:
             return
@@ -91,11 +91,11 @@ class RunExports:
             with Store.open(folder) as own:
                 return write(own, wanted, path)
 
-        context.window.say(f"Writing {path.name} …")
+        context.say(f"Writing {path.name} …")
         self._writing.ask(work)
 
     def _written(self, words: object) -> None:
-        self._context.window.say(str(words))
+        self._context.say(str(words))
 
     def _failed(self, error: SparsescopeError) -> None:
         self._context.show_error(error)

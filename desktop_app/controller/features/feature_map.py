@@ -33,7 +33,7 @@ class FeatureMapActions:
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         # A job may bring new scores, those of a correlation above all.
         context.tasks.job_done.connect(self._colour_again)
-        context.window.menus.requested("feature_map").connect(self._open)
+        context.menus.requested("feature_map").connect(self._open)
 
     def refresh(self) -> None:
         """Show the map of the current autoencoder, or say how to come to it."""
@@ -73,7 +73,7 @@ class FeatureMapActions:
         self._context.window.feature_map.say("Computing the map …")
 
     def _open(self) -> None:
-        self._context.window.show_panel("Feature map")
+        self._context.show_panel("Feature map")
         if self._context.window.feature_map.make.isVisibleTo(self._context.window.feature_map):
             self.make()
 
@@ -101,9 +101,9 @@ class FeatureMapActions:
     def _list(self, features: object) -> None:
         chosen = frozenset(cast("list[int]", features))
         if not chosen:
-            self._context.window.say("No feature lies inside the outline.")
+            self._context.say("No feature lies inside the outline.")
             return
-        self._context.window.show_panel("Features")
+        self._context.show_panel("Features")
         self._context.window.features.show_only("Selected on the map", chosen)
 
 

@@ -85,10 +85,10 @@ class FeaturePageActions:
         self._near.close()
 
     def _show_title(self) -> None:
-        window, feature = self._context.window, self._context.session.feature
+        feature = self._context.session.feature
         if feature is not None:
-            name = window.features.model.table.note(feature).name
-            window.page.title.setText(f"Feature {feature}" + (f": {name}" if name else ""))
+            name = self._context.name_of(feature)
+            self._context.window.page.title.setText(f"Feature {feature}" + (f": {name}" if name else ""))
 
     def _show_cells(self, features: FeatureMatrix, feature: int) -> None:
         session, page = self._context.session, self._context.window.page
@@ -152,16 +152,16 @@ class FeaturePageActions:
 
     def _show_near(self, found: object) -> None:
         assert isinstance(found, tuple)
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         if session.features is None:
             return
         directions: Sequence[NearDirection] = found[0]
         together: Sequence[NearActivation] = found[1]
-        note = window.features.model.table.note
-        window.page.show_near(
-            [Near(near.feature, note(near.feature).name, r_text(near.cosine)) for near in directions],
+        name_of = self._context.name_of
+        self._context.window.page.show_near(
+            [Near(near.feature, name_of(near.feature), r_text(near.cosine)) for near in directions],
             [
-                Near(near.feature, note(near.feature).name, f"r {r_text(near.r)}, {near.n_both:,} in both")
+                Near(near.feature, name_of(near.feature), f"r {r_text(near.r)}, {near.n_both:,} in both")
                 for near in together
             ],
             _TOGETHER_NOTE.format(n=int(session.features.valid.sum()))

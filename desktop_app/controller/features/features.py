@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from desktop_app.canvas.slide_layers import HEATMAP, world_to_l0
-from desktop_app.controller.cells.cells import CellActions
 from desktop_app.controller.features.lists import ListActions
 from desktop_app.controller.view.legend_text import map_legend
 from desktop_app.controller.view.tile_features import firing_rows
@@ -22,29 +22,46 @@ from sae_backend.activations.heatmap import heatmap
 from sae_backend.statistics.number_text import number_text, percent_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from PySide6.QtWidgets import QAbstractButton
 
     from desktop_app.canvas.colour_scale import HeatLook
     from desktop_app.controller.context import Context
     from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
+    from desktop_app.widgets.features.features import FeaturesPanel
+    from desktop_app.widgets.features.heatmap_controls import HeatmapControls
+    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.slide.legend import Legend
+
+
+@dataclass(frozen=True)
+class FeaturePanels:
+    """What shows features, their maps and what fires in a tile; `show_control` says whether they are a control."""
+
+    table: FeaturesPanel
+    fires_here: FiresHerePanel
+    heatmap: HeatmapControls
+    legend: Legend
+    bookmark: QAbstractButton
+    show_control: Callable[[bool], None]
 
 
 class FeatureActions:
     """Shows features and follows what is selected."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.lists = ListActions(context)
-        self.cells = CellActions(context)
+    def __init__(self, context: Context, panels: FeaturePanels) -> None:
+        self._context, self._panels = context, panels
+        self.lists = ListActions(context, panels.table, panels.bookmark)
         self._last = LastFeature(context)
         self.parts: AnalysisParts | None = None
-        window, session = context.window, context.session
-        window.features.feature_requested.connect(session.set_feature)
-        window.features.analysis_requested.connect(self.choose_analysis)
-        window.fires_here.feature_requested.connect(session.set_feature)
-        window.slide_clicked.connect(self.pick)
-        window.view_changed.connect(context.layers.follow_view)
-        controls, layers, menus = window.heatmap, context.layers, window.menus
+        session, canvas = context.session, context.canvas
+        panels.table.feature_requested.connect(session.set_feature)
+        panels.table.analysis_requested.connect(self.choose_analysis)
+        panels.fires_here.feature_requested.connect(session.set_feature)
+        canvas.slide_clicked.connect(self.pick)
+        canvas.view_changed.connect(context.layers.follow_view)
+        controls, layers, menus = panels.heatmap, context.layers, context.menus
         controls.limits_requested.connect(self._set_limits)
         controls.look_requested.connect(self._set_look)
         controls.threshold_requested.connect(self._set_threshold)
@@ -53,10 +70,10 @@ class FeatureActions:
         controls.reset_requested.connect(self._draw)
         menus.requested("heatmap").connect(lambda on: layers.set_visible(HEATMAP, on))
         menus.requested("heatmap").connect(controls.shown.setChecked)
-        menus.requested("heatmap").connect(lambda on: window.legend.set_shown(heat=on))
-        menus.requested("legend").connect(window.legend.set_wanted)
-        menus.requested("next_feature").connect(lambda: window.features.step(1))
-        menus.requested("previous_feature").connect(lambda: window.features.step(-1))
+        menus.requested("heatmap").connect(lambda on: panels.legend.set_shown(heat=on))
+        menus.requested("legend").connect(panels.legend.set_wanted)
+        menus.requested("next_feature").connect(lambda: panels.table.step(1))
+        menus.requested("previous_feature").connect(lambda: panels.table.step(-1))
         menus.requested("search").connect(self._search)
         session.slide_changed.connect(self._slide_changed)
         session.analysis_changed.connect(self._analysis_changed)
@@ -67,7 +84,6 @@ class FeatureActions:
     def close(self) -> None:
         """Write which feature was looked at last."""
         self._last.write()
-        self.cells.close()
 
     def load_analysis(self) -> None:
         """Show the current analysis of the open slide, if it has one."""
@@ -93,7 +109,7 @@ class FeatureActions:
         store = self._context.session.store
         if store is None:
             return
-        self._context.window.annotation.flush()
+        self._context.save_typed()
         self._context.attempt(lambda: store.analyses.choose(analysis_id))
         self.load_analysis()
 
@@ -106,14 +122,14 @@ class FeatureActions:
             for known in store.analyses.all(slide.id):
                 if known.feature_folder is not None or known == shown:
                     offered.append((known.id, *_analysis_words(known, saes)))
-        self._context.window.features.show_analyses(offered, shown.id if shown is not None else None)
+        self._panels.table.show_analyses(offered, shown.id if shown is not None else None)
 
     def fill_table(self) -> None:
         """Show the features of the current analysis with names and best correlates."""
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         features, store = session.features, session.store
         if features is None or store is None:
-            window.features.say(self._why_no_features())
+            self._panels.table.say(self._why_no_features())
             return
         best = np.full((4, features.n_features), np.nan)
         best_type = [""] * features.n_features
@@ -142,10 +158,10 @@ class FeatureActions:
         )
         for feature, words in said.items():
             table.notes.setdefault(feature, FeatureNote(features.sae_digest, feature, comments=words))
-        window.features.show_features(table)
+        self._panels.table.show_features(table)
         self.lists.refresh()
         if session.feature is not None:
-            window.features.select(session.feature)
+            self._panels.table.select(session.feature)
 
     def _why_no_features(self) -> str:
         session = self._context.session
@@ -164,9 +180,9 @@ class FeatureActions:
             return
         y_l0, x_l0 = world_to_l0((y_um, x_um), session.slide.info)
         session.set_tile(session.features.grid.tile_at(y_l0, x_l0))
-        self._context.window.show_panel("Fires here")
+        self._context.show_panel("Fires here")
         if session.tile < 0:
-            self._context.window.fires_here.say(
+            self._panels.fires_here.say(
                 "There is no analysed tile here (glass, or excluded). Click inside the tile grid (Shift+G)."
             )
 
@@ -178,7 +194,7 @@ class FeatureActions:
         grid = session.features.grid
         y, x = (grid.centres_l0()[tile] - 0.5) * grid.mpp
         session.set_tile(tile)
-        self._context.window.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
+        self._context.canvas.centre_on(float(y), float(x), 3 * grid.tile_l0 * grid.mpp)
 
     def go_to_box(self, y_l0: float, x_l0: float, height_l0: float, width_l0: float) -> None:
         """Move the view to a box of level-0 px, and pick the tile in its middle."""
@@ -190,16 +206,15 @@ class FeatureActions:
         if session.features is not None:
             session.set_tile(session.features.grid.tile_at(*middle))
         y, x = ((value - 0.5) * mpp for value in middle)
-        self._context.window.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
+        self._context.canvas.centre_on(y, x, 3 * max(height_l0, width_l0) * mpp)
 
     def _slide_changed(self, slide: object) -> None:
         del slide
         self.load_analysis()
-        self.cells.show()
 
     def _analysis_changed(self, analysis: AnalysisRecord | None) -> None:
-        session, window = self._context.session, self._context.window
-        window.show_control(analysis is not None and analysis.is_control)
+        session = self._context.session
+        self._panels.show_control(analysis is not None and analysis.is_control)
         self._offer_analyses()
         if session.features is not None and session.feature is None and session.store is not None:
             session.feature = self._last.known(session.store, session.features)
@@ -211,13 +226,13 @@ class FeatureActions:
         self._feature_changed(session.feature)
 
     def _feature_changed(self, feature: int | None) -> None:
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         if feature is None or session.features is None:
             self._context.layers.remove(HEATMAP)
-            window.legend.show_map(None)
-            window.heatmap.say("No feature is shown. Choose one in the table.")
+            self._panels.legend.show_map(None)
+            self._panels.heatmap.say("No feature is shown. Choose one in the table.")
             return
-        window.features.select(feature)
+        self._panels.table.select(feature)
         self._draw()
         if session.store is not None:
             self._last.note(session.store, session.features, feature)
@@ -231,15 +246,15 @@ class FeatureActions:
         if heat is None:
             return
         layers.show_heatmap(heat)
-        layers.set_visible(HEATMAP, self._context.window.menus.action("heatmap").isChecked())
+        layers.set_visible(HEATMAP, self._context.menus.action("heatmap").isChecked())
         stats = features.stats
         title = f"Feature {feature}: fires in {percent_text(float(stats.firing_rate[feature]))} of the tiles"
-        self._context.window.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
+        self._panels.heatmap.show_feature(title, layers.limits, signed=layers.is_signed)
         self._show_legend()
 
     def _show_legend(self) -> None:
         context = self._context
-        context.window.legend.show_map(map_legend(context, context.session.feature, context.layers))
+        self._panels.legend.show_map(map_legend(context, context.session.feature, context.layers))
 
     def _set_limits(self, low: float, high: float) -> None:
         self._context.layers.set_limits(low, high)
@@ -250,50 +265,47 @@ class FeatureActions:
         self._show_legend()
 
     def _set_look(self, look: HeatLook) -> None:
-        layers, controls = self._context.layers, self._context.window.heatmap
+        layers, controls = self._context.layers, self._panels.heatmap
         layers.set_look(look)
         layers.set_threshold(0.0)
         controls.show_limits(layers.limits)
         self._show_legend()
 
     def _tile_changed(self, tile: int) -> None:
-        session, window = self._context.session, self._context.window
+        session = self._context.session
         features = session.features
         if features is None:
             self._context.layers.remove("Selected tile")
-            window.fires_here.say(
+            self._panels.fires_here.say(
                 "Once the slide is analysed: click on it to list the features that fire in a tile, or draw (P, R, W) "
                 "to list those that fire in a region."
             )
             return
         self._context.layers.show_tile(features.grid, tile)
         if tile < 0:
-            window.fires_here.say(
+            self._panels.fires_here.say(
                 "Click on the slide to list the features that fire in that tile, or draw (P, R, W) to list those "
                 "that fire in a region."
             )
             return
         if not features.valid[tile]:
-            window.fires_here.say(f"Tile {tile} could not be read and has no activations.")
+            self._panels.fires_here.say(f"Tile {tile} could not be read and has no activations.")
             return
-        note = window.features.model.table.note
-        window.fires_here.show_tile(
-            *firing_rows(features, tile, self.parts, lambda feature: note(feature).name)
-        )
+        self._panels.fires_here.show_tile(*firing_rows(features, tile, self.parts, self._context.name_of))
 
     def _annotation_changed(self, note: AnnotationRecord) -> None:
         session = self._context.session
         features, store = session.features, session.store
         if features is not None and store is not None and features.sae_digest == note.sae_digest:
             said = " ".join(c.text for c in store.comments.all(note.sae_digest, note.feature))
-            self._context.window.features.show_note(note.feature, _note(note, said))
+            self._panels.table.show_note(note.feature, _note(note, said))
             if note.feature == session.feature:
                 self._show_legend()
 
     def _search(self) -> None:
-        self._context.window.show_panel("Features")
-        self._context.window.features.search.setFocus()
-        self._context.window.features.search.selectAll()
+        self._context.show_panel("Features")
+        self._panels.table.search.setFocus()
+        self._panels.table.search.selectAll()
 
 
 def _analysis_words(analysis: AnalysisRecord, saes: Mapping[str, int]) -> tuple[str, str]:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, cast
 from desktop_app.store.records.records import BOOKMARKS
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QAbstractButton
+
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.features.features import FeaturesPanel
 
 
 class ListActions:
     """Keeps the lists in the project, and the filters of the table in step with them."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        panel = context.window.features
+    def __init__(self, context: Context, panel: FeaturesPanel, bookmark: QAbstractButton) -> None:
+        self._context, self._panel, self._bookmark = context, panel, bookmark
         panel.bookmark_requested.connect(self._bookmark_other)
         panel.list_requested.connect(self.add)
         panel.unlist_requested.connect(self._unlist)
@@ -23,7 +25,7 @@ class ListActions:
 
     def refresh(self) -> None:
         """Show bookmarks and lists as the project has them."""
-        session, panel = self._context.session, self._context.window.features
+        session, panel = self._context.session, self._panel
         store, features = session.store, session.features
         if store is None or features is None:
             return
@@ -62,4 +64,4 @@ class ListActions:
 
     def _bookmark_other(self, feature: int) -> None:
         self._context.session.set_feature(feature)
-        self._context.window.annotation.bookmark.toggle()
+        self._bookmark.toggle()

@@ -35,13 +35,13 @@ class ProjectActions:
         self._tissue.failed.connect(context.show_error)
         # Said after the drawing in which it happened: a banner must not resize the canvas meanwhile.
         context.layers.on_read_error = lambda error: QTimer.singleShot(0, lambda: context.show_error(error))
-        window, session = context.window, context.session
-        window.start_page.open_slide_requested.connect(self.ask_slide)
-        window.start_page.open_project_requested.connect(self.ask_project)
-        window.start_page.new_project_requested.connect(self.ask_new_project)
-        window.slides.add_requested.connect(self.ask_slide)
-        window.slides.slide_requested.connect(self.open_record)
-        menus = window.menus
+        session = context.session
+        context.window.start_page.open_slide_requested.connect(self.ask_slide)
+        context.window.start_page.open_project_requested.connect(self.ask_project)
+        context.window.start_page.new_project_requested.connect(self.ask_new_project)
+        context.window.slides.add_requested.connect(self.ask_slide)
+        context.window.slides.slide_requested.connect(self.open_record)
+        menus = context.menus
         menus.requested("open_slide").connect(self.ask_slide)
         menus.requested("open_project").connect(self.ask_project)
         menus.requested("new_project").connect(self.ask_new_project)
@@ -116,12 +116,12 @@ class ProjectActions:
                 slide.info = slide.info.with_mpp(mpp)
                 if session.store is not None:
                     record = session.store.slides.add(slide.info)
-        self._context.window.say("")
+        self._context.say("")
         session.set_slide(slide, record)
         if session.store is not None and record is not None:
             session.store.settings.set(LAST_SLIDE, str(record.id))
         if slide.info.mpp is None:
-            self._context.window.say(
+            self._context.say(
                 "The pixel size of this slide is not known, so it cannot be analysed. Slide > Pixel size states it."
             )
 
@@ -129,7 +129,7 @@ class ProjectActions:
         """Ask for the pixel size of the open slide and show it anew."""
         session = self._context.session
         if session.slide is None:
-            self._context.window.say("Open a slide first.")
+            self._context.say("Open a slide first.")
             return
         info = session.slide.info
         mpp = self._context.dialogs.pixel_size(info.path.name, info.mpp)
@@ -140,14 +140,14 @@ class ProjectActions:
         """Make sure that there is a project to save `what` into, asking for a folder where there is none."""
         if self._context.session.store is not None:
             return True
-        self._context.window.say(f"{what} need a project: choose a folder for it.")
+        self._context.say(f"{what} need a project: choose a folder for it.")
         return self.ask_new_project()
 
     def measured_slide(self) -> Slide | None:
         """Give the open slide once its pixel size is known and there is a project; asks for either where it lacks."""
         session = self._context.session
         if session.slide is None:
-            self._context.window.say("Open a slide first.")
+            self._context.say("Open a slide first.")
             return None
         if session.slide.info.mpp is None:
             self.ask_pixel_size()
@@ -178,7 +178,7 @@ class ProjectActions:
     def _show_tissue(self, tissue: object) -> None:
         assert isinstance(tissue, TissueMask)
         if not tissue.outlines_l0:
-            self._context.window.say("No tissue was found on this slide.")
+            self._context.say("No tissue was found on this slide.")
         self._context.layers.show_tissue(tissue.outlines_l0)
 
     def _project_changed(self, store: Store | None) -> None:
@@ -194,8 +194,8 @@ class ProjectActions:
         else:
             context.layers.show_slide(slide, slide.info.mpp)
             context.window.show_canvas()
-            context.window.fit()
-            if context.window.menus.action("tissue").isChecked():
+            context.canvas.fit()
+            if context.menus.action("tissue").isChecked():
                 self.toggle_tissue(True)
         self._refresh_list()
 

@@ -30,14 +30,14 @@ class SlideInfoActions:
         self._facts.failed.connect(context.show_error)
         self._looks.answered.connect(self._show_pictures)
         self._looks.failed.connect(self._show_failure)
-        context.window.menus.requested("slide_information").connect(self.ask)
+        context.menus.requested("slide_information").connect(self.ask)
         context.session.slide_changed.connect(lambda _slide: self._leave())
 
     def ask(self) -> None:
         """Show the open slide's information."""
         slide = self._context.session.slide
         if slide is None:
-            self._context.window.say("Open a slide first.")
+            self._context.say("Open a slide first.")
             return
         info = slide.info
 

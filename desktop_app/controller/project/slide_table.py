@@ -20,15 +20,15 @@ class SlideTableActions:
 
     def __init__(self, context: Context, page: FeaturePageActions) -> None:
         self._context, self._page = context, page
-        context.window.menus.requested("import_slide_table").connect(self.ask)
+        context.menus.requested("import_slide_table").connect(self.ask)
 
     def ask(self) -> None:
         """Ask for a table and take in what it says of the slides of the project."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("Slide tables belong in a project. Create one with File > New project.")
+            self._context.say("Slide tables belong in a project. Create one with File > New project.")
         elif not store.slides.all():
-            self._context.window.say("This project has no slides yet: Slide > Add slide.")
+            self._context.say("This project has no slides yet: Slide > Add slide.")
         else:
             path = self._context.dialogs.open_file("Import slide table", TABLES)
             if path is not None:
@@ -48,4 +48,4 @@ class SlideTableActions:
         found = self._context.attempt(take)
         if found is not None:
             self._page.take_slide_values()
-            self._context.window.say(found.words)
+            self._context.say(found.words)

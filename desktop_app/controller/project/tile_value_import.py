@@ -28,7 +28,7 @@ class TileValueActions:
         self._read = LatestRead()
         self._read.answered.connect(self._keep)
         self._read.failed.connect(context.show_error)
-        context.window.menus.requested("import_values").connect(self.ask)
+        context.menus.requested("import_values").connect(self.ask)
 
     def close(self) -> None:
         """End the read that may be under way."""
@@ -38,7 +38,7 @@ class TileValueActions:
         """Ask for a table of the open slide."""
         context = self._context
         if context.session.slide is None:
-            context.window.say("Open the slide that the measurements belong to first.")
+            context.say("Open the slide that the measurements belong to first.")
             return
         if not self._projects.ensure_project():
             return
@@ -52,7 +52,7 @@ class TileValueActions:
         if session.store is None or session.slide_record is None:
             return
         self._for = session.store, session.slide_record
-        self._context.window.say(f"Reading {path.name} …")
+        self._context.say(f"Reading {path.name} …")
         self._read.ask(partial(_values, session.slide_record, path))
 
     def _keep(self, found: object) -> None:
@@ -67,7 +67,7 @@ class TileValueActions:
                 f"{record.n_rows:,} places of {slide.name} with {names}. Tick “Imported measurements” in the options of a "
                 "correlation to use them."
             )
-            self._context.window.say(" ".join([words, *record.notes]))
+            self._context.say(" ".join([words, *record.notes]))
 
 
 def _values(slide: SlideRecord, path: Path) -> TileValues:

@@ -33,14 +33,14 @@ class RegionFileActions:
 
     def __init__(self, context: Context, regions: RegionActions) -> None:
         self._context, self._regions = context, regions
-        context.window.menus.requested("export_regions").connect(self.export)
-        context.window.menus.requested("import_regions").connect(self.ask_import)
+        context.menus.requested("export_regions").connect(self.export)
+        context.menus.requested("import_regions").connect(self.ask_import)
 
     def export(self) -> None:
         """Ask for a file and write the regions of the open slide."""
-        window, known, regions = self._context.window, self._regions.open_slide(), self._regions.regions()
+        known, regions = self._regions.open_slide(), self._regions.regions()
         if known is None or not regions:
-            window.say("There are no regions to export. Draw one first: Tools > Draw a polygon.")
+            self._context.say("There are no regions to export. Draw one first: Tools > Draw a polygon.")
             return
         info = known[2]
         path = self._context.dialogs.save_file("Export regions", _WRITES, f"{info.path.stem}.regions.geojson")
@@ -50,16 +50,16 @@ class RegionFileActions:
             FileRegion(r.uid, r.name, r.polygons_l0, kind=r.kind, author=r.author, at=r.at) for r in regions
         ]
         if self._context.succeeds(lambda: write_regions(path, shown, _origin(info))):
-            window.say(
+            self._context.say(
                 f"Written: {path}, {count_text(len(shown), 'region')}. QuPath opens it with File > Import objects from file."
             )
 
     def ask_import(self) -> None:
         """Ask for a file and add its regions to the open slide."""
         if self._context.session.slide is None:
-            self._context.window.say("Open the slide of the regions first.")
+            self._context.say("Open the slide of the regions first.")
         elif self._regions.open_slide() is None:
-            self._context.window.say("Regions belong in a project. Create one with File > New project.")
+            self._context.say("Regions belong in a project. Create one with File > New project.")
         else:
             path = self._context.dialogs.open_file("Import regions", _READS)
             if path is not None:
@@ -67,9 +67,9 @@ class RegionFileActions:
 
     def import_file(self, path: Path) -> None:
         """Add the regions of a file to the open slide; those of this project are never overwritten."""
-        window, known = self._context.window, self._regions.open_slide()
+        known = self._regions.open_slide()
         if known is None:
-            window.say("Open the slide of the regions in a project first.")
+            self._context.say("Open the slide of the regions in a project first.")
             return
         store, record, info = known
 
@@ -89,8 +89,8 @@ class RegionFileActions:
         fresh, notes = answer
         added = self._regions.add_imported(fresh) if fresh else 0
         if added is not None:
-            window.show_panel("Regions")
-            window.say(" ".join([f"{count_text(added, 'region')} added.".capitalize(), *notes]))
+            self._context.show_panel("Regions")
+            self._context.say(" ".join([f"{count_text(added, 'region')} added.".capitalize(), *notes]))
 
 
 def _sorted(

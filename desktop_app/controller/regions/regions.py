@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import SlideRecord, Store
     from desktop_app.store.records.records import RegionKind, RegionRecord
+    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.regions.regions import RegionsPanel
     from sae_backend.slides.slide import SlideInfo
 
 _ROOM: Final = 1.5
@@ -35,16 +37,23 @@ _LEAST_ROOM_UM: Final = 100.0
 class RegionActions:
     """Saves each region as soon as it is there; each step can be undone."""
 
-    def __init__(self, context: Context, others: Others, comments: CommentActions) -> None:
+    def __init__(
+        self,
+        context: Context,
+        panel: RegionsPanel,
+        fires_here: FiresHerePanel,
+        others: Others,
+        comments: CommentActions,
+    ) -> None:
         self._context, self._comments = context, comments
+        self._panel, self._fires_here = panel, fires_here
         self._projects, self._annotations, self._undo = others.projects, others.annotations, others.undo
-        window = context.window
-        self.layer = RegionLayer(window.viewer)
+        self.layer = RegionLayer(context.canvas.viewer)
         self._others: list[RegionLayer] = []
-        canvas = window.viewer.window._qt_viewer.canvas.native
-        self.names = RegionNames(canvas, window.turned)
-        window.field_changed.connect(lambda *_: self.names.follow())
-        panel, menus = window.regions, window.menus
+        canvas = context.canvas.viewer.window._qt_viewer.canvas.native
+        self.names = RegionNames(canvas, context.canvas.turned)
+        context.canvas.field_changed.connect(lambda *_: self.names.follow())
+        menus = context.menus
         panel.region_requested.connect(self.go_to)
         panel.region_chosen.connect(self._choose)
         panel.rename_requested.connect(self.rename)
@@ -55,7 +64,7 @@ class RegionActions:
         menus.requested("regions").connect(self.names.set_shown)
         menus.requested("region_fires").connect(lambda: self._with_chosen(self.show_firing))
         menus.requested("region_example").connect(lambda: self._with_chosen(self.stand_as_example))
-        window.view_changed.connect(self._follow_view)
+        context.canvas.view_changed.connect(self._follow_view)
         context.session.slide_changed.connect(lambda _slide: self.refresh(""))
 
     def show_also(self, layer: RegionLayer, *, on: bool = True) -> None:
@@ -64,8 +73,8 @@ class RegionActions:
             self._others.remove(layer)
         if on:
             self._others.append(layer)
-            layer.set_visible(self._context.window.menus.action("regions").isChecked())
-            layer.follow_view(self._context.window.um_per_px)
+            layer.set_visible(self._context.menus.action("regions").isChecked())
+            layer.follow_view(self._context.canvas.um_per_px)
             slide = self._context.session.slide
             mpp = slide.info.mpp if slide is not None else None
             layer.show_regions(self.regions(), mpp, self.layer.chosen)
@@ -98,11 +107,11 @@ class RegionActions:
 
     def chosen(self) -> RegionRecord | None:
         """The region that is marked in the list."""
-        return self._find(self._context.window.regions.chosen)
+        return self._find(self._panel.chosen)
 
     def refresh(self, chosen: str | None = None) -> None:
         """Show the regions of the open slide as the project has them, one of them marked."""
-        session, panel = self._context.session, self._context.window.regions
+        session, panel = self._context.session, self._panel
         mark = panel.chosen if chosen is None else chosen
         mpp = session.slide.info.mpp if session.slide is not None else None
         if self.open_slide() is None:
@@ -160,10 +169,10 @@ class RegionActions:
             return
         y, x, height, width = box_l0(region.polygons_l0)
         mpp = self.layer.mpp
-        window = self._context.window
-        window.look_at((y + height / 2 - 0.5) * mpp, (x + width / 2 - 0.5) * mpp)
+        canvas = self._context.canvas
+        canvas.look_at((y + height / 2 - 0.5) * mpp, (x + width / 2 - 0.5) * mpp)
         room = max(_ROOM * max(height, width) * mpp, _LEAST_ROOM_UM)
-        window.zoom_to(room / min(window.viewer.canvas.size))
+        canvas.zoom_to(room / min(canvas.viewer.canvas.size))
 
     def add(self, kind: RegionKind, shape: MultiPolygon) -> None:
         """Keep what was drawn, as far as it lies on the slide."""
@@ -173,7 +182,7 @@ class RegionActions:
         store, record, info = known
         polygons = polygons_of(within(shape, info.height_px, info.width_px))
         if not polygons:
-            self._context.window.say("The shape lies outside the slide, so it was not saved.")
+            self._context.say("The shape lies outside the slide, so it was not saved.")
             return
         region = self._context.attempt(lambda: store.regions.add(record.id, polygons, kind))
         if region is not None:
@@ -235,37 +244,37 @@ class RegionActions:
 
     def _answer(self, uid: str) -> None:
         """Say what fires in a region that was just drawn, where the panel that says so is in front."""
-        if self._context.window.fires_here.isVisible():
+        if self._fires_here.isVisible():
             self.show_firing(uid)
 
     def show_firing(self, uid: str) -> None:
         """List the features by their mean over the tiles of a region."""
-        window, features, region = self._context.window, self._context.session.features, self._find(uid)
+        features, region = self._context.session.features, self._find(uid)
         if region is None:
             return
-        window.show_panel("Fires here")
+        self._context.show_panel("Fires here")
         if features is None:
-            window.fires_here.say("Features appear here once the slide is analysed: Analysis > Analyse.")
+            self._fires_here.say("Features appear here once the slide is analysed: Analysis > Analyse.")
             return
         firing = region_firing(features, region.polygons_l0)
         words = region_words(region.name, region.kind)
         if not firing.n_tiles:
-            window.fires_here.say(
+            self._fires_here.say(
                 f"No tile has its middle in the {words}: it is smaller than a tile, or nothing was read there."
             )
             return
-        note = window.features.model.table.note
+        name_of = self._context.name_of
         order = np.argsort(-firing.mean, kind="stable")[:MAX_LISTED]
         rows = [
             RegionFiringRow(
-                int(i), note(int(i)).name, firing.mean[i], int(firing.n_firing[i]), firing.slide_mean[i]
+                int(i), name_of(int(i)), firing.mean[i], int(firing.n_firing[i]), firing.slide_mean[i]
             )
             for i in order
             if firing.n_firing[i]
         ]
         n_firing = int((firing.n_firing > 0).sum())
         listed = f", the strongest {MAX_LISTED} are listed" if n_firing > MAX_LISTED else ""
-        window.fires_here.show_region(
+        self._fires_here.show_region(
             f"{words[0].upper()}{words[1:]}: {n_firing:,} features fire{listed}. Mean activation (SAE units) "
             f"over the {count_text(firing.n_tiles, 'tile')} whose middle lies inside; a silent "
             "tile counts as 0.",
@@ -274,14 +283,14 @@ class RegionActions:
 
     def stand_as_example(self, uid: str) -> None:
         """Let a region stand as an example of the chosen feature."""
-        window, session, region = self._context.window, self._context.session, self._find(uid)
+        session, region = self._context.session, self._find(uid)
         if region is None:
             return
         if session.features is None or session.feature is None:
-            window.say("Choose a feature first; then a region can be marked as its example.")
+            self._context.say("Choose a feature first; then a region can be marked as its example.")
             return
         self._comments.add_place(box_l0(region.polygons_l0), region.uid)
-        window.say(
+        self._context.say(
             f"The {region_words(region.name, region.kind)} is now among the examples of feature {session.feature}."
         )
 
@@ -289,12 +298,11 @@ class RegionActions:
         return next((region for region in self.regions() if region.uid == uid), None)
 
     def _with_chosen(self, act: Callable[[str], None]) -> None:
-        window = self._context.window
-        if window.regions.chosen:
-            act(window.regions.chosen)
+        if self._panel.chosen:
+            act(self._panel.chosen)
             return
-        window.show_panel("Regions")
-        window.say("Choose a region first: click on it in the list of regions.")
+        self._context.show_panel("Regions")
+        self._context.say("Choose a region first: click on it in the list of regions.")
 
     def _change(self, store: Store, region: RegionRecord, words: str, field: str, value: Any) -> None:
         uid, before = region.uid, getattr(region, field)

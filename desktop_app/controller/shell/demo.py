@@ -13,8 +13,8 @@ from desktop_app.project.notices import DEMO_NOTICE
 from sae_backend.worker.requests import DrawRequest
 
 if TYPE_CHECKING:
+    from desktop_app.controller.cells.cells import CellActions
     from desktop_app.controller.context import Context
-    from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.store import Store
@@ -24,10 +24,10 @@ class DemoActions:
     """Takes the demo's steps one after the other; what is there already is not done again."""
 
     def __init__(
-        self, context: Context, projects: ProjectActions, features: FeatureActions, job_actions: JobActions
+        self, context: Context, projects: ProjectActions, cells: CellActions, job_actions: JobActions
     ) -> None:
         self._context = context
-        self._projects, self._features, self._jobs = projects, features, job_actions
+        self._projects, self._cells, self._jobs = projects, cells, job_actions
         context.window.start_page.demo_requested.connect(self.begin_at_home)
 
     def begin_at_home(self) -> None:
@@ -47,7 +47,7 @@ class DemoActions:
             return
         request = DrawRequest(str(out), demo_steps.DEMO_SLIDE.to_json())
         self._jobs.submit(store, "Generate the demo slide", request, lambda _result: self._drawn(store, out))
-        self._context.window.say("The demo slide is being generated; this takes about ten seconds.")
+        self._context.say("The demo slide is being generated; this takes about ten seconds.")
 
     @staticmethod
     def _open_project(out: Path) -> Store:
@@ -60,7 +60,7 @@ class DemoActions:
         if record is None:
             return
         demo_steps.give_cells(store, record.id, out)
-        self._features.cells.show()
+        self._cells.show()
         if self._context.session.features is not None:
             self._ready()
             return
@@ -86,5 +86,5 @@ class DemoActions:
             and store.correlations.latest(features.sae_digest) is None
         ):
             self._jobs.correlate()
-        self._context.window.show_panel("Examples")
-        self._context.window.say(DEMO_NOTICE)
+        self._context.show_panel("Examples")
+        self._context.say(DEMO_NOTICE)

@@ -117,7 +117,7 @@ class ArrivalActions:
         self._said, self._has_problem, self._waits = [], False, False
         known = [f"{a.item.path.name}: {a.words}" for a in arrivals if not a.problem]
         if known:
-            self._context.window.say(f"Recognised {'; '.join(known)}.")
+            self._context.say(f"Recognised {'; '.join(known)}.")
         self._go_on()
 
     def _go_on(self) -> None:
@@ -136,12 +136,12 @@ class ArrivalActions:
             self._note()
         text = " ".join(self._said)
         # One sentence alone stands there already, in the colour that it was said in.
-        if text and text != self._context.window.notice.text:
-            self._context.window.say(text, error=self._has_problem)
+        if text and text != self._context.notice.text:
+            self._context.say(text, error=self._has_problem)
 
     def _note(self) -> None:
         """Keep what the step that has ended said above the slide: the next one says something else."""
-        notice = self._context.window.notice
+        notice = self._context.notice
         if notice.text and notice.text not in self._said and not notice.text.startswith("Recognised "):
             self._said.append(notice.text)
 
@@ -158,7 +158,7 @@ class ArrivalActions:
     def _take_slide(self, arrival: Arrival) -> bool:
         slides, self._slides = self._slides, []
         if not slides or (len(slides) > 1 and not self._doors.projects.ensure_project("Several slides")):
-            self._context.window.say("Several slides need a project: make one, then drop them again.")
+            self._context.say("Several slides need a project: make one, then drop them again.")
             self._queue = deque(other for other in self._queue if other.item.kind != "slide")
             return False
         self._queue = deque(other for other in self._queue if other.item.kind != "slide")
@@ -167,7 +167,7 @@ class ArrivalActions:
         for path in slides[1:] if store is not None else ():
             assert store is not None
             if not self._context.succeeds(partial(jobs.add_slide, store, path)):
-                problems.append(self._context.window.notice.text)
+                problems.append(self._context.notice.text)
         self._doors.projects.open_slide(arrival.item.path)
         shown = self._context.session.slide
         self._has_problem |= bool(problems) or shown is None or shown.info.path != arrival.item.path
@@ -224,7 +224,7 @@ class ArrivalActions:
         )
         if record is None:
             self._has_problem = True
-            self._context.window.say(
+            self._context.say(
                 f"{arrival.item.path.name} was not imported: its slide is not open. Open it, then drop the file again.",
                 error=True,
             )
@@ -261,7 +261,7 @@ class ArrivalActions:
         """The open project, or a new one that the user chooses a folder for."""
         if not self._doors.projects.ensure_project(what):
             self._has_problem = True
-            self._context.window.say(
+            self._context.say(
                 f"{path.name} was left: it belongs in a project. Create one with File > New project, then drop it again.",
                 error=True,
             )
@@ -276,7 +276,7 @@ class ArrivalActions:
     def _checked(self, answer: object) -> None:
         text = self._context.attempt(lambda: self._keep(answer))
         if text is not None:
-            self._context.window.say(text)
+            self._context.say(text)
         else:
             self._has_problem = True
         self._ended()

@@ -54,14 +54,13 @@ class StartActions:
         self.refresh()
 
     def _project_changed(self, store: Store | None) -> None:
-        window = self._context.window
         self.refresh()
         is_empty = store is not None and not store.slides.all()
-        window.start_page.show_notice(
+        self._context.window.start_page.show_notice(
             f"The project “{store.folder.name}” has no slides yet: open one, or drop it here."
             if is_empty and store is not None
             else ""
         )
-        window.start_page.lead_to(OPEN_SLIDE if is_empty else DEMO)
+        self._context.window.start_page.lead_to(OPEN_SLIDE if is_empty else DEMO)
         if store is not None:
-            window.reveal_panels()
+            self._context.window.reveal_panels()

@@ -26,13 +26,13 @@ class StatusActions:
         self._titles: dict[int, str] = {}
         self._cursor: tuple[float, float] | None = None
         self._values: npt.NDArray[np.float32] | None = None
-        window, session, tasks, line = context.window, context.session, context.tasks, context.window.status
+        session, tasks, line, canvas = context.session, context.tasks, context.window.status, context.canvas
         line.magnification_requested.connect(self.zoom_to)
         line.place_requested.connect(self.go_to)
         line.cancel_requested.connect(tasks.cancel)
-        window.view_changed.connect(line.show_view)
-        window.cursor_moved.connect(self._cursor_moved)
-        window.menus.requested("go_to").connect(line.place.setFocus)
+        canvas.view_changed.connect(line.show_view)
+        canvas.cursor_moved.connect(self._cursor_moved)
+        context.menus.requested("go_to").connect(line.place.setFocus)
         tasks.worker_ready.connect(line.show_device)
         tasks.worker_crashed.connect(lambda *_: line.show_device("The worker stopped"))
         tasks.job_started.connect(self._job_started)
@@ -49,34 +49,33 @@ class StatusActions:
 
     def zoom_to(self, text: str) -> None:
         """Show the slide at a typed magnification, about the middle of the view."""
-        window = self._context.window
+        canvas = self._context.canvas
         um_per_px = self._context.attempt(lambda: um_per_px_of(text))
         if um_per_px is not None:
-            window.zoom_to(um_per_px)
-        window.status.show_view(window.um_per_px)
+            canvas.zoom_to(um_per_px)
+        self._context.window.status.show_view(canvas.um_per_px)
 
     def go_to(self, text: str) -> None:
         """Move the view to a typed place, at the magnification that is shown."""
-        slide, window = self._context.session.slide, self._context.window
+        slide = self._context.session.slide
         if slide is None or slide.info.mpp is None:
             return
         info, mpp = slide.info, slide.info.mpp
         place = self._context.attempt(lambda: place_of(text, (info.height_px * mpp, info.width_px * mpp)))
         if place is not None:
-            window.say("")
-            window.look_at(*place)
-            window.status.place.clear()
-            window.status.place.clearFocus()
+            self._context.say("")
+            self._context.canvas.look_at(*place)
+            self._context.window.status.place.clear()
+            self._context.window.status.place.clearFocus()
 
     def _slide_changed(self, slide: object) -> None:
         del slide
         opened = self._context.session.slide
         mpp = None if opened is None else opened.info.mpp
-        window = self._context.window
-        window.status.show_slide(mpp, unmeasured=opened is not None and mpp is None)
+        self._context.window.status.show_slide(mpp, unmeasured=opened is not None and mpp is None)
         # Without a pixel size nothing has a length.
-        window.scale_bar.setVisible(mpp is not None)
-        window.scale_bar.show_scale(window.um_per_px)
+        self._context.window.scale_bar.setVisible(mpp is not None)
+        self._context.window.scale_bar.show_scale(self._context.canvas.um_per_px)
         self._forget_values()
 
     def _forget_values(self) -> None:

@@ -15,16 +15,16 @@ class LookActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        menus = context.window.menus
+        menus = context.menus
         menus.requested("light").connect(self.set_light)
         menus.requested("text_size").connect(self.resize_text)
 
     def apply(self) -> None:
         """Paint the window as the preferences say."""
-        known, window = self._context.preferences.current, self._context.window
+        known = self._context.preferences.current
         looks.set_text_points(known.text_points or looks.system_points())
-        looks.apply_theme(window.themed_parts(), known.theme)
-        window.menus.action("light").setChecked(known.theme == "light")
+        looks.apply_theme(self._context.window.themed_parts(), known.theme)
+        self._context.menus.action("light").setChecked(known.theme == "light")
 
     def set_light(self, on: bool) -> None:
         """Take the light theme, or the dark one."""

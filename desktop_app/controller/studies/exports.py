@@ -40,7 +40,7 @@ class StudyExports:
         panel = context.window.studies
         panel.export_requested.connect(self.export)
         panel.report_requested.connect(self.report)
-        context.window.menus.requested("report").connect(self.report)
+        context.menus.requested("report").connect(self.report)
 
     def close(self) -> None:
         """Wait for the files that are being written."""
@@ -84,7 +84,7 @@ class StudyExports:
         """Ask where to, and write the report of the project."""
         store = self._context.session.store
         if store is None:
-            self._context.window.say("A report needs a project with an analysed slide.")
+            self._context.say("A report needs a project with an analysed slide.")
             return
         path = self._context.dialogs.save_file("Write the report", "Web page (*.html)", "report.html")
         if path is None:
@@ -98,11 +98,11 @@ class StudyExports:
                 write_report(own, path)
             return f"The report is in {path}."
 
-        self._context.window.say("Writing the report …")
+        self._context.say("Writing the report …")
         self._writing.ask(write)
 
     def _written(self, words: object) -> None:
-        self._context.window.say(str(words))
+        self._context.say(str(words))
 
     def _failed(self, error: SparsescopeError) -> None:
         self._context.show_error(error)

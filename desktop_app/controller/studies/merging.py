@@ -36,7 +36,7 @@ class StudyMerging:
         if table is None or table.key != _GROUPS or row is None:
             if _GROUPS in result.table_keys:
                 result.choose_table(_GROUPS)
-            self._context.window.say("Choose a group of features in this table first.")
+            self._context.say("Choose a group of features in this table first.")
             return
         features = [int(part) for part in str(table.columns["features"][row]).split(",")]
         digest = view.record.sae_digest
@@ -55,7 +55,7 @@ class StudyMerging:
             self._context.session.annotation_changed.emit(after)
             self._context.session.annotation_written.emit(before, after)
         if written is not None:
-            self._context.window.say(
+            self._context.say(
                 f"{len(features)} features now have the concept “{concept.strip()}”; each keeps its number, name and "
                 "history."
             )
@@ -70,7 +70,7 @@ class StudyMerging:
             first = next((key for key in result.table_keys if key.startswith(TABLES)), None)
             if first is not None:
                 result.choose_table(first)
-            self._context.window.say("Choose a cluster in this table first.")
+            self._context.say("Choose a cluster in this table first.")
             return
         key = cluster_key(table, row)
         known = store.studies.cluster_names(view.record.id).get(key, "")

@@ -73,7 +73,7 @@ class StudyActions:
         panel.enlarge_requested.connect(self.results_window.toggle)
         self.results_window.changed.connect(panel.show_enlarged)
         panel.result.thresholds_changed.connect(self._apply_thresholds)
-        context.window.menus.requested("studies").connect(lambda: context.window.show_panel("Studies"))
+        context.menus.requested("studies").connect(lambda: context.show_panel("Studies"))
         session.project_changed.connect(lambda _store: self._forget())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         for ended in (context.tasks.job_done, context.tasks.job_failed):
@@ -203,7 +203,7 @@ class StudyActions:
                 return store, study_request(own, options), options
 
         panel.show_busy(True)
-        self._context.window.say(_COUNTING)
+        self._context.say(_COUNTING)
         self._preparing.ask(prepare)
 
     def _prepared(self, found: tuple[Store, StudyRequest, StudyOptions]) -> None:
@@ -215,16 +215,16 @@ class StudyActions:
         def keep(result: dict[str, Any]) -> None:
             record = record_study(store, request, result, options.name)
             self._wished[record.kind] = record.id
-            if self._context.window.notice.text == _COUNTING:
-                self._context.window.say("")
+            if self._context.notice.text == _COUNTING:
+                self._context.say("")
             self.done.emit(record)
             if self._context.window.studies.kind == record.kind:
                 self.refresh()
             else:
-                self._context.window.say(f"The study “{study(record.kind).title}” is done: see Studies.")
+                self._context.say(f"The study “{study(record.kind).title}” is done: see Studies.")
 
-        if self._context.window.notice.text == _COUNTING:
-            self._context.window.say("")
+        if self._context.notice.text == _COUNTING:
+            self._context.say("")
         before = set(self._context.tasks.open_jobs)
         self._jobs.submit(store, title, request, keep, quiet=True)
         for job in set(self._context.tasks.open_jobs) - before:
@@ -246,9 +246,7 @@ class StudyActions:
 
     def _stopped(self, job: int) -> None:
         if job in self._running:
-            self._context.window.say(
-                "The study was cancelled. Start it again with the same settings to resume."
-            )
+            self._context.say("The study was cancelled. Start it again with the same settings to resume.")
         self._ended(job)
 
     def _cancel(self) -> None:

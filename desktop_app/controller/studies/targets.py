@@ -59,7 +59,7 @@ class StudyTargets:
         if target.slide:
             number = slide_number(store, view.record, target.slide)
             if number is None:
-                self._context.window.say(f"{target.slide} is not in the project any more.")
+                self._context.say(f"{target.slide} is not in the project any more.")
             elif target.tile is not None:
                 self.go_to(number, target.tile)
             elif target.feature is None or session.slide_record is None or session.slide_record.id != number:

@@ -70,9 +70,9 @@ class InsideActions:
         self._folder: Path | None = None
         self._count = 0
         self._closed = False
-        window, session = context.window, context.session
-        window.menus.requested("inside").connect(self._toggled)
-        window.field_changed.connect(lambda *_: self._restart())
+        session = context.session
+        context.menus.requested("inside").connect(self._toggled)
+        context.canvas.field_changed.connect(lambda *_: self._restart())
         session.feature_changed.connect(lambda _: self._leave())
         session.analysis_changed.connect(lambda _: self._leave())
         session.slide_changed.connect(lambda _: self._leave())
@@ -81,7 +81,7 @@ class InsideActions:
     @property
     def is_on(self) -> bool:
         """Whether the inside of tiles is wanted."""
-        return not self._closed and self._context.window.menus.action("inside").isChecked()
+        return not self._closed and self._context.menus.action("inside").isChecked()
 
     def ask(self) -> None:
         """Ask for what is in view now, unless it is shown or under way."""
@@ -112,7 +112,7 @@ class InsideActions:
                 note(CLICK)
                 return None
             return _Question(features.folder, feature, (session.tile,), occlusion=True)
-        field = self._context.window.field_um()
+        field = self._context.canvas.field_um()
         tiles = tiles_in_view(features.grid, features.valid, field, MAX_INSIDE_TILES + 1)
         if not 0 < len(tiles) <= MAX_INSIDE_TILES:
             self._clear()
@@ -197,8 +197,8 @@ class InsideActions:
 
     def _fail(self, sentence: str, hint: str) -> None:
         # Off, or the same error would come back at every move of the view.
-        self._context.window.menus.action("inside").setChecked(False)
-        self._context.window.say(f"{sentence} {hint}".strip(), error=True)
+        self._context.menus.action("inside").setChecked(False)
+        self._context.say(f"{sentence} {hint}".strip(), error=True)
 
     def _show(self, question: _Question, maps: npt.NDArray[np.float32], answer: dict[str, Any]) -> None:
         features = self._context.session.features

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def feature_words(context: Context, feature: int) -> str:
     """The number of a feature with its name, where it has one."""
-    name = context.window.features.model.table.note(feature).name
+    name = context.name_of(feature)
     return f"Feature {feature}" + (f": {name}" if name else "")
 
 

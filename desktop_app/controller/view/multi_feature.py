@@ -24,11 +24,10 @@ class TogetherActions:
         self._context = context
         self._features: list[int] = []
         self._sae = ""
-        window = context.window
-        window.features.together_requested.connect(self.toggle)
-        window.menus.requested("together").connect(self._toggle_current)
-        window.menus.requested("alone").connect(self.clear)
-        window.heatmap.alone_requested.connect(self.clear)
+        context.window.features.together_requested.connect(self.toggle)
+        context.menus.requested("together").connect(self._toggle_current)
+        context.menus.requested("alone").connect(self.clear)
+        context.window.heatmap.alone_requested.connect(self.clear)
         context.session.analysis_changed.connect(lambda _analysis: self._analysis_changed())
         context.session.annotation_changed.connect(lambda _note: self._show())
 
@@ -41,13 +40,13 @@ class TogetherActions:
         """Show a feature in a colour of its own, or no longer."""
         features = self._context.session.features
         if features is None:
-            self._context.window.say("Features can be shown together once the slide is analysed.")
+            self._context.say("Features can be shown together once the slide is analysed.")
             return
         if feature in self._features:
             self._features.remove(feature)
-            self._context.window.say("")
+            self._context.say("")
         elif len(self._features) == len(COLOURS):
-            self._context.window.say(
+            self._context.say(
                 f"{len(COLOURS)} features are shown together already; remove one first (press C on it)."
             )
             return
@@ -59,7 +58,7 @@ class TogetherActions:
     def clear(self) -> None:
         """Show the map of the current feature alone."""
         self._features.clear()
-        self._context.window.say("")
+        self._context.say("")
         self._show()
 
     def _toggle_current(self) -> None:
@@ -74,7 +73,7 @@ class TogetherActions:
         self._show()
 
     def _show(self) -> None:
-        features, window = self._context.session.features, self._context.window
+        features = self._context.session.features
         chosen = [] if features is None else self._features
         words, scales, maps = [], [], []
         for number, colour in zip(chosen, COLOURS, strict=False):
@@ -85,5 +84,5 @@ class TogetherActions:
             scales.append(f"0 to {number_text(peak)} SAE units")
             maps.append((heat, colour))
         self._context.layers.show_together(maps)
-        window.heatmap.show_together(words)
-        window.legend.show_together(words, scales, source_words(self._context))
+        self._context.window.heatmap.show_together(words)
+        self._context.window.legend.show_together(words, scales, source_words(self._context))

@@ -22,10 +22,10 @@ class OverviewActions:
         self._read.answered.connect(self._show)
         # A slide that cannot be read says so already where it is drawn large.
         self._read.failed.connect(context.window.overview.forget)
-        window = context.window
-        window.field_changed.connect(lambda *_: self._field_changed())
-        window.overview.place_requested.connect(window.look_at)
-        window.menus.requested("overview").connect(lambda _on: self._place())
+        canvas = context.canvas
+        canvas.field_changed.connect(lambda *_: self._field_changed())
+        context.window.overview.place_requested.connect(canvas.look_at)
+        context.menus.requested("overview").connect(lambda _on: self._place())
         context.session.slide_changed.connect(lambda _slide: self.refresh())
 
     def refresh(self) -> None:
@@ -50,17 +50,17 @@ class OverviewActions:
 
     def _show(self, found: object) -> None:
         assert isinstance(found, tuple)
-        window = self._context.window
-        window.overview.show_slide(*found)
-        window.overview.show_field(window.field_corners_um())
+        self._context.window.overview.show_slide(*found)
+        self._context.window.overview.show_field(self._context.canvas.field_corners_um())
         self._place()
 
     def _field_changed(self) -> None:
-        self._context.window.overview.show_field(self._context.window.field_corners_um())
+        self._context.window.overview.show_field(self._context.canvas.field_corners_um())
         self._place()
 
     def _place(self) -> None:
         # Where the whole slide is seen anyway, a second one would only cover a part of it.
-        window = self._context.window
-        wanted = window.menus.action("overview").isChecked() and not window.overview.sees_all
-        window.overview.setVisible(window.overview.has_slide and wanted)
+        wanted = (
+            self._context.menus.action("overview").isChecked() and not self._context.window.overview.sees_all
+        )
+        self._context.window.overview.setVisible(self._context.window.overview.has_slide and wanted)

@@ -16,10 +16,10 @@ class PointerActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        window, session = context.window, context.session
-        canvas = window.viewer.window._qt_viewer.canvas.native
-        self.outline = TileOutline(canvas, window.viewer, window.turned)
-        window.cursor_moved.connect(self._moved)
+        session = context.session
+        canvas = context.canvas.viewer.window._qt_viewer.canvas.native
+        self.outline = TileOutline(canvas, context.canvas.viewer, context.canvas.turned)
+        context.canvas.cursor_moved.connect(self._moved)
         for changed in (session.analysis_changed, session.slide_changed):
             changed.connect(lambda _: self.outline.show_tile(None))
 

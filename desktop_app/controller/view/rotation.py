@@ -16,30 +16,30 @@ class TurnActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        window, menus = context.window, context.window.menus
+        menus = context.menus
         menus.requested("turn").connect(self.turn_by)
         menus.requested("angle").connect(self.ask)
         menus.requested("upright").connect(lambda: self.turn_to(0.0))
-        window.turn_mark.clicked.connect(lambda: self.turn_to(0.0))
+        context.window.turn_mark.clicked.connect(lambda: self.turn_to(0.0))
         context.session.slide_changed.connect(self._slide_changed)
 
     def turn_by(self, degrees: float) -> None:
         """Turn further clockwise."""
-        self.turn_to(self._context.window.turned.turn.by(degrees).angle_deg)
+        self.turn_to(self._context.canvas.turned.turn.by(degrees).angle_deg)
 
     def turn_to(self, angle_deg: float) -> None:
         """Turn to an angle, clockwise from how the slide lies."""
         slide = self._context.session.slide
         if slide is not None:
-            self._context.window.set_turn(Turn(angle_deg % 360.0, _middle_um(slide)))
+            self._context.canvas.set_turn(Turn(angle_deg % 360.0, _middle_um(slide)))
 
     def ask(self) -> None:
         """Ask for an angle."""
         context = self._context
         if context.session.slide is None:
-            context.window.say("Open a slide first.")
+            context.say("Open a slide first.")
             return
-        known = f"{context.window.turned.turn.angle_deg:g}"
+        known = f"{context.canvas.turned.turn.angle_deg:g}"
         text = context.dialogs.text("Rotate", "Clockwise rotation in degrees:", known)
         if text is not None:
             angle = context.attempt(lambda: angle_of(text))
@@ -47,11 +47,11 @@ class TurnActions:
                 self.turn_to(angle)
 
     def _slide_changed(self, slide: Slide | None) -> None:
-        window = self._context.window
-        was_turned = not window.turned.turn.is_upright
-        window.set_turn(Turn(0.0, _middle_um(slide)) if slide is not None else Turn())
+        canvas = self._context.canvas
+        was_turned = not canvas.turned.turn.is_upright
+        canvas.set_turn(Turn(0.0, _middle_um(slide)) if slide is not None else Turn())
         if was_turned and slide is not None:
-            window.fit()
+            canvas.fit()
 
 
 def _middle_um(slide: Slide) -> tuple[float, float]:

@@ -34,22 +34,24 @@ class SecondViewActions:
         self._feature: int | None = None
         self._sae = ""
         self._density: tuple[str, Heatmap, str] | None = None
-        window, session, menus = context.window, context.session, context.window.menus
+        session, menus, canvas = context.session, context.menus, context.canvas
         menus.requested("second").connect(self.toggle)
         menus.requested("second_slide").connect(self.show_slide)
         menus.requested("second_feature").connect(self.show_feature)
         menus.requested("second_close").connect(self.close_view)
-        window.views.close_requested.connect(self.close_view)
-        window.legend.changed.connect(lambda: window.views.header.say(window.legend.heading))
-        window.heatmap.look_requested.connect(self._set_look)
-        window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
+        context.window.views.close_requested.connect(self.close_view)
+        context.window.legend.changed.connect(
+            lambda: context.window.views.header.say(context.window.legend.heading)
+        )
+        context.window.heatmap.look_requested.connect(self._set_look)
+        context.window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
         menus.requested("heatmap").connect(lambda _on: self._show_what_is_wanted())
         menus.requested("cells").connect(lambda _on: self._show_cells())
         menus.cell_types.hidden_changed.connect(self._hide_types)
         menus.requested("legend").connect(lambda _on: self._say())
         menus.requested("tile_grid").connect(lambda _on: self._show_grid())
-        window.field_changed.connect(lambda *_: self._follow_grid())
-        window.view_changed.connect(self._follow_view)
+        canvas.field_changed.connect(lambda *_: self._follow_grid())
+        canvas.view_changed.connect(self._follow_view)
         session.slide_changed.connect(lambda _slide: self.refresh())
         session.analysis_changed.connect(lambda _analysis: self.refresh())
         session.annotation_changed.connect(lambda _note: self._say())
@@ -95,7 +97,7 @@ class SecondViewActions:
         """Show the current feature in the second view, where it stays."""
         session = self._context.session
         if session.features is None or session.feature is None:
-            self._context.window.say("Choose a feature first: it then stays in the second view.")
+            self._context.say("Choose a feature first: it then stays in the second view.")
             return
         self._feature, self._sae = session.feature, session.features.sae_digest
         self._density = None
@@ -105,7 +107,7 @@ class SecondViewActions:
         """Close the second view."""
         self._let_go()
         self._context.window.views.close_second()
-        self._context.window.menus.action("second").setChecked(False)
+        self._context.menus.action("second").setChecked(False)
 
     def close(self) -> None:
         """Let go of the slide before the window goes."""
@@ -131,7 +133,7 @@ class SecondViewActions:
             self._show_cells()
             self._show_grid()
         views.link.follow(0)
-        self._follow_view(context.window.um_per_px)
+        self._follow_view(context.canvas.um_per_px)
         second = self._second()
         if second is not None:
             # Without a pixel size nothing has a length.
@@ -139,22 +141,22 @@ class SecondViewActions:
         self._say()
 
     def _open(self) -> None:
-        window = self._context.window
+        canvas = self._context.canvas
         if self._context.session.slide is None:
-            window.say("Open a slide first.")
-            window.menus.action("second").setChecked(False)
+            self._context.say("Open a slide first.")
+            self._context.menus.action("second").setChecked(False)
             return
-        second = window.views.open_second()
+        second = self._context.window.views.open_second()
         if self._layers is None:
             self._layers, self._grid = SlideLayers(second.viewer), TileGridLayer(second.viewer)
             self._region_layer = RegionLayer(second.viewer)
             self._layers.fine = self._context.layers.fine
-            self._layers.hide_cell_types(window.menus.cell_types.hidden)
+            self._layers.hide_cell_types(self._context.menus.cell_types.hidden)
             self._layers.on_read_error = self._context.layers.on_read_error
-            second.slide_clicked.connect(window.slide_clicked)
-            second.cursor_moved.connect(window.cursor_moved)
-        window.menus.action("second").setChecked(True)
-        window.views.header.say(window.legend.heading)
+            second.slide_clicked.connect(canvas.slide_clicked)
+            second.cursor_moved.connect(canvas.cursor_moved)
+        self._context.menus.action("second").setChecked(True)
+        self._context.window.views.header.say(self._context.window.legend.heading)
         self.refresh()
 
     def _let_go(self) -> None:
@@ -181,7 +183,7 @@ class SecondViewActions:
 
     def _show_what_is_wanted(self) -> None:
         if self._layers is not None:
-            self._layers.set_visible(HEATMAP, self._context.window.menus.action("heatmap").isChecked())
+            self._layers.set_visible(HEATMAP, self._context.menus.action("heatmap").isChecked())
             self._say()
 
     def _show_cells(self) -> None:
@@ -189,7 +191,7 @@ class SecondViewActions:
         if layers is None or self._slide is None:
             return
         has_map = self.feature is not None or self._shown_density is not None
-        wanted = has_map and self._context.window.menus.action("cells").isChecked()
+        wanted = has_map and self._context.menus.action("cells").isChecked()
         if wanted and layers.layer(CELLS) is None and session.store is not None:
             record = session.slide_record
             table = session.store.cells.get(record.id, details=False) if record is not None else None
@@ -226,15 +228,15 @@ class SecondViewActions:
         features = self._context.session.features
         if self._grid is None or self._slide is None:
             return
-        wanted = self._context.window.menus.action("tile_grid").isChecked() and features is not None
+        wanted = self._context.menus.action("tile_grid").isChecked() and features is not None
         self._grid.show_grid(features.grid if wanted and features is not None else None)
         self._follow_grid()
 
     def _follow_grid(self) -> None:
         if self._grid is not None and self._slide is not None:
-            window = self._context.window
+            canvas = self._context.canvas
             # Of the same middle and magnification, so what is true of the first view is true here.
-            self._grid.follow_field(window.field_um(), window.um_per_px)
+            self._grid.follow_field(canvas.field_um(), canvas.um_per_px)
 
     def _set_look(self, look: HeatLook) -> None:
         if self._layers is not None:
@@ -255,7 +257,7 @@ class SecondViewActions:
         second = self._second()
         if second is None or self._layers is None:
             return
-        menus = self._context.window.menus
+        menus = self._context.menus
         second.legend.set_shown(heat=menus.action("heatmap").isChecked())
         second.legend.set_wanted(menus.action("legend").isChecked())
         density = self._shown_density

@@ -15,22 +15,22 @@ class TileGridActions:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._layer = TileGridLayer(context.window.viewer)
+        self._layer = TileGridLayer(context.canvas.viewer)
         self._told = False
-        context.window.menus.requested("tile_grid").connect(self._toggled)
-        context.window.field_changed.connect(lambda *_: self._follow())
+        context.menus.requested("tile_grid").connect(self._toggled)
+        context.canvas.field_changed.connect(lambda *_: self._follow())
         context.session.analysis_changed.connect(lambda _analysis: self._draw())
         context.session.slide_changed.connect(lambda _slide: self._draw())
 
     @property
     def is_on(self) -> bool:
         """Whether the grid is wanted."""
-        return self._context.window.menus.action("tile_grid").isChecked()
+        return self._context.menus.action("tile_grid").isChecked()
 
     def _toggled(self, on: bool) -> None:
         self._told = False
         if on and self._context.session.features is None:
-            self._context.window.say("Tiles can be shown once the slide is analysed.")
+            self._context.say("Tiles can be shown once the slide is analysed.")
         self._draw()
 
     def _draw(self) -> None:
@@ -39,12 +39,12 @@ class TileGridActions:
         self._follow()
 
     def _follow(self) -> None:
-        features, window = self._context.session.features, self._context.window
+        features, canvas = self._context.session.features, self._context.canvas
         if not self.is_on or features is None:
             return
-        if not self._layer.follow_field(window.field_um(), window.um_per_px) and not self._told:
+        if not self._layer.follow_field(canvas.field_um(), canvas.um_per_px) and not self._told:
             self._told = True
-            window.say(
+            self._context.say(
                 f"Zoom in to see single tiles: of the {features.grid.n_tiles:,} tiles of this analysis at most "
                 f"{MAX_SEEN_TILES:,} in view are outlined."
             )

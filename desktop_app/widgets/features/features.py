@@ -166,6 +166,10 @@ class FeaturesPanel(QWidget):
         """Change what is said of one feature."""
         self.model.set_note(feature, note)
 
+    def name_of(self, feature: int) -> str:
+        """Name of a feature, "" where it has none."""
+        return self.model.table.note(feature).name
+
     def show_lists(self, lists: Mapping[str, frozenset[int]]) -> None:
         """Offer lists of features among the filters, by name."""
         chosen, was_list = self.status.currentText(), self._list_chosen() is not None

@@ -58,7 +58,7 @@ def pan(desktop: Desktop, um_per_px: float, words: str) -> None:
         QApplication.processEvents()
         steps.append(time.perf_counter() - began)
         QTest.qWait(5)
-    n = desktop.controller.features.cells.outlines.n_drawn
+    n = desktop.controller.cells.outlines.n_drawn
     low, high = np.percentile(steps, [50, 95]) * 1000
     print(
         f"{words + f', {um_per_px} um per px, {n:,} painted':<44} {low:8.0f} ms, 95 %: {high:.0f} ms a step"
@@ -83,7 +83,7 @@ def main() -> None:
         timed("window with the slide", lambda: open_start(desktop, WindowStart(project=folder / "project")))
         began = time.perf_counter()
         window.menus.action("cells").setChecked(True)
-        drawn = controller.features.cells
+        drawn = controller.cells
         while drawn.shown is None or drawn.shown.details is None:
             QTest.qWait(10)
         print(

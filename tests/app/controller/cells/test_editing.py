@@ -60,7 +60,7 @@ class Desk(Parts):
 
     @property
     def cells(self):  # type: ignore[no-untyped-def]
-        return self.controller.features.cells
+        return self.controller.cells
 
     @property
     def editing(self):  # type: ignore[no-untyped-def]

@@ -28,7 +28,7 @@ class Desk:
         self.ended: list[object] = []
         parts.controller.cell_import.read_ended.connect(self.ended.append)
         self.changed: list[int] = []
-        parts.controller.features.cells.changed.connect(self.changed.append)
+        parts.controller.cells.changed.connect(self.changed.append)
 
     @property
     def store(self):  # type: ignore[no-untyped-def]

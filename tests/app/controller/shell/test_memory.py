@@ -50,7 +50,7 @@ def opened(controller: Controller) -> Kept:
     """What of a project the window has open."""
     session = controller._context.session
     assert session.store is not None and session.slide is not None and session.features is not None
-    layers = {layer.name: layer for layer in controller._context.window.viewer.layers}
+    layers = {layer.name: layer for layer in controller._context.canvas.viewer.layers}
     assert len(layers) >= 2
     return Kept(store=session.store, slide=session.slide, features=session.features, **layers)
 
