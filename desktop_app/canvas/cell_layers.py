@@ -26,7 +26,7 @@ _RGBA: Final = np.array(
 
 MAX_DRAWN_CELLS: Final = 200_000
 FAR_UM_PER_PX: Final = 2.0
-"""Seen from further away than this, single cells cannot be told apart, and their density is drawn."""
+"""Seen from further away than this, single cells cannot be seen, and their density is drawn."""
 
 _DENSITY_UM: Final = 50.0
 _DENSITY_BINS: Final = 700

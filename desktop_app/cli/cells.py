@@ -48,7 +48,9 @@ def add_parser(groups: Any) -> None:
     _file_words(command)
     command.add_argument("--type", default="", metavar="COL", help="its column of the type")
     command.add_argument(
-        "--format", choices=sorted(CELL_FORMATS), help="format of the file (default: its content tells)"
+        "--format",
+        choices=sorted(CELL_FORMATS),
+        help="format of the file (default: detected from its content)",
     )
     command.add_argument("--use-nucleus", action="store_true",
                          help="take the outline of the nucleus where a cell has one besides its own")  # fmt: skip

@@ -67,7 +67,7 @@ def _about(book: Any, run: CorrelationRecord, facts: Mapping[str, Any], methods:
 
 
 def _best(book: Any, arrays: Mapping[str, npt.NDArray[Any]], run: CorrelationRecord) -> None:
-    """The ten strongest features of each type, by the half that chooses where there is one."""
+    """The ten strongest features of each type, by the discovery half where there is one."""
     sheet = book.add_worksheet("Best")
     sheet.freeze_panes(1, 0)
     header = (

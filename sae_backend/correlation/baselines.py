@@ -25,10 +25,10 @@ _BLOCK_VALUES: Final = 12_000_000
 
 @dataclass(frozen=True)
 class Best:
-    """The best column for each type (C,), Pearson: its number (-1 for none), r where chosen and r reported.
+    """The best column for each type (C,), Pearson: its number (-1 for none), r on discovery half and r reported.
 
-    `probe_r2`, `probe_low`, `probe_high` (k, C) are R2 on the reporting half of a linear probe on the k
-    columns with the largest |r| on the choosing half, with its bootstrap interval.
+    `probe_r2`, `probe_low`, `probe_high` (k, C) are R2 on the held-out half of a linear probe on the k
+    columns with the largest |r| on the discovery half, with its bootstrap interval.
     """
 
     column: npt.NDArray[np.int64]

@@ -121,7 +121,7 @@ def cautions(
     unparted = sorted(type_names[c] for each in groups for c in each.unparted)
     if unparted:
         yield (
-            f"No AUROC for {_named(unparted)}: it tells tiles with cells from tiles without (of other numbers, tiles above "
+            f"No AUROC for {_named(unparted)}: it separates tiles with cells from tiles without (of other numbers, tiles above "
             "the median from the rest), and here one of the two is missing."
         )
 

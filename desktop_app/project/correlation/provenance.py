@@ -45,7 +45,7 @@ def analyses_of(store: Store, run: CorrelationRecord) -> list[AnalysisRecord]:
 
 
 def best_features(store: Store, run: CorrelationRecord) -> list[int]:
-    """The strongest feature of each type, by the half that chooses where there is one; no number twice."""
+    """The strongest feature of each type, by the discovery half where there is one; no number twice."""
     statistic = run.meta["statistics"][0]
     wanted = f"{statistic}/choose" if run.meta.get("held_out") else f"{statistic}/value"
     values = np.abs(store.correlations.arrays(run.id, [wanted])[wanted])

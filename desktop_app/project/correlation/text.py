@@ -79,8 +79,8 @@ def pair_sentence(frame: CorrelationFrame, pair: Pair) -> str:
         verb = "follows" if pair.value > 0 else "avoids"
         return f"Probably {verb} {name}: {numbers}; about one in twenty of such findings is chance (q {p_text(pair.q)})."
     if pair.verdict == NOT_SIGNIFICANT:
-        return f"{start}: {numbers}; cannot be told from chance (p {p_text(pair.p)})."
-    return f"{start}: {numbers}; without an interval and p it cannot be told from chance."
+        return f"{start}: {numbers}; not significantly different from chance (p {p_text(pair.p)})."
+    return f"{start}: {numbers}; without an interval and p, chance cannot be excluded."
 
 
 def nothing_sentence(frame: CorrelationFrame, feature: int) -> str:
@@ -127,8 +127,10 @@ def best_sentence(frame: CorrelationFrame, column: int, name_of: Callable[[int],
     name = name_of(feature)
     called = f"feature {feature}" + (f" ({name})" if name else "")
     interval = f" ({interval_text(pair.ci_low, pair.ci_high)})" if pair.has_interval else ""
-    doubt = "" if pair.verdict in (SIGNIFICANT, FDR_ONLY) else "; this cannot be told from chance"
-    chosen = f", where chosen {r_text(pair.choose)}" if frame.is_held_out else ""
+    doubt = (
+        "" if pair.verdict in (SIGNIFICANT, FDR_ONLY) else "; this is not significantly different from chance"
+    )
+    chosen = f", on discovery half {r_text(pair.choose)}" if frame.is_held_out else ""
     return (
         f"{kind}: {called}, r {r_text(pair.value)}{interval}{chosen}{doubt}.{_baseline_beside(frame, column)}"
     )
@@ -230,12 +232,12 @@ def facts_text(meta: Mapping[str, Any], statistic: str = "pearson") -> str:
     drawn = f"; intervals and p from {units}" if is_judged(meta) else f"; {units}, so no interval and no p"
     start, split = f"{_TITLES[statistic]} over {n}", meta.get("split")
     if not meta.get("held_out") or not split:
-        return f"{start}{drawn}. Features were chosen and reported on the same tiles."
+        return f"{start}{drawn}. Features were chosen and evaluated on the same tiles."
     if split["unit"] == "half slide":
         return f"{start}{drawn}. This is one half of each slide; the other half chose the features."
     whole = split["n_choose"] + split["n_report"]
     return (
-        f"{start}{drawn}. The half that reports ({split['n_report']} of {whole} {split['unit']}s) took no part in the "
+        f"{start}{drawn}. The held-out half ({split['n_report']} of {whole} {split['unit']}s) took no part in the "
         f"choice of features (seed {split['seed']})."
     )
 
@@ -274,7 +276,7 @@ def _types(meta: Mapping[str, Any], arrays: Arrays, n_top: int) -> Iterator[str]
                 codes = arrays.get(f"{statistic}/reason", arrays.get("reason"))
                 text += "" if codes is None else f": {meta['reasons'][int(codes[f, c])]}"
             if meta.get("held_out"):
-                text += f"; where chosen {r_text(float(chosen[f, c]))}"
+                text += f"; on discovery half {r_text(float(chosen[f, c]))}"
             if partial is not None and np.isfinite(partial[f, c]):
                 p = float(arrays[f"{PARTIAL}/p"][f, c])
                 text += f"; with {fixed} held fixed {r_text(float(partial[f, c]))}"

@@ -191,7 +191,7 @@ def check_encoder(store: Store, options: StudyOptions, analysis: AnalysisRecord)
 
 
 def check_groups(store: Store, options: StudyOptions, shared: Sequence[AnalysisRecord]) -> None:
-    """Refuse two groups that cannot be told apart.
+    """Refuse two groups that are not distinct.
 
     Raises
     ------

@@ -195,7 +195,7 @@ def _checked(table: CellTable, labels: Mapping[int, str]) -> tuple[npt.NDArray[n
     counts = Counter(labels.values())
     if len(counts) < 2:
         raise UserInputError(
-            "The labels name fewer than two types, so there is nothing to tell apart.",
+            "The labels name fewer than two types, so there is nothing to classify.",
             f"Label at least {MIN_LABELS} nuclei of each of two types.",
         )
     scarce = [f"{name} has {n}" for name, n in sorted(counts.items()) if n < MIN_LABELS]

@@ -231,7 +231,7 @@ def load_detected(path: Path) -> CellImport:
 def _notes(header: dict[str, Any], table: CellTable) -> tuple[str, ...]:
     notes = [
         f"{table.n_cells:,} nuclei were found on {header['tissue_um2'] / 1e6:.2f} mm2 of tissue at "
-        f"{header['working_mpp']:.3g} um per px; their types were not told apart."
+        f"{header['working_mpp']:.3g} um per px; their types were not classified."
     ]
     for what in ("missing", "corrupt"):
         if header[f"{what}_um2"] > 0:

@@ -17,7 +17,7 @@ def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
     Raises
     ------
     UserInputError
-        When the cohorts cannot be told apart.
+        When the cohorts are not distinct.
     """
     spec = request.spec
     groups = two_groups(

@@ -118,7 +118,7 @@ class FollowedFeature:
     feature
         Number of its match in each block, -1 for none.
     r, low, high, p, chance
-        r of their activations on the reporting half, its interval, p, and what chance gives at most.
+        r of their activations on the held-out half, its interval, p, and what chance gives at most.
     random, random_low, random_high, random_p
         The same of the best of as many random directions.
     type_r

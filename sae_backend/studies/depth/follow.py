@@ -40,7 +40,7 @@ def follow(
 ) -> dict[str, npt.NDArray[Any]]:
     """Match the feature in another set by the correlation of activations over tiles.
 
-    The match is the feature with the largest r on the choosing half; its r is that of the reporting half.
+    The match is the feature with the largest r on the discovery half; its r is that of the held-out half.
 
     Returns
     -------

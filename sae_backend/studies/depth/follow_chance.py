@@ -35,7 +35,7 @@ def random_matches(
     """Reported r of the best match in each of D random dictionaries (D,), chosen as the feature's match is.
 
     A dictionary has as many directions as the block has features, on the same vectors, each firing as often as one of
-    these. The direction of the largest r on the half that chooses is taken; its r is that of the half that reports.
+    these. The direction of the largest r on the discovery half is taken; its r is that of the held-out half.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def random_matches(
     draws
         Number of dictionaries, and the seed.
     min_active
-        A direction that fires in fewer tiles of the half that chooses takes no part.
+        A direction that fires in fewer tiles of the discovery half takes no part.
     progress
         Takes (stage, done, total).
 

@@ -20,7 +20,7 @@ NEVER_TRAIN, NEVER_HELD_OUT, RARE = (
 )
 EXPLAINED, L0 = "explained_variance", "l0"
 FIELDS: Final = (EXPLAINED, L0, NEVER_TRAIN, NEVER_HELD_OUT, RARE)
-CARD, COUNTED = "the SAE's card", "counted on the reporting half"
+CARD, COUNTED = "the SAE's card", "counted on the held-out half"
 _RARE_RATE: Final = 1e-4
 
 

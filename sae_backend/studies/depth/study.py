@@ -190,7 +190,7 @@ def _trend(question: CellQuestion, found: list[Arrays], depths: list[int]) -> di
     each_type = np.kron(slope_weights(depths)[None, :], np.eye(n_types)).reshape(n_types, n_blocks * n_types)
     defined = np.all([each["sae/column"] >= 0 for each in found], axis=0)
     mean = each_type[defined].mean(axis=0) if defined.any() else np.full(n_blocks * n_types, np.nan)
-    # A column that falls as a type rises is as good as one that rises; the half that chooses says which.
+    # A column that falls as a type rises is as good as one that rises; the discovery half says which.
     sign = np.sign(np.nan_to_num(np.concatenate([each["sae/choose"] for each in found])))
     matrix = np.concatenate([mean[None], each_type]) * np.where(sign == 0, 1.0, sign)
     level = 1 - (1 - LEVEL) / FAMILIES

@@ -70,7 +70,7 @@ def _blocks(found: DepthFindings) -> Table:
         "Blocks",
         columns,
         {
-            "features above chance": "family-wise p at most 0.05 on the reporting half; the unit is "
+            "features above chance": "family-wise p at most 0.05 on the held-out half; the unit is "
             + found.unit,
             "entropy, features": "median in nats of those above chance",
             "entropy, effect": "rank-biserial; above 0 features are more selective; unit: column",

@@ -21,7 +21,7 @@ STUDY: Final = Study(
     package="sae_backend.studies.domain",
     title="Out of domain",
     question="Do features chosen on one cohort keep their meaning on another?",
-    needs="Two cohorts, told apart by a column of the slide table such as site or organ, with cells in both.",
+    needs="Two cohorts, defined by a column of the slide table such as site or organ, with cells in both.",
     settings=(
         group_column("Cohorts by", "site", is_required=True),
         FIRST_GROUP,

@@ -117,7 +117,7 @@ class DomainFindings:
     held_out, cut_slides
         Whether half of A chose and the other reports, and whether its slides were cut in two for that.
     n_beating_null
-        Features that beat chance on the choosing half.
+        Features that beat chance on the discovery half.
     pairs
         None without cells in both.
     best

@@ -66,7 +66,7 @@ def verdicts(
     Parameters
     ----------
     a, b
-        r of each pair on the reporting half of A and on B.
+        r of each pair on the held-out half of A and on B.
     p_b
         p that there is nothing on B, corrected for all pairs.
     p_difference

@@ -108,7 +108,7 @@ def _all_words(found: DomainFindings, pairs: JudgedPairs) -> str:
     if found.n_beating_null > n_pairs:
         cut = f" (the {n_pairs} strongest)"
     return (
-        f"{found.n_beating_null:,} of {found.n_features:,} features beat chance on the choosing half of "
+        f"{found.n_beating_null:,} of {found.n_features:,} features beat chance on the discovery half of "
         f"{found.a.name}{cut}; with the best of each type these are {n_pairs} pairs: {_counts(pairs)}."
     )
 

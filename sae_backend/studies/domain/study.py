@@ -52,7 +52,7 @@ def run(
     Raises
     ------
     UserInputError
-        When the cohorts cannot be told apart, or A has no cells.
+        When the cohorts are not distinct, or A has no cells.
     """
     groups = two_groups(
         [slide.facts for slide in inputs.slides], [slide.unit for slide in inputs.slides],

@@ -122,7 +122,7 @@ def _differences(found: EncoderFindings) -> str:
         single = (
             f"Types that differ by themselves: {listed(moved)}."
             if moved
-            else "No single type can be told apart."
+            else "No single type differs significantly."
         )
         texts.append(f"{said} {single}")
     texts.append(

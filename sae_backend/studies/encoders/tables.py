@@ -62,7 +62,7 @@ def _sets(found: EncoderFindings) -> Table:
         "Encoders",
         columns,
         {
-            "features above chance": "family-wise p at most 0.05 on the reporting half",
+            "features above chance": "family-wise p at most 0.05 on the held-out half",
             "entropy: effect": "rank-biserial; above 0 features are the more selective ones",
             "entropy: p": "Mann-Whitney; the unit is the column, not the patient",
             "label-free score: effect": "rank-biserial; above 0 features score higher",

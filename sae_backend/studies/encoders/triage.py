@@ -37,7 +37,7 @@ class TriagedFeatures:
         Entropy in nats of the lifts above 0, each divided by their sum; NaN where none is above 0.
     words
         What labels say: `no type` (no lift above 0), `one type`, `several types` or `not judged`; `never fires` and
-        `silent where reported` of features that fire in no tile, or in none of the half that reports.
+        `silent where reported` of features that fire in no tile, or in none of the held-out half.
     above_chance
         Whether the label-free score is above the 95 % quantile of all features' scores by chance.
     """

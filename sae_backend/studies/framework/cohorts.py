@@ -61,7 +61,7 @@ def two_groups(
     columns = sorted({key for known in facts for key in known})
     if not fact:
         raise UserInputError(
-            "Two groups of slides need a column that tells them apart.",
+            "Two groups of slides need a column that defines them.",
             f"The slide table has {', '.join(columns) or 'no columns: import one'}.",
         )
     texts = [_value(known, fact) for known in facts]

@@ -33,16 +33,16 @@ class ClusterCells:
     Attributes
     ----------
     type_number
-        Cell type with the largest |r| on the half that chooses (C,), -1 without cells.
+        Cell type with the largest |r| on the discovery half (C,), -1 without cells.
     r, low, high
-        Its r with the mean of the members' standardised activations on the half that reports, and the 95 %
+        Its r with the mean of the members' standardised activations on the held-out half, and the 95 %
         bootstrap-t interval over units (C,).
     single
         Of the member that follows this type best where it was chosen (C,).
     random
-        Mean |r| of random sets of as many features, with the same type on the half that reports (C,).
+        Mean |r| of random sets of as many features, with the same type on the held-out half (C,).
     slide, tile
-        Tiles in which the cluster fires most on the half that reports (C, 8), at most two of a slide, -1 for none.
+        Tiles in which the cluster fires most on the held-out half (C, 8), at most two of a slide, -1 for none.
     """
 
     type_number: Ints

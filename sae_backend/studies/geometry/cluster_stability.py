@@ -44,7 +44,7 @@ class JudgedClusters:
     cut
         Mean similarity down to which clusters were merged.
     cohesion, held_out
-        Mean similarity of the pairs of each cluster (C,) where it was found, and on the half that reports.
+        Mean similarity of the pairs of each cluster (C,) where it was found, and on the held-out half.
     stability
         Mean largest Jaccard index over resamples (C,), NaN where nothing can be drawn again.
     p
@@ -83,12 +83,12 @@ def coactivation_clusters(
     stage: Stage,
     checkpoints: Checkpoints,
 ) -> JudgedClusters:
-    """Cluster features by the tiles they fire in; on the half that chooses, of which the tiles `rows` (n,) are looked at.
+    """Cluster features by the tiles they fire in; on the discovery half, of which the tiles `rows` (n,) are looked at.
 
-    They are found on the half that chooses. Stability is Hennig's (2007, Computational Statistics and Data Analysis
+    They are found on the discovery half. Stability is Hennig's (2007, Computational Statistics and Data Analysis
     52): patients are drawn again with replacement, the features clustered anew, and the largest Jaccard index with
     any new cluster averaged. Chance for it are the same features, each with its patients exchanged in its own way.
-    p is that of the mean r within the cluster on the half that reports, with whole patients exchanged there.
+    p is that of the mean r within the cluster on the held-out half, with whole patients exchanged there.
     """
     choose, report = halves
     ways = arrangements(report, settings.n_null, settings.seed + 1)

@@ -48,7 +48,7 @@ class PairLimits:
 
 @dataclass(frozen=True)
 class FeaturePairs:
-    """P pairs; the child is the one that fires in fewer tiles of the half that chooses.
+    """P pairs; the child is the one that fires in fewer tiles of the discovery half.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class FeaturePairs:
         Correlation, Jaccard index of the tiles where they fire, share of the child's tiles in which the parent
         fires and of the parent's in which the child does, where pairs were chosen (P,); cosine of the directions.
     held_r, held_jaccard, held_in_parent, held_in_child
-        The same on the half that reports, NaN where not defined.
+        The same on the held-out half, NaN where not defined.
     low, high
         95 % percentile interval over units of `held_in_parent` (P,).
     rate

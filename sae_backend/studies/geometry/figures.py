@@ -133,7 +133,7 @@ def between_figure(found: GeometryFindings, some: ClusterFindings, least: float)
         return None
     members = some.members
     names = [str(k + 1) for k in stable]
-    held = "on the half that reports" if found.held_out else "on the same tiles"
+    held = "on the held-out half" if found.held_out else "on the same tiles"
     return Figure(
         key=f"between-{some.kind}",
         title=f"Co-activation of the clusters by {TITLES[some.kind]}",
@@ -216,7 +216,7 @@ def pairs_figure(found: GeometryFindings) -> Figure | None:
         )
     share = found.share
     marks += [Rule("x", share, "asked for"), Rule("y", share)]
-    held = f"{found.n_tiles[1]:,} tiles of the half that reports" if found.held_out else "The same tiles"
+    held = f"{found.n_tiles[1]:,} tiles of the held-out half" if found.held_out else "The same tiles"
     return Figure(
         key="pairs",
         title="How the tiles of pairs overlap",

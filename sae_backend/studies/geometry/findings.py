@@ -82,7 +82,7 @@ class GeometryFindings:
     n_features, n_live, n_slides, n_patients
         Numbers; `n_live` take part.
     n_tiles, n_tiles_clustered, n_units, unit
-        Tiles and units of the halves that choose and report, tiles that made the clusters, and what a unit is.
+        Tiles and units of the discovery and held-out halves, tiles that made the clusters, and what a unit is.
     held_out, halves_unit
         Whether a half reports that did not choose, and what is on either.
     type_names, slide_names

@@ -31,7 +31,7 @@ class GeometrySettings:
     seed
         Decides all draws.
     min_active
-        A feature that fires in fewer tiles of the half that chooses takes no part.
+        A feature that fires in fewer tiles of the discovery half takes no part.
     n_null, n_resamples, n_boot
         Draws of chance, of patients or features for the stability, and of the bootstrap.
     least_r
@@ -74,7 +74,7 @@ class GeometrySettings:
 class LiveFeatures:
     """Features that take part, on both halves: numbers (F,), activations and firing.
 
-    `rows` are the tiles of the half that chooses from which clusters by firing and chance are made (n,): all, or some
+    `rows` are the tiles of the discovery half from which clusters by firing and chance are made (n,): all, or some
     of them evenly spread where they are many.
     """
 
@@ -140,7 +140,7 @@ _MOST_BETWEEN: Final = 60
 
 
 def _between(columns: Columns, labels: Ints) -> Floats:
-    """Mean r between the members of the largest clusters on the half that reports, at most (60, 60)."""
+    """Mean r between the members of the largest clusters on the held-out half, at most (60, 60)."""
     n = min(int(labels.max(initial=-1)) + 1, _MOST_BETWEEN)
     chosen = np.flatnonzero((labels >= 0) & (labels < n))
     some, mine = columns.only(chosen), labels[chosen]

@@ -57,7 +57,7 @@ _CUT_SHARE: Final = 0.995
 `tests/benchmarks/bench_study_geometry.py` for what else was tried."""
 
 _MOST_CLUSTERED: Final = 200_000
-"""Tiles of the half that chooses from which clusters by firing, their stability and chance are made. They lie sorted by
+"""Tiles of the discovery half from which clusters by firing, their stability and chance are made. They lie sorted by
 patient and slide, so that evenly spread ones are of all slides. An r that is 0 then has a standard error of 0.002."""
 
 _FEWEST: Final = 2
@@ -130,7 +130,7 @@ def _live(inputs: StudyInput, settings: GeometrySettings, stage: Stage) -> LiveF
         numbers = numbers[unit[numbers].any(axis=1)]
     if numbers.size < _FEWEST:
         raise UserInputError(
-            f"{numbers.size} features fire in at least {settings.min_active:,} tiles of the half that chooses "
+            f"{numbers.size} features fire in at least {settings.min_active:,} tiles of the discovery half "
             f"({choose.n_rows:,} tiles), and {_FEWEST} are needed.",
             "Ask for fewer tiles (--min-active, or Fewest tiles of a feature under More settings), or analyse more slides.",
         )

@@ -15,7 +15,7 @@ def cluster_table(found: GeometryFindings, some: ClusterFindings, least: float) 
     """All clusters, stable or not."""
     members = some.members
     types = some.cells.type_number
-    again = "on the half that reports" if found.held_out else "on the same tiles; nothing is held out"
+    again = "on the held-out half" if found.held_out else "on the same tiles; nothing is held out"
     measure = "r" if some.is_by_firing else "cosine"
     columns: dict[str, Any] = {
         "cluster": list(range(1, len(members) + 1)),
@@ -142,7 +142,7 @@ def pair_table(found: GeometryFindings) -> Table:
     order = pair_order(found)
     pairs, present = found.pairs, found.present
 
-    again = "on the half that reports" if found.held_out else "on the same tiles; nothing is held out"
+    again = "on the held-out half" if found.held_out else "on the same tiles; nothing is held out"
     columns: dict[str, Any] = {
         "rarer": [int(f) for f in pairs.child[order]],
         "more frequent": [int(f) for f in pairs.parent[order]],
@@ -176,8 +176,8 @@ def pair_table(found: GeometryFindings) -> Table:
             "frequent inside": f"Share of the more frequent one's tiles in which the rarer fires, {again}.",
             "r": f"Pearson's r of the activations, {again}.",
             "cosine": "Of the decoder's directions.",
-            "Jaccard chosen": "On the half that chooses.",
-            "r beyond chance": "Family-wise over the features, on the half that chooses.",
+            "Jaccard chosen": "On the discovery half.",
+            "r beyond chance": "Family-wise over the features, on the discovery half.",
             "inside beyond chance": "Whether the rarer one lies inside beyond the other's rate, likewise.",
             "direction there": "Share of the tiles with the rarer alone whose projection on the other's direction is as large "
             "as in three in four of the other's own tiles; only for aligned pairs that avoid each other.",

@@ -53,7 +53,7 @@ def limits(found: ScannerFindings) -> str:
 def warnings(found: ScannerFindings) -> list[str]:
     """What has to be known before anything is believed."""
     notes = [_confounded(found, one) for one in found.confounding]
-    said = sorted(filter(None, notes), key=lambda text: "cannot be told apart" not in text)
+    said = sorted(filter(None, notes), key=lambda text: "are confounded" not in text)
     about = found.reading
     if found.is_control:
         said.append(
@@ -97,8 +97,8 @@ def _confounded(found: ScannerFindings, one: Confounding) -> str:
         by_column = bool(((table > 0).sum(axis=0) == 1).all())
         first, second = (column, fact) if by_column else (fact, column)
         return (
-            f"{fact.capitalize()} and {column} cannot be told apart: every {first} has one {second} only "
-            f"({count_text(one.n_groups, 'patient')}). All that is said here of the {fact} holds of the {column} just as "
+            f"{fact.capitalize()} and {column} are confounded: every {first} has one {second} only "
+            f"({count_text(one.n_groups, 'patient')}). Every result on the {fact} holds of the {column} just as "
             f"well, and no statistics can divide them; only slides of the same {column} with another {fact} can."
         )
     if not is_suspect(column, one.v, one.p):

@@ -37,7 +37,7 @@ STUDY: Final = Study(
     package="sae_backend.studies.robustness",
     title="Scanner and stain",
     question="How well can the scanner or site be read from the features, and which features depend on it?",
-    needs="Slides from at least two scanners or sites, several patients each; cells tell biology from technique.",
+    needs="Slides from at least two scanners or sites, several patients each; cells separate biology from technique.",
     settings=(
         group_column("Scanner or site", "scanner"),
         column(

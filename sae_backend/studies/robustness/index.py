@@ -109,7 +109,7 @@ def _index(counted: Floats, chance: Floats, draws: tuple[int, int]) -> Neighbour
         return NeighbourIndex(reason=f"no tile of another patient is of {what}")
     expected = float(chance[0].sum() / chance.sum())
     if same_class + same_scanner == 0:
-        return NeighbourIndex(chance=expected, reason="no neighbour tells class from scanner")
+        return NeighbourIndex(chance=expected, reason="no neighbour separates class from scanner")
     value = same_class / (same_class + same_scanner)
     low = high = np.nan
     n = counted.shape[1]

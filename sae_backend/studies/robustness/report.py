@@ -21,7 +21,7 @@ _EFFECT: Final = 0.3
 
 
 def make_report(result: StudyResult, thresholds: Mapping[str, float]) -> Report:
-    """Tell how well the scanner is read, which features it moves, and what cannot be told apart."""
+    """Tell how well the scanner is read, which features it moves, and what is confounded with it."""
     findings = ScannerFindings.of(result)
     limits = thresholds_of(thresholds)
     axes = findings.axes

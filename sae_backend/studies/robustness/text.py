@@ -82,7 +82,7 @@ def short(found: ScannerFindings, roles: npt.NDArray[np.int64]) -> str:
     if not np.isfinite(auroc):
         first = f"How well the {fact} can be read from the features could not be judged."
     elif p <= LEVEL:
-        first = f"The features still tell the {fact}: of two tiles the right one is picked in {auroc:.0%} (by chance 50%)."
+        first = f"The features still predict the {fact}: of two tiles the correct one is picked in {auroc:.0%} (by chance 50%)."
     else:
         first = f"The {fact} is not shown to be readable from the features ({auroc:.0%}, by chance 50%)."
     n = {name: int((roles == k).sum()) for k, name in enumerate(ROLES)}
@@ -104,7 +104,7 @@ def _cells_tell(found: ScannerFindings) -> str:
         return ""
     n = found.reading.width[BIOLOGY]
     return (
-        f"; together those that follow cells ({n:,} by the half that chose) still tell the {fact} "
+        f"; together those that follow cells ({n:,} by the discovery half) still predict the {fact} "
         f"(AUROC {value_text(one.auroc)}, {p_is_text(one.p)})"
     )
 

@@ -91,7 +91,7 @@ def slide_units(inputs: StudyInput, fact: str, slides: Sequence[int]) -> Units:
 def judged_tiles(inputs: StudyInput, fact: str, spec: PredictSpec) -> JudgedTiles | None:
     """Sample the tiles that the label is read from; None where no slide has the label.
 
-    They are those of the half that reports; all where nothing is held out, or there are not two labels that 3 patients
+    They are those of the held-out half; all where nothing is held out, or there are not two labels that 3 patients
     of that half have. Slides of rarer labels take no part.
     """
     known = labelled(inputs, fact)
@@ -109,7 +109,7 @@ def judged_tiles(inputs: StudyInput, fact: str, spec: PredictSpec) -> JudgedTile
         if enough:
             masks = {k: half[k] for k in enough}
         else:
-            note = f"in the half that reports no two values of {fact} have {MIN_GROUPS} patients each"
+            note = f"in the held-out half no two values of {fact} have {MIN_GROUPS} patients each"
     masks = {k: masks[k] for k in frequent(inputs, fact, sorted(masks), MIN_GROUPS)} or masks
     held_out = not note and inputs.halves is not None and inputs.halves.unit != BLOCK
     if not note and not held_out:
@@ -142,7 +142,7 @@ def with_cells(inputs: StudyInput, side: str) -> list[SlidePart]:
 def cell_correlations(
     inputs: StudyInput, draws: Mapping[str, int], progress: Callable[[str, int, int], None]
 ) -> Arrays:
-    """Best type of each feature on the half that chooses, and its r on the half that reports.
+    """Best type of each feature on the discovery half, and its r on the held-out half.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def cell_correlations(
 def feature_groups(inputs: StudyInput, cells: Arrays) -> dict[str, Ints]:
     """Numbers of the features of each group; only all of them where no feature follows cells.
 
-    A feature follows cells where its r beats chance (family-wise p of 0.05 or less) on the half that chooses. The matched
+    A feature follows cells where its r beats chance (family-wise p of 0.05 or less) on the discovery half. The matched
     ones are others, each firing about as often there as one of these.
     """
     n_features = inputs.sets[0].n_features
@@ -228,7 +228,7 @@ def tile_rows(
 ) -> dict[str, Rows]:
     """Columns of the judged tiles by source: groups of features, raw dimensions, principal components, control.
 
-    The axes are those of tiles of the half that chooses.
+    The axes are those of tiles of the discovery half.
     """
     some = inputs.sets[0]
     pairs = list(zip(judged.slides, judged.tiles, strict=True))

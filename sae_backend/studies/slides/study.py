@@ -27,7 +27,7 @@ def run(
     Raises
     ------
     UserInputError
-        When the groups cannot be told apart or have too few patients, or there is no such measure.
+        When the groups are confounded or have too few patients, or there is no such measure.
     """
     measure = str(spec["measure"])
     if measure not in MEASURES:

@@ -148,7 +148,7 @@ def numbers_figure(found: UniversalityFindings, least: float) -> Figure:
             "Features of each SAE by what became of them in the other: matched one for one above chance on both "
             "halves; the same, but random directions come as close; above chance only where partners were chosen, best partner taken by another feature, none above "
             f"chance (private). From left to right {', '.join(f'{n:,}' for n in live)} features were judged; those that "
-            f"fire in fewer than {found.min_active} tiles of the half that chooses are left out."
+            f"fire in fewer than {found.min_active} tiles of the discovery half are left out."
         ),
         x_label="",
         y_label="features",

@@ -40,7 +40,7 @@ class PairFindings:
     n_live
         Features of each that fire often enough.
     n_tiles, n_units, unit
-        Tiles and units of the halves that choose and report, and what a unit is.
+        Tiles and units of the discovery and held-out halves, and what a unit is.
     arrangement, n_exchanged, n_random, n_random_tiles, n_shuffled, n_exchanged_beyond_shuffled
         How chance was drawn and how often; the last how often shuffled tiles were too lenient, None where not known.
     mean_r, mean_r_interval

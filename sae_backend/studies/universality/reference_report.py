@@ -122,7 +122,7 @@ def _sum(found: UniversalityFindings, reference: Reference, least: float) -> str
     text = f"So {'; '.join(parts)}."
     if len(gone) == 2 and min(gone) > 0:
         both = "Both matter" if is_other else "Both matter, the tiles if they were others"
-        return f"{text} {both}; these shares have no interval, so that which matters more is not told."
+        return f"{text} {both}; these shares have no interval, so which matters more cannot be concluded."
     return f"{text} {'These shares have' if len(gone) == 2 else 'This share has'} no interval."
 
 

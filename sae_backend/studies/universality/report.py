@@ -153,12 +153,12 @@ def _found(found: UniversalityFindings, pair: PairFindings, least: float) -> str
 
 
 def _beside_random(found: UniversalityFindings, pair: PairFindings) -> str:
-    """Mean r of the best partner of all, in this SAE and in random dictionaries, on the half that chooses."""
+    """Mean r of the best partner of all, in this SAE and in random dictionaries, on the discovery half."""
     best, chance = pair.best_r, pair.chance_random
     both = np.isfinite(best) & np.isfinite(chance)
     if not both.any():
         return ""
-    where = "On the half that chooses" if found.held_out else "On these tiles"
+    where = "On the discovery half" if found.held_out else "On these tiles"
     n, n_all = pair.n_random_tiles, pair.n_tiles[0]
     sampled = f", on {n:,} of the {n_all:,} tiles" if n < n_all else ""
     return (

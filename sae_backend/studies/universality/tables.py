@@ -48,21 +48,21 @@ def pair_table(found: UniversalityFindings, pair: PairFindings) -> Table:
         },
         notes={
             "partner": f"Feature of {title}, one for one, with the largest sum of correlations.",
-            "r held out": "Pearson's r over the tiles of the half that reports."
+            "r held out": "Pearson's r over the tiles of the held-out half."
             if found.held_out
             else "Pearson's r over all tiles; nothing is held out.",
             "low": "Low end of the 95 % bootstrap-t interval over units.",
             "high": "High end of the 95 % bootstrap-t interval over units.",
-            "r chosen": "Pearson's r on the half that chooses.",
+            "r chosen": "Pearson's r on the discovery half.",
             "cosine": "Of the decoder's directions; empty where the SAEs read different vectors.",
-            "p exchanged": "Family-wise over the features, from whole units exchanged, on the half that chooses.",
+            "p exchanged": "Family-wise over the features, from whole units exchanged, on the discovery half.",
             "q exchanged": "Expected share of false ones among pairs of this r or more, from the same draws.",
-            "p random": "Family-wise over the features, from random dictionaries, on the half that chooses.",
+            "p random": "Family-wise over the features, from random dictionaries, on the discovery half.",
             "q random": "Expected share of false ones among pairs of this r or more, from the same draws.",
-            "limit exchanged": "r on the half that chooses that the feature has to exceed for p exchanged of 0.05 or less; 1 if none is enough.",
-            "limit random": "r on the half that chooses that the feature has to exceed for p random of 0.05 or less; 1 if none is enough.",
-            "chance random": "Mean r of the feature's best partner in random dictionaries, on the half that chooses; beside r of best partner.",
-            "best partner": "The feature of the largest r on the half that chooses, which others may have, too.",
+            "limit exchanged": "r on the discovery half that the feature has to exceed for p exchanged of 0.05 or less; 1 if none is enough.",
+            "limit random": "r on the discovery half that the feature has to exceed for p random of 0.05 or less; 1 if none is enough.",
+            "chance random": "Mean r of the feature's best partner in random dictionaries, on the discovery half; beside r of best partner.",
+            "best partner": "The feature of the largest r on the discovery half, which others may have, too.",
         },
         targets=targets_of(pair, chosen),
     )

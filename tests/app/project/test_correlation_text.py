@@ -31,8 +31,8 @@ def split(unit: str) -> dict[str, Any]:
     ("changed", "expected"),
     [
         ({}, "1,200 tiles of 12 slides; intervals and p from 6 patients. Features were chosen and reported on the same"),
-        (split("patient"), "The half that reports (7 of 13 patients) took no part in the choice of features (seed 4)"),
-        (split("slide") | {"unit": "slide"}, "from 6 slides. The half that reports (7 of 13 slides)"),
+        (split("patient"), "The held-out half (7 of 13 patients) was not used to choose features (seed 4)"),
+        (split("slide") | {"unit": "slide"}, "from 6 slides. The held-out half (7 of 13 slides)"),
         (split("half slide") | {"unit": "block of 1 mm"}, "from 6 blocks of 1 mm. This is one half of each slide"),
         ({"n_clusters": 1, "n_slides": 1, "judged": False}, "of 1 slide; 1 patient, so no interval and no p."),
     ],
@@ -51,7 +51,7 @@ def test_the_statistic_is_named_and_an_undefined_value_has_its_reason() -> None:
     run: Any = SimpleNamespace(meta=meta(statistics=["spearman"], **split("patient")))
     text = strongest_text(run, arrays)
     assert text.startswith("Spearman's rho over 1,200 tiles") and "Pearson" not in text
-    assert "not defined: constant feature; where chosen 0.90" in text
+    assert "not defined: constant feature; on discovery half 0.90" in text
     assert "by chance alone the best of all features exceeds 0.25 in 5 of 100 draws" in text
 
 

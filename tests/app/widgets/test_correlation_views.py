@@ -112,7 +112,7 @@ def test_sentences_lead_to_their_pairs(qtbot: QtBot) -> None:
     view.anchorClicked.emit(QUrl("3/1"))
     assert asked == [(3, 1)]
     view.show_frame(without_p(), NAMES)
-    assert "cannot be told from chance" in view.toPlainText()
+    assert "not significantly different from chance" in view.toPlainText()
 
 
 def test_few_points_are_circles_and_many_hexagons(qtbot: QtBot) -> None:

@@ -42,7 +42,7 @@ def test_what_is_not_shown_is_not_told_as_absent(found: StudyResult) -> None:
     assert "follow cells and are not shown to differ with the scanner" in shown.short
     assert "differ with the scanner and are not shown to follow cells" in shown.short
     n, one = found.arrays["group/biology"].size, scores(found, "biology")
-    told = f"together those that follow cells ({n} by the half that chose) still tell the scanner (AUROC {one['auroc']:.2f}, p "
+    told = f"together those that follow cells ({n} by the discovery half) still tell the scanner (AUROC {one['auroc']:.2f}, p "
     assert told in shown.short
     assert "not shown to differ with the scanner" in shown.tables[0].notes["role"]
     values = found.arrays["read/scanner/scores"].copy()

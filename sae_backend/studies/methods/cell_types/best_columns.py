@@ -32,7 +32,7 @@ class BestColumns:
     column
         Its number, -1 for none.
     choose, value
-        r on the half that chose it, and on the other.
+        r on the discovery half it, and on the other.
     ci_low, ci_high
         Ends of the interval of `value`.
     probe_r2, probe_low, probe_high
@@ -50,7 +50,7 @@ class BestColumns:
 
     @property
     def mean_r(self) -> Floats:
-        """Mean r of each set (K,), the sign turned where the half that chose saw a negative one."""
+        """Mean r of each set (K,), the sign turned where the discovery half saw a negative one."""
         return row_means(self.value * np.where(self.choose < 0, -1.0, 1.0))
 
     def is_known(self, number: int | None = None) -> bool:

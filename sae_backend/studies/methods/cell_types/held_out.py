@@ -1,4 +1,4 @@
-"""How well one feature set follows cells on the reporting half, beside its baselines."""
+"""How well one feature set follows cells on the held-out half, beside its baselines."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CellQuestion:
         return [part for part in parts if np.isfinite(part.counts).all(axis=1).any()]
 
     def reporting(self, number: int) -> list[SlidePart]:
-        """Those of the half that reports; all where nothing is held out."""
+        """Those of the held-out half; all where nothing is held out."""
         parts = self.parts(number)
         return parts if self.inputs.halves is None else half_of(parts, self.inputs.halves, REPORT)
 

@@ -46,7 +46,7 @@ def raw_entropies(
     Parameters
     ----------
     parts
-        Slides of the half that reports, with vectors; none where some have no vectors.
+        Slides of the held-out half, with vectors; none where some have no vectors.
     type_names
         Of the C columns of the counts.
     spec

@@ -1,4 +1,4 @@
-"""Does the scanner or site go together with what the slides show? Then the two cannot be told apart."""
+"""Does the scanner or site go together with what the slides show? Then the two are confounded."""
 
 from __future__ import annotations
 

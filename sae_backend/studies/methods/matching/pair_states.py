@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 STATES: Final = (
     "matched", "as random directions", "not confirmed", "shares a partner", "private", "not judged", "not live",
 )  # fmt: skip
-"""What a feature is: its pair beats chance family-wise on the half that chooses, and has a held-out r above what
+"""What a feature is: its pair beats chance family-wise on the discovery half, and has a held-out r above what
 chance gives the best partner on average; does so against exchanged units, but random dictionaries come as close;
 does not have that held-out r; its best partner is above chance but belongs to another feature; has none above
 chance; chance could not be judged; too rare."""
@@ -28,9 +28,9 @@ MATCHED, AS_RANDOM, NOT_CONFIRMED, SHARES, PRIVATE, NOT_JUDGED, NOT_LIVE = range
 
 REASONS: Final = (
     "",
-    "fires in too few tiles of the half that chooses",
+    "fires in too few tiles of the discovery half",
     "has no partner left",
-    "constant on the half that reports",
+    "constant on the held-out half",
 )
 """Why there is no held-out r."""
 
@@ -88,7 +88,7 @@ def _pair_r(left: Columns, right: Columns, partner: Ints) -> Floats:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Correlations on the half that reports, of the live features of the first set; NaN without a partner.
+    """Correlations on the held-out half, of the live features of the first set; NaN without a partner.
 
     `mean_draws` (B,) are those of the mean when units are drawn again, empty where there are too few units.
     """

@@ -51,7 +51,7 @@ class Settings:
     seed
         Decides all draws.
     min_active
-        A feature that fires in fewer tiles of the half that chooses takes no part.
+        A feature that fires in fewer tiles of the discovery half takes no part.
     n_null, n_random, n_boot
         Exchanges of patients, random dictionaries, and draws of the bootstrap.
     """

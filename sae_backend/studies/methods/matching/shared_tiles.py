@@ -142,8 +142,8 @@ def shared_halves(inputs: StudyInput, numbers: Sequence[int]) -> tuple[SharedTil
         return whole, whole
     halves = inputs.halves
     return (
-        _shared(inputs, half_of(parts, halves, CHOOSE), "the half that chooses has no tile"),
-        _shared(inputs, half_of(parts, halves, REPORT), "the half that reports has no tile"),
+        _shared(inputs, half_of(parts, halves, CHOOSE), "the discovery half has no tile"),
+        _shared(inputs, half_of(parts, halves, REPORT), "the held-out half has no tile"),
     )
 
 

@@ -249,4 +249,4 @@ def test_with_few_patients_the_panel_says_what_cannot_be_concluded(
     assert "nothing can be concluded" in panel.header.note.text()
     assert "only 3 slides: no intervals and no p" in panel.header.facts.text()
     assert "too few" in panel.charts.volcano.sentence
-    assert "cannot be told from chance" in panel.summary.toPlainText()
+    assert "not significantly different from chance" in panel.summary.toPlainText()
