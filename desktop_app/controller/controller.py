@@ -31,18 +31,18 @@ from desktop_app.controller.regions.files import RegionFileActions
 from desktop_app.controller.regions.regions import RegionActions
 from desktop_app.controller.shell.checklist import ChecklistActions
 from desktop_app.controller.shell.demo import DemoActions
-from desktop_app.controller.shell.drops import ArrivalActions, Doors
+from desktop_app.controller.shell.drops import DropActions, DropTargets
 from desktop_app.controller.shell.start import StartActions
 from desktop_app.controller.shell.status import StatusActions
-from desktop_app.controller.shell.theme import LookActions
+from desktop_app.controller.shell.theme import ThemeActions
 from desktop_app.controller.studies.studies import StudyActions
 from desktop_app.controller.undo import UndoActions
 from desktop_app.controller.view.chunk_reading import ReadingActions
-from desktop_app.controller.view.inside_tiles import InsideActions
-from desktop_app.controller.view.multi_feature import TogetherActions
+from desktop_app.controller.view.inside_tiles import TokenMapActions
+from desktop_app.controller.view.multi_feature import MultiFeatureActions
 from desktop_app.controller.view.overview import OverviewActions
 from desktop_app.controller.view.pointer import PointerActions
-from desktop_app.controller.view.rotation import TurnActions
+from desktop_app.controller.view.rotation import RotationActions
 from desktop_app.controller.view.second_view import SecondViewActions
 from desktop_app.controller.view.tile_grid import TileGridActions
 
@@ -113,10 +113,10 @@ class Controller:
         )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
-        self.inside = InsideActions(context, live)
+        self.inside = TokenMapActions(context, live)
         self.overview = OverviewActions(context)
-        self.together = TogetherActions(context)
-        self.turn = TurnActions(context)
+        self.together = MultiFeatureActions(context)
+        self.turn = RotationActions(context)
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(context, self.regions)
         self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
@@ -124,12 +124,12 @@ class Controller:
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
-        self.looks = LookActions(context)
+        self.looks = ThemeActions(context)
         self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
         self.cells.changed.connect(lambda _slide: self.checklist.refresh())
         self.start_page = StartActions(context, self.projects)
-        doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
-        self.arrivals = ArrivalActions(context, doors)
+        doors = DropTargets(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
+        self.arrivals = DropActions(context, doors)
         self._closed = False
         self.looks.apply()
         window.closing.connect(self.close)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_app.store.peek import count_slides
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.shell.recent_projects import RecentProject
 from desktop_app.widgets.shell.start_page import DEMO, OPEN_SLIDE
 
@@ -22,7 +22,7 @@ class StartActions:
     def __init__(self, context: Context, projects: ProjectActions) -> None:
         self._context, self._projects = context, projects
         # Beside the window: a project may lie on a network drive that is asleep.
-        self._look = LatestRead()
+        self._look = LatestTask()
         self._look.answered.connect(context.window.start_page.recent.show_projects)
         recent = context.window.start_page.recent
         recent.project_requested.connect(self._open)
