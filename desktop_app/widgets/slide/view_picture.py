@@ -87,7 +87,7 @@ def save_view(
         _draw_bar(painter, QRect(width - BAR_PX - 8, height + 12, BAR_PX, 16), caption)
     painter.end()
     with atomic_path(path) as temporary:
-        if not picture.save(str(temporary), b"PNG"):
+        if not picture.save(str(temporary)):
             raise CacheError(f"{path.name} cannot be written.", "Choose another folder, or free some space.")
 
 

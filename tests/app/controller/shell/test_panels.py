@@ -62,8 +62,8 @@ def test_names_are_saved_at_once_and_are_there_after_reopening(
     QTest.keyClicks(form.name, "Glands")
     wait_until(lambda: parts.window.features.model.table.note(4).name == "Glands", qtbot)
     form.confidence.setCurrentIndex(5)
-    form.tags.setText("epithelium, gland")
-    form.description.setPlainText("round lumina")
+    form.editors["tags"].setText("epithelium, gland")
+    form.editors["description"].setPlainText("round lumina")
     parts.controller.select_feature(5)
     form.name.setText("Stroma")
     parts.controller.close()
@@ -197,7 +197,7 @@ def test_a_click_lists_what_fires_and_outlines_the_tile(parts: Parts, project: P
     panel = parts.window.fires_here
     assert panel.rows()[0] == 1
     # The autoencoder of this project is made up, so how much a feature explains cannot be told.
-    assert "not known" in panel.title.text()
+    assert "not available" in panel.title.text()
     assert panel.sorted.index(0, 2).data() == "50", "alone among the firing tiles"
     panel.table.clicked.emit(panel.sorted.index(0, 0))
     assert parts.window.features.selected() == 1
