@@ -114,6 +114,9 @@ def _ends(draws: Floats, value: Floats, without: Floats, level: float) -> tuple[
         below[is_tied] = (n_below[is_tied] + (draws[is_tied] <= known[is_tied] + _TIE).sum(axis=-1)) / 2
     share_below = np.clip(below / np.maximum(n_defined, 1), 0.5 / draws.shape[-1], 1 - 0.5 / draws.shape[-1])
     bias = special.ndtri(share_below)
+    # BCa (Efron 1987, J Am Stat Assoc 82:171-185). Bias z0 = Phi^-1(share of the draws below the value); acceleration from
+    # the values r_(k) without unit k and their mean m: a = sum (m - r_(k))^3 / (6 (sum (m - r_(k))^2)^(3/2)). The end for a
+    # share s is the quantile Phi(z0 + z / (1 - a z)) of the draws, z = z0 + Phi^-1(s).
     # A unit without which the statistic is not defined says nothing of the acceleration.
     deviation = np.nan_to_num(_mean(without)[..., None] - without)
     squares = (deviation**2).sum(axis=-1)
@@ -150,6 +153,11 @@ def studentised_intervals(
 
     The standard error of z in each draw is that of the sum over units of their influence on r,
     (u v - r / 2 (u^2 + v^2)) summed over the tiles of a unit, u and v being standardised.
+
+    With z = artanh r and its error s on the data, and z*, s* of a draw, t* = (z* - z) / s*, the interval is
+    tanh(z - t*_(1 - a/2) s) to tanh(z - t*_(a/2) s). Each draw is measured by its own error, so the interval widens where
+    few unequal units make s itself uncertain. That is why it is the default: with 12 units it held r in 94 % of 300
+    worlds, where BCa held it in 86 to 90 % (`tests/benchmarks/correlation/bench_coverage.py`).
 
     Parameters
     ----------

@@ -15,6 +15,11 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+# Of the tiles i of a unit k, with x and y as deviations from their means over all tiles, six sums are kept:
+#   n_k, X_k = sum x_i, XX_k = sum x_i^2, Y_k = sum y_i, YY_k = sum y_i^2, XY_k = sum x_i y_i.
+# For any weights w_k of the units (1 for the data, 0 to leave one out, a count in a bootstrap draw) Pearson's r is
+#   r = (sum w XY - sum w X sum w Y / N) / sqrt((sum w XX - (sum w X)^2 / N) (sum w YY - (sum w Y)^2 / N)),  N = sum w n,
+# so no draw goes through the tiles again. Deviations instead of raw values keep the differences from cancelling.
 @dataclass(frozen=True)
 class Moments:
     """Sums over the tiles of each of U units, all deviations from the means over all tiles.
@@ -56,6 +61,7 @@ class Moments:
 
     def within(self, slide: Ints) -> Moments:
         """Deviations from the means of the unit's own slide instead; `slide` (U,) is any number."""
+        # With m_x the mean of the slide: sum (x - m_x) = X - m_x n, and sum (x - m_x)(y - m_y) = XY - m_x Y - X m_y + m_x m_y n.
         _, place = np.unique(slide, return_inverse=True)
         member = np.zeros((place.max(initial=-1) + 1, place.size))
         member[place, np.arange(place.size)] = 1.0

@@ -31,6 +31,9 @@ def cross_sums(values: Floats, sizes: Ints) -> Floats:
     return found
 
 
+# With covariates Z, r of x and y given Z is that of the residuals x - Z b_x and y - Z b_y:
+#   r = (x'y - x'Z (Z'Z)^-1 Z'y) / sqrt((x'x - x'Z (Z'Z)^-1 Z'x) (y'y - y'Z (Z'Z)^-1 Z'y)),
+# all products centred. They add up by unit like the sums of `moments`, so a draw only solves a small system anew.
 class ControlFits:
     """How types and covariates depend on each other, for any weights of the units.
 

@@ -81,6 +81,11 @@ class Span:
         return self.columns.indices[part], self.columns.data[part]
 
 
+# r of a feature x and a column y under an arrangement pi (whole units exchanged, or maps shifted) is
+#   r_pi = sum_i (x_i - mean) y_pi(i) / sqrt(sum (x - mean)^2 sum y^2).
+# Family-wise p of a pair is (1 + number of arrangements in which the largest |r_pi| of all features and columns reaches
+# |r|) / (1 + P) (Westfall and Young 1993, single step): it holds under any dependence between features, as all of them are
+# arranged together. The data count as one arrangement (Phipson and Smyth 2010), so p is never 0 and never below 1 / (1 + P).
 class Null:
     """The null of one statistic: how the arranged values spread, over all features together.
 

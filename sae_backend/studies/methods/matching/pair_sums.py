@@ -36,6 +36,7 @@ class PairSums:
 
     def r(self, weights: Floats | None = None) -> Floats:
         """Pearson's r (P,), or (P, B) with weights of the units (B, K); NaN where one is constant."""
+        # r = (XY - X Y / n) / sqrt((XX - X^2 / n) (YY - Y^2 / n)) of the sums weighted by unit, as in `statistics.moments`.
         w = np.ones((1, self.n.size)) if weights is None else weights
         n = self.n @ w.T
         x, xx, y, yy, xy = (each @ w.T for each in (self.x, self.xx, self.y, self.yy, self.xy))
