@@ -236,7 +236,7 @@ def annotate_set(options: Namespace) -> Answer:
             )
         given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
         if not given:
-            raise UserInputError("Nothing to set was given.", "Add --name, --tags, --confidence or another.")
+            raise UserInputError("No field was given.", "Add --name, --tags, --confidence or another.")
         if options.author:
             store.author = options.author
         record = store.annotations.set(str(analysis.sae_digest), options.feature, **given)
@@ -339,5 +339,5 @@ def doctor(_options: Namespace) -> Answer:
     found = examine()
     lines = [f"{'ok ' if line.fine else 'NOT'}  {line.topic:<18} {line.words}" for line in found]
     fine = all(line.fine for line in found)
-    lines.append("All is well." if fine else "Mend the lines marked NOT.")
+    lines.append("No problems found." if fine else "Fix the lines marked NOT.")
     return Answer("\n".join(lines), {"findings": [asdict(f) for f in found], "ok": fine}, 0 if fine else 1)

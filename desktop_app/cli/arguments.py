@@ -62,14 +62,14 @@ def seed(command: argparse.ArgumentParser) -> None:
         type=natural,
         default=0,
         metavar="N",
-        help="decides all that is drawn at random (default: 0)",
+        help="random seed (default: 0)",
     )
 
 
 def device(command: argparse.ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"),
-                         help="where to compute (default: auto, the fastest there is)")  # fmt: skip
+                         help="where to compute (default: auto, the fastest available)")  # fmt: skip
 
 
 def annotation_fields(command: argparse.ArgumentParser) -> None:

@@ -26,12 +26,12 @@ _SLIDE: Final = "a slide, or a plain JPEG, PNG or TIFF"
 _SETTINGS: Final = {
     "mpp": "pixel size to look at in um per px",
     "smooth_um": "smoothing of the haematoxylin density",
-    "background_um": "width of the surroundings that a nucleus must stand out from",
-    "min_contrast_od": "optical density by which it must stand out",
-    "contrast_sd": "and by this many standard deviations of the surroundings",
-    "min_od": "least haematoxylin density",
-    "min_mass_od_um2": "least density summed over the nucleus: small ones must be dark",
-    "split_depth": "how deep the gap between two nuclei must be to part them; less parts more",
+    "background_um": "width of the background region around a nucleus",
+    "min_contrast_od": "minimum difference in optical density from the background",
+    "contrast_sd": "minimum difference in standard deviations of the background",
+    "min_od": "minimum haematoxylin density",
+    "min_mass_od_um2": "minimum density summed over the nucleus: small nuclei must be darker",
+    "split_depth": "minimum depth of the gap between touching nuclei; a smaller value splits more",
     "min_area_um2": "smallest area",
     "max_area_um2": "largest area",
 }
@@ -53,11 +53,11 @@ def add_parser(groups: Any) -> None:
         help="format of the file (default: detected from its content)",
     )
     command.add_argument("--use-nucleus", action="store_true",
-                         help="take the outline of the nucleus where a cell has one besides its own")  # fmt: skip
+                         help="use the nucleus outline where a cell also has one")  # fmt: skip
     _map_words(command)
-    command.add_argument("--preview", action="store_true", help="only say what would be imported")
+    command.add_argument("--preview", action="store_true", help="only report what would be imported")
     command = arguments.add(
-        actions, "values", import_values, "read numbers by place (genes, scores) from a table"
+        actions, "values", import_values, "read point measurements (genes, scores) from a table"
     )
     _file_words(command)
     command.add_argument("--name", default="", metavar="TEXT",
@@ -75,12 +75,10 @@ def add_parser(groups: Any) -> None:
     command = arguments.add(actions, "classes", classes, "the project's names of cell types")
     arguments.project(command)
     _map_words(command)
-    command.add_argument("--reset", action="store_true", help="give all types their own names back first")
+    command.add_argument("--reset", action="store_true", help="first reset all types to their own names")
     command = arguments.add(actions, "list", list_imports, "the imports of cells of each slide")
     arguments.project(command)
-    command.add_argument(
-        "--use", type=arguments.natural, metavar="ID", help="take the slide's cells from this one"
-    )
+    command.add_argument("--use", type=arguments.natural, metavar="ID", help="use this import for the slide")
 
 
 def _slide_mpp(command: ArgumentParser) -> None:
@@ -116,9 +114,9 @@ def _file_words(command: ArgumentParser) -> None:
 
 def _map_words(command: ArgumentParser) -> None:
     command.add_argument("--map", action="append", default=[], metavar='"A=B"',
-                         help="let type A count as B, in the whole project; give it once for each type")  # fmt: skip
+                         help="count type A as B, in the whole project; repeat for each type")  # fmt: skip
     command.add_argument("--ignore", action="append", default=[], metavar="TYPE",
-                         help="leave cells of this type out, in the whole project")  # fmt: skip
+                         help="ignore cells of this type, in the whole project")  # fmt: skip
 
 
 def _place(text: str) -> tuple[float, float]:

@@ -50,12 +50,12 @@ def _what(command: ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--covariates", type=_words, default=(), metavar="A,B",
-        help="also the partial correlation that holds these fixed: cellularity, other types, stain, tissue, or "
+        help="also the partial correlation adjusted for: cellularity, other types, stain, tissue, or "
         "columns of the slide table such as site, scanner, organ",
     )  # fmt: skip
     command.add_argument(
         "--baselines", action=BooleanOptionalAction, default=True,
-        help="judge raw dimensions, principal components and a random SAE on the same tiles (default: yes)",
+        help="evaluate raw dimensions, principal components and a random SAE on the same tiles (default: yes)",
     )  # fmt: skip
 
 
@@ -65,11 +65,11 @@ def _how(command: ArgumentParser) -> None:
                          "blocks where these are fewer than 5)")  # fmt: skip
     command.add_argument(
         "--replicates", "--bootstraps", dest="bootstraps", type=arguments.whole, default=2000, metavar="N",
-        help="draws for the intervals (default: 2000)",
+        help="bootstrap draws for the intervals (default: 2000)",
     )  # fmt: skip
     command.add_argument(
         "--permutations", type=arguments.whole, default=999, metavar="N",
-        help="arrangements for p and q (default: 999)",
+        help="permutations for p and q (default: 999)",
     )  # fmt: skip
     command.add_argument("--interval", choices=INTERVALS, default=_DEFAULTS.interval,
                          help=f"kind of the intervals (default: {_DEFAULTS.interval}; BCa and percentiles are kept beside it)")  # fmt: skip
@@ -78,7 +78,7 @@ def _how(command: ArgumentParser) -> None:
                          "(default: 1000)")  # fmt: skip
     command.add_argument(
         "--hold-out", action=BooleanOptionalAction, default=True,
-        help="half of the patients choose the features, the other half report (default: yes)",
+        help="choose features on half of the patients, report on the other half (default: yes)",
     )  # fmt: skip
     command.add_argument("--split-seed", type=arguments.natural, metavar="N",
                          help="draw new halves with this seed, for this run and later ones; the old are "
@@ -97,7 +97,7 @@ def correlate(options: Namespace) -> Answer:
         check_can_write(options.out)
     if PARTIAL in options.method and not options.covariates:
         raise UserInputError(
-            "The partial correlation needs something to hold fixed.",
+            "The partial correlation needs covariates.",
             "Add it, such as --covariates cellularity.",
         )
     chosen = CorrelateOptions(

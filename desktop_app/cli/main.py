@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, metavar="DIR", default=Path("sparsescope-demo"),
                          help="where it goes (default: sparsescope-demo)")  # fmt: skip
     command.add_argument("--scoreboard", action="store_true",
-                         help="no demo: does the tool find what is there, and only that? Some minutes")  # fmt: skip
+                         help="no demo: score how well known cells are found, and how often chance is claimed; some minutes")  # fmt: skip
     command.add_argument("--cohort", action="store_true",
                          help="no demo slide: a project of 60 generated slides of 26 patients, for the studies; "
                          "some minutes")  # fmt: skip
@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--layer",
         type=arguments.whole,
         metavar="N",
-        help="block to read after, 1 is the first (default: last)",
+        help="transformer block to read, 1 is the first (default: last)",
     )
     command.add_argument("--pooling", choices=("cls", "mean"),
                          help="CLS token or mean of the patch tokens (default: cls where there is one)")  # fmt: skip
@@ -153,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     arguments.seed(command)
     command.add_argument("--whiten", action="store_true",
-                         help="give all directions of the vectors the same weight, for rare and faint things")  # fmt: skip
+                         help="whiten the vectors first, which helps rare and faint features")  # fmt: skip
     command.add_argument("--out", type=Path, required=True, metavar="SAE_DIR", help="new folder for the SAE")
     arguments.device(command)
 
@@ -170,7 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.project(command)
     command.add_argument("--out", type=Path, metavar="FILE", help=".csv, .tsv or .parquet")
 
-    annotate = arguments.add(groups, "annotate", None, "names and notes of features")
+    annotate = arguments.add(groups, "annotate", None, "names and annotations of features")
     actions = annotate.add_subparsers(metavar="ACTION", required=True)
     command = arguments.add(actions, "set", commands.annotate_set, "name or grade a feature")
     command.add_argument(
@@ -178,7 +178,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     arguments.project(command)
     arguments.annotation_fields(command)
-    command.add_argument("--author", metavar="NAME", help="who says so (default: your user name)")
+    command.add_argument("--author", metavar="NAME", help="author (default: your user name)")
     command = arguments.add(actions, "list", commands.annotate_list, "all annotated features")
     arguments.project(command)
     command = arguments.add(
@@ -200,7 +200,7 @@ def build_parser() -> argparse.ArgumentParser:
     arguments.project(command)
     command.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
 
-    command = arguments.add(groups, "atlas", commands.atlas, "a page a feature, for reading and printing")
+    command = arguments.add(groups, "atlas", commands.atlas, "one page per feature, for reading and printing")
     command.add_argument("project", type=Path, metavar="PROJECT", help="folder of the project")
     command.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help=".html (one file) or .pdf (A4)"
@@ -213,7 +213,9 @@ def build_parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true",
                        help="all that fire on the slide (default: those that somebody named or commented on)")  # fmt: skip
 
-    arguments.add(groups, "doctor", commands.doctor, "what this machine offers the program")
+    arguments.add(
+        groups, "doctor", commands.doctor, "check this machine: device, display, libraries, folders"
+    )
     return parser
 
 
@@ -256,7 +258,7 @@ def main(arguments: Sequence[str] | None = None, make_backend: Callable[[], Back
     except SparsescopeError as error:
         return _complain(error, as_json, EXIT_ERROR)
     except KeyboardInterrupt:
-        stopped = CancelledError("Stopped.", "What was finished is kept; give the same command to go on.")
+        stopped = CancelledError("Stopped.", "Finished work is kept; run the same command again to continue.")
         return _complain(stopped, as_json, EXIT_CANCELLED)
     except BrokenPipeError:
         # The reader (head, less) has enough. Python would complain once more while it ends.
@@ -265,7 +267,7 @@ def main(arguments: Sequence[str] | None = None, make_backend: Callable[[], Back
     except OSError as error:
         refused = CacheError(
             f"{error.filename or 'A file'} cannot be used: {error.strerror}.",
-            "Check the path, its permissions and the free space; what was finished is kept.",
+            "Check the path, its permissions and the free space; finished work is kept.",
         )
         return _complain(refused, as_json, EXIT_ERROR)
     return int(answer.code)

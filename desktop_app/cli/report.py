@@ -27,7 +27,7 @@ def add_parser(groups: Any) -> None:
     command.add_argument(
         "--with-slides",
         action="store_true",
-        help="also list slides by name with all that the slide table says of them",
+        help="also list slides by name with their slide table",
     )
 
 

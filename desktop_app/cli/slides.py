@@ -16,15 +16,13 @@ from sae_backend.errors import UserInputError
 
 def add_parser(groups: Any) -> None:
     """Add the command to the others."""
-    group: ArgumentParser = arguments.add(
-        groups, "slides", None, "slides of a project and what is known of them"
-    )
+    group: ArgumentParser = arguments.add(groups, "slides", None, "slides of a project and their slide table")
     actions = group.add_subparsers(metavar="ACTION", required=True)
     command = arguments.add(
         actions,
         "import",
         import_table,
-        "read a CSV or TSV with a row a slide: patient, site, scanner, organ …",
+        "read a CSV or TSV with one row per slide: patient, site, scanner, organ …",
     )
     command.add_argument("table", type=Path, metavar="TABLE", help="its first row names the columns")
     arguments.project(command)

@@ -59,7 +59,7 @@ def add_parser(groups: Any) -> None:
     arguments.project(command)
     command.add_argument("--run", dest="wanted", required=True, metavar="RUN", help="number or name of a run")
     command.add_argument("--with", dest="other", required=True, metavar="RUN",
-                         help="number or name of the run to set beside it; differences are --run less --with")  # fmt: skip
+                         help="number or name of the run to compare with; differences are --run minus --with")  # fmt: skip
     command.add_argument("--out", type=Path, metavar="DIR", help="write tables of differences here")
     command = arguments.add(actions, "show", show_study, "what a study found, and its figures and tables")
     arguments.project(command)
@@ -98,7 +98,7 @@ def do_study(options: Namespace) -> Answer:
 
 def _check_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise UserInputError(f"{out} is a file, and --out takes a folder.", "Name another place.")
+        raise UserInputError(f"{out} is a file, and --out takes a folder.", "Choose another place.")
     check_can_write(out / "study.csv")
 
 

@@ -40,7 +40,7 @@ def write_anndata(store: Store, run: CorrelationRecord, path: Path) -> tuple[int
     """
     if path.suffix.lower() != ".h5ad":
         raise UserInputError(
-            f"{path.name} does not end in .h5ad.", "Name it so; other tools look at the ending."
+            f"{path.name} does not end in .h5ad.", "Use this ending; other tools rely on it."
         )
     import pandas as pd
     from anndata import AnnData

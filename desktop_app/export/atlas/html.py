@@ -108,8 +108,8 @@ def _article(source: AtlasSource, page: AtlasPage) -> str:
     map_figure = _figure(map_jpeg(page.map), "jpeg", alt, words.map_text(source))
     return (
         f'<article id="f{number}"><h2>{_text(page.title)}</h2>{_notices(source)}'
-        f'<div class="two">{map_figure}<div><h3>What people say</h3>{said}{_comments(page)}'
-        f"<h3>What was measured</h3>{measured}</div></div>"
+        f'<div class="two">{map_figure}<div><h3>Annotations</h3>{said}{_comments(page)}'
+        f"<h3>Measurements</h3>{measured}</div></div>"
         f"{_tiles(page, words.STRONGEST_TITLE, page.strongest, words.NO_TILES)}"
         f"{_weaker(page)}{_chosen(page)}"
         f"{_charts(source, page)}"

@@ -226,7 +226,7 @@ def _map_and_words(sheet: _Sheet, source: AtlasSource, page: AtlasPage, tallest:
     if len(said) > n_lines:
         said = [*said[: n_lines - 1], "… more in the project and in the web page"]
     y = top
-    for heading, lines in (("What people say", said), ("What was measured", measured)):
+    for heading, lines in (("Annotations", said), ("Measurements", measured)):
         sheet.line(x, y, heading, 9.5, weight="bold")
         y = sheet.lines(x, y - _HEADING, lines, _WORDS) - 6
     sheet.y = min(end, y + 6) - 6

@@ -59,7 +59,7 @@ class AtlasSource:
     made_at: datetime
 
     def note(self, feature: int) -> AnnotationRecord:
-        """What people say of a feature; a blank record where nobody has said anything."""
+        """Annotations of a feature; a blank record where nobody has said anything."""
         return self.notes.get(feature, AnnotationRecord(self.features.sae_digest, feature))
 
     def title(self, feature: int) -> str:

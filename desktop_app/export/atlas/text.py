@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from desktop_app.store import AnalysisRecord, AnnotationRecord, CorrelationRow
 
 DRAWN_SLIDE_NOTICE: Final = (
-    "Generated: the slide is drawn by a program; nothing here is evidence about real tissue."
+    "Generated: the slide is computer-generated; nothing here is evidence about real tissue."
 )
 DRAWN_ENCODER_NOTICE: Final = (
     "The encoder has learned from generated slides only and has never seen real tissue: "
-    "what its features show on this slide is no finding."
+    "its features on this slide are not a finding."
 )
-STRONGEST_TITLE: Final = "Where it fires most"
-WEAKER_TITLE: Final = "Where it fires less, evenly down the ranks"
-CHOSEN_TITLE: Final = "Examples that people chose"
+STRONGEST_TITLE: Final = "Strongest tiles"
+WEAKER_TITLE: Final = "Weaker tiles, evenly spaced by rank"
+CHOSEN_TITLE: Final = "Chosen examples"
 NO_TILES: Final = "It fires in no analysed tile of this slide."
 NO_WEAKER: Final = "It fires in no other tile."
 HISTOGRAM_TITLE: Final = "Activation histogram"
-CORRELATION_TITLE: Final = "What it follows"
+CORRELATION_TITLE: Final = "Correlated cell types"
 NO_CORRELATION: Final = "The features have not been correlated with cells."
 NOT_GIVEN: Final = "not given"
 
@@ -56,7 +56,7 @@ def firing_text(facts: FeatureFacts) -> str:
 
 
 def number_lines(source: AtlasSource, facts: FeatureFacts) -> list[tuple[str, str]]:
-    """What was measured, as labels and values."""
+    """Measurements, as labels and values."""
     spec = source.features.grid.spec
     return [
         ("Fires in", firing_text(facts)),
@@ -70,7 +70,7 @@ def number_lines(source: AtlasSource, facts: FeatureFacts) -> list[tuple[str, st
 
 
 def note_lines(note: AnnotationRecord) -> list[tuple[str, str]]:
-    """What people say, as labels and values; comments are apart."""
+    """Annotations, as labels and values; comments are apart."""
     lines = []
     for known in FORM:
         words = known.text(getattr(note, known.name))

@@ -125,7 +125,7 @@ def _said(kind: FieldKind, label: str, help: str, **more: Any) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class AnnotationRecord:
-    """What people say of one feature. Revision 0 means that nobody has said anything yet.
+    """Annotations of one feature. Revision 0 means that nobody has said anything yet.
 
     `updated_at` is UTC in ISO 8601, empty at revision 0. The other fields say of themselves what they mean.
     """

@@ -122,7 +122,7 @@ class ExampleRows(Rows):
     def all(
         self, sae_digest: str | None = None, feature: int | None = None, *, withdrawn: bool = False
     ) -> list[ExampleRecord]:
-        """Examples that people chose, the oldest first; withdrawn ones if asked for."""
+        """Chosen examples, the oldest first; withdrawn ones if asked for."""
         with self._database.read() as connection:
             rows = _rows(connection, _E, sae_digest, feature, withdrawn=withdrawn)
             return [_example(row) for row in rows]

@@ -206,14 +206,14 @@ def test_chosen_examples_are_pictured_with_value_and_rank(
     assert document.load(str(pdf)) == QPdfDocument.Error.None_
     text = " ".join(document.getAllText(1).text().split())
     for words in (
-        "Examples that people chose",
+        "Chosen examples",
         f"rank {len(values)}",
         "0 · silent here",
         "region",
         "1 more chosen example",
     ):
         assert words in Page(web).text and words in text, words
-    assert Page(web).text.count("Examples that people chose") == 1
+    assert Page(web).text.count("Chosen examples") == 1
     document.close()
 
 
