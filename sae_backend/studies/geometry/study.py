@@ -54,7 +54,7 @@ Ints = npt.NDArray[np.int64]
 
 _CUT_SHARE: Final = 0.995
 """Average linkage goes down to the r or cosine that this share of the pairs of unrelated features stays below; see
-`tests/benchmarks/bench_study_geometry.py` for what else was tried."""
+`tests/benchmarks/studies/bench_study_geometry.py` for what else was tried."""
 
 _MOST_CLUSTERED: Final = 200_000
 """Tiles of the discovery half from which clusters by firing, their stability and chance are made. They lie sorted by

@@ -1,6 +1,6 @@
 """Time and memory of importing many cells with outlines, against the plain ways of reading the same file.
 
-Run as ``python tests/benchmarks/bench_cells.py [--cells 600000] [--vertices 25]``. Each way runs in a process of
+Run as ``python -m tests.benchmarks.cells.bench_cells [--cells 600000] [--vertices 25]``. Each way runs in a process of
 its own, so that its peak of memory is its own.
 """
 

@@ -1,6 +1,6 @@
 """Time and memory of all correlations of a large project, and a loop over scipy.stats beside it.
 
-Run as ``python tests/benchmarks/bench_correlate.py [--tiles 300000] [--features 3072] [--slides 60] [--no-p]``.
+Run as ``python -m tests.benchmarks.correlation.bench_correlate [--tiles 300000] [--features 3072] [--slides 60] [--no-p]``.
 The aim: Pearson and Spearman of all pairs with BCa intervals of 1,000 draws within 10 s on two idle cores and in
 less than 2 GB, and values 500 times as fast as a loop.
 """

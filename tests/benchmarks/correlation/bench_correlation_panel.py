@@ -1,6 +1,6 @@
 """How long the correlations panel takes to show, sort, filter and draw a large run, against the limit of 300 ms.
 
-Run as ``QT_QPA_PLATFORM=offscreen python tests/benchmarks/bench_correlation_panel.py [--features 12288] [--types 40]
+Run as ``QT_QPA_PLATFORM=offscreen python -m tests.benchmarks.correlation.bench_correlation_panel [--features 12288] [--types 40]
 [--tiles 240000]``. The times hold what is done at once and the painting that follows.
 """
 

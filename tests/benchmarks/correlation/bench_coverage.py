@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth, and how often null worlds give a claim, over many vector worlds.
 
-Run as ``python tests/benchmarks/bench_coverage.py [--worlds 300] [--slides 24]``. Each world is correlated as a
+Run as ``python -m tests.benchmarks.correlation.bench_coverage [--worlds 300] [--slides 24]``. Each world is correlated as a
 project is: halves by patient, features chosen on one and reported on the other. The truth of a pair is its r over
 a very large world of the same kind.
 """

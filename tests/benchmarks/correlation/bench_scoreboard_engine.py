@@ -1,6 +1,6 @@
 """The scoreboard's slides through the engine of the correlations: the same features, the same r.
 
-Run as ``python tests/benchmarks/bench_scoreboard_engine.py FOLDER`` after ``sparsescope demo --scoreboard --out
+Run as ``python -m tests.benchmarks.correlation.bench_scoreboard_engine FOLDER`` after ``sparsescope demo --scoreboard --out
 FOLDER``, whose slides and embeddings it takes, and compared with the scoreboard that ships.
 """
 

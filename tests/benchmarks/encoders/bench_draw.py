@@ -1,6 +1,6 @@
 """How fast slides are drawn and written, and how much memory a wide one takes.
 
-Run as ``python tests/benchmarks/bench_draw.py [--wide 40000]`` with ``OMP_NUM_THREADS=1`` for one core.
+Run as ``python -m tests.benchmarks.encoders.bench_draw [--wide 40000]`` with ``OMP_NUM_THREADS=1`` for one core.
 The limit is 2 megapixels per second on one core.
 """
 

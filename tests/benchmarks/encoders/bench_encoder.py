@@ -1,6 +1,6 @@
 """Tiles per second of the shipped encoder, against its own limit of 60 and against timm's ViT-Ti/16.
 
-Run as ``python tests/benchmarks/bench_encoder.py [--tiles 256]``.
+Run as ``python -m tests.benchmarks.encoders.bench_encoder [--tiles 256]``.
 """
 
 from __future__ import annotations

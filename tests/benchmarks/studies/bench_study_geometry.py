@@ -1,6 +1,6 @@
 """How often unrelated features are said to form a stable cluster, how well planted groups are found, and what it costs.
 
-Run as ``python tests/benchmarks/bench_study_geometry.py [--worlds 120] [--methods] [--large]``. Worlds have slides that
+Run as ``python -m tests.benchmarks.studies.bench_study_geometry [--worlds 120] [--methods] [--large]``. Worlds have slides that
 differ and maps that are smooth. `--methods` compares ways to cluster; `--large` takes 12,288 features.
 """
 

@@ -1,6 +1,6 @@
 """How often the study of scanner and stain claims something where nothing is planted, and how well it finds what is.
 
-Run as ``python tests/benchmarks/bench_study_robustness.py [--worlds 200] [--seed 0]``.
+Run as ``python -m tests.benchmarks.studies.bench_study_robustness [--worlds 200] [--seed 0]``.
 Worlds have slides that differ, patchy features and effects of patients; labels are drawn for patients (or, paired, for the
 slides of each patient) and have nothing to do with them. The aim: claims in at most 5 % of them, within the noise of the
 number of worlds. Planted worlds have four features that are stronger under one scanner; the interval should hold the mean AUROC

@@ -1,6 +1,6 @@
 """How often the study of scanner and stain finds what is planted: who is read, and which feature is of which kind.
 
-Run as ``python tests/benchmarks/bench_study_roles.py [--worlds 100] [--seed 0] [--patients 24]``.
+Run as ``python -m tests.benchmarks.studies.bench_study_roles [--worlds 100] [--seed 0] [--patients 24]``.
 Each world has two scanners, 30 features that are known, three of which are of one scanner, one that is of the scanner and of
 a cell type, some that drive cell types and some that do nothing. The whole study is done in each, and each is done again without the four
 features of the scanner, where nothing may be found.

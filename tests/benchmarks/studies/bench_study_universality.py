@@ -1,6 +1,6 @@
 """How often unrelated dictionaries are said to share a feature, how many shared ones are found, and what it costs.
 
-Run as ``python tests/benchmarks/bench_study_universality.py [--worlds 120] [--large]``. Worlds have slides that differ,
+Run as ``python -m tests.benchmarks.studies.bench_study_universality [--worlds 120] [--large]``. Worlds have slides that differ,
 maps that are smooth and features that are on in some slides only. A claim is a feature called matched. Beside it
 stands what a family-wise test with shuffled tiles would have claimed.
 """

@@ -1,6 +1,6 @@
 """How long a step to another feature takes, from its number to the changed map, against the limit of 50 ms.
 
-Run as ``python tests/benchmarks/bench_feature_step.py [--tiles 50000] [--features 12288] [--l0 64]``. The map is made
+Run as ``python -m tests.benchmarks.window.bench_feature_step [--tiles 50000] [--features 12288] [--l0 64]``. The map is made
 and put into napari's model; painting it on the screen is not in the time.
 """
 

@@ -1,6 +1,6 @@
 """Stalls of the window while it pans and zooms over a large slide and the worker embeds another; and memory.
 
-Run as ``python tests/benchmarks/bench_pan.py [--side 20000] [--seconds 20]`` under a display. A timer that wants to
+Run as ``python -m tests.benchmarks.window.bench_pan [--side 20000] [--seconds 20]`` under a display. A timer that wants to
 tick every 5 ms notes how late it comes; the same moves are made in plain napari on the same file's levels, read through
 the same code, so that what the machine's OpenGL takes is told from what the program takes. Limit: 100 ms.
 `--side 100000x80000` measures the memory that a slide of that size adds (limit 1 GB).

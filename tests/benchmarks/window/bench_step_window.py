@@ -1,6 +1,6 @@
 """How long a step to another feature takes in the real window: to the painted map, and to the first examples.
 
-Run as ``python tests/benchmarks/bench_step_window.py [--tiles 50000] [--features 12288] [--steps 60]`` under a display.
+Run as ``python -m tests.benchmarks.window.bench_step_window [--tiles 50000] [--features 12288] [--steps 60]`` under a display.
 A slide is drawn, activations of that many tiles and features are made up, and small pictures of the tiles are written
 as the worker writes them; then J is pressed. "Map" is the time to the canvas painted with the new map, "examples" the
 time to the first row of pictures. Limits: 50 and 150 ms.

@@ -1,6 +1,6 @@
 """How long until the window is there, against plain napari, each in processes of its own.
 
-Run as ``python tests/benchmarks/bench_window.py [--runs 5]`` under a display (``xvfb-run -a -s "-screen 0 1400x900x24
+Run as ``python -m tests.benchmarks.window.bench_window [--runs 5]`` under a display (``xvfb-run -a -s "-screen 0 1400x900x24
 +extension GLX"``). From the start of the process to the first painted window; the two take turns. The aim is 1.3. What
 answers the window is loaded after it is seen; that time is printed too.
 """
