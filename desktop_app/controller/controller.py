@@ -45,6 +45,7 @@ from desktop_app.controller.view.pointer import PointerActions
 from desktop_app.controller.view.rotation import TurnActions
 from desktop_app.controller.view.second_view import SecondViewActions
 from desktop_app.controller.view.tile_grid import TileGridActions
+from desktop_app.widgets.studies.window import StudyWindow
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -72,14 +73,19 @@ class Controller:
         self.cells = CellActions(context, window.legend)
         self.annotations = AnnotationActions(context, window.annotation)
         self.cell_import = CellImportActions(context, self.projects, self.cells)
-        self.correlations = CorrelationActions(context, self.projects, self.features)
+        results = StudyWindow(window.docks["Results"], window.qt_window)
+        self.correlations = CorrelationActions(
+            context, window.correlations, results, self.projects, self.features
+        )
         self.cells.changed.connect(lambda _slide: self.correlations.refresh())
-        self.jobs = JobActions(context, self.projects, self.features, self.correlations)
-        self.examples = ExampleActions(context, self.projects, self.features)
-        self.page = FeaturePageActions(context, self.features, self.examples)
-        self.feature_map = FeatureMapActions(context, self.jobs)
+        self.jobs = JobActions(
+            context, window.jobs, window.correlations.header, self.projects, self.features, self.correlations
+        )
+        self.examples = ExampleActions(context, window.examples, self.projects, self.features)
+        self.page = FeaturePageActions(context, window.page, self.features, self.examples)
+        self.feature_map = FeatureMapActions(context, window.feature_map, window.features, self.jobs)
         self.jobs.on_pictures = self.examples.refresh
-        self.studies = StudyActions(context, self.projects, self.features, self.jobs)
+        self.studies = StudyActions(context, window.studies, results, self.projects, self.features, self.jobs)
         self.studies.done.connect(lambda _record: self.features.fill_table())
         self.demo = DemoActions(context, self.projects, self.cells, self.jobs)
         self.review = ReviewActions(
