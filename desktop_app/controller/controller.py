@@ -58,7 +58,7 @@ class Controller:
 
     def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
-        self.reading = ReadingActions(context)
+        self.reading = ReadingActions(context, window.status)
         self.projects = ProjectActions(context)
         panels = FeaturePanels(
             window.features,
@@ -92,7 +92,7 @@ class Controller:
             context, window.annotation, window.features, window.heatmap, self.features
         )
         self.status = StatusActions(context)
-        self.pointer = PointerActions(context)
+        self.pointer = PointerActions(context, window.regions)
         self.cell_pointer = CellPointerActions(context, window.status, self.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
@@ -119,13 +119,17 @@ class Controller:
         )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
-        self.inside = InsideActions(context, live)
-        self.overview = OverviewActions(context)
-        self.together = TogetherActions(context)
-        self.turn = TurnActions(context)
+        self.inside = InsideActions(context, window.heatmap, window.legend, live)
+        self.overview = OverviewActions(context, window.overview)
+        self.together = TogetherActions(context, window.features, window.heatmap, window.legend)
+        self.turn = TurnActions(context, window.turn_mark)
         self.tile_grid = TileGridActions(context)
-        self.second_view = SecondViewActions(context, self.regions)
-        self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
+        self.second_view = SecondViewActions(
+            context, window.views, window.heatmap, window.legend, self.regions
+        )
+        self.pair_maps = PairMapActions(
+            context, window.correlations.header, self.correlations, self.together, self.second_view
+        )
         self.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
         self.slide_info = SlideInfoActions(context)
         self.slide_table = SlideTableActions(context, self.page)
