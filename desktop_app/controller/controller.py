@@ -59,7 +59,7 @@ class Controller:
     def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
         self.reading = ReadingActions(context, window.status)
-        self.projects = ProjectActions(context)
+        self.projects = ProjectActions(context, window.start_page, window.slides, window)
         panels = FeaturePanels(
             window.features,
             window.fires_here,
@@ -87,18 +87,18 @@ class Controller:
         self.jobs.on_pictures = self.examples.refresh
         self.studies = StudyActions(context, window.studies, results, self.projects, self.features, self.jobs)
         self.studies.done.connect(lambda _record: self.features.fill_table())
-        self.demo = DemoActions(context, self.projects, self.cells, self.jobs)
+        self.demo = DemoActions(context, window.start_page, self.projects, self.cells, self.jobs)
         self.review = ReviewActions(
             context, window.annotation, window.features, window.heatmap, self.features
         )
-        self.status = StatusActions(context)
+        self.status = StatusActions(context, window.status, window.scale_bar)
         self.pointer = PointerActions(context, window.regions)
         self.cell_pointer = CellPointerActions(context, window.status, self.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.comments = CommentActions(context, window.annotation, others)
         self.regions = RegionActions(context, window.regions, window.fires_here, others, self.comments)
-        self.exports = ExportActions(context, self.reading, self.regions)
+        self.exports = ExportActions(context, window.legend, self.reading, self.regions)
         self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
         # Before the drawing, whose tools take the mouse from it.
         self.cell_editing = CellEditingActions(
@@ -131,15 +131,17 @@ class Controller:
             context, window.correlations.header, self.correlations, self.together, self.second_view
         )
         self.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
-        self.slide_info = SlideInfoActions(context)
+        self.slide_info = SlideInfoActions(context, window.qt_window)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
-        self.looks = LookActions(context)
-        self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
+        self.looks = LookActions(context, window.themed_parts)
+        self.checklist = ChecklistActions(
+            context, window.slides.checklist, self.projects, self.jobs, self.cell_import
+        )
         self.cells.changed.connect(lambda _slide: self.checklist.refresh())
-        self.start_page = StartActions(context, self.projects)
+        self.start_page = StartActions(context, window.start_page, window.reveal_panels, self.projects)
         doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
-        self.arrivals = ArrivalActions(context, doors)
+        self.arrivals = ArrivalActions(context, window.drops, doors)
         self._closed = False
         self.looks.apply()
         window.closing.connect(self.close)
@@ -176,7 +178,7 @@ class Controller:
         self.pair_maps.close()
         self.second_view.close()
         self.slide_info.close()
-        self.exports.runs.close()
+        self.exports.close()
         self.tile_values.close()
         self.inside.close()
         self._context.tasks.close()
