@@ -59,7 +59,9 @@ class Controller:
     def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
         self.reading = ReadingActions(context, window.status)
+        # First, as the others draw over the slide that it shows.
         self.projects = ProjectActions(context, window.start_page, window.slides, window)
+        # Before whoever else follows the analysis: its table has the names that the others show.
         panels = FeaturePanels(
             window.features,
             window.fires_here,
@@ -77,30 +79,26 @@ class Controller:
         self.correlations = CorrelationActions(
             context, window.correlations, results, self.projects, self.features
         )
-        self.cells.changed.connect(lambda _slide: self.correlations.refresh())
         self.jobs = JobActions(
             context, window.jobs, window.correlations.header, self.projects, self.features, self.correlations
         )
         self.examples = ExampleActions(context, window.examples, self.projects, self.features)
         self.page = FeaturePageActions(context, window.page, self.features, self.examples)
         self.feature_map = FeatureMapActions(context, window.feature_map, window.features, self.jobs)
-        self.jobs.on_pictures = self.examples.refresh
         self.studies = StudyActions(context, window.studies, results, self.projects, self.features, self.jobs)
-        self.studies.done.connect(lambda _record: self.features.fill_table())
         self.demo = DemoActions(context, window.start_page, self.projects, self.cells, self.jobs)
         self.review = ReviewActions(
             context, window.annotation, window.features, window.heatmap, self.features
         )
         self.status = StatusActions(context, window.status, window.scale_bar)
         self.pointer = PointerActions(context, window.regions)
+        # After the status, whose words on the place under the pointer it adds to.
         self.cell_pointer = CellPointerActions(context, window.status, self.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.comments = CommentActions(context, window.annotation, others)
         self.regions = RegionActions(context, window.regions, window.fires_here, others, self.comments)
-        self.exports = ExportActions(context, window.legend, self.reading, self.regions)
-        self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
-        # Before the drawing, whose tools take the mouse from it.
+        self.exports = ExportActions(context, window.legend, self.reading, self.regions, self.correlations)
         self.cell_editing = CellEditingActions(
             context,
             window.cell_bar,
@@ -115,7 +113,13 @@ class Controller:
             context, window.qt_window, self.cells, self.regions, self.cell_editing
         )
         self.drawing = DrawingActions(
-            context, window.regions, window.fires_here, window.key_guard, self.projects, self.regions
+            context,
+            window.regions,
+            window.fires_here,
+            window.key_guard,
+            self.projects,
+            self.regions,
+            self.cell_editing,
         )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
@@ -130,7 +134,6 @@ class Controller:
         self.pair_maps = PairMapActions(
             context, window.correlations.header, self.correlations, self.together, self.second_view
         )
-        self.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
         self.slide_info = SlideInfoActions(context, window.qt_window)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
@@ -138,10 +141,13 @@ class Controller:
         self.checklist = ChecklistActions(
             context, window.slides.checklist, self.projects, self.jobs, self.cell_import
         )
-        self.cells.changed.connect(lambda _slide: self.checklist.refresh())
         self.start_page = StartActions(context, window.start_page, window.reveal_panels, self.projects)
         doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
         self.arrivals = ArrivalActions(context, window.drops, doors)
+        self.jobs.pictures_made.connect(self.examples.refresh)
+        self.studies.done.connect(lambda _record: self.features.fill_table())
+        for follow in (self.correlations.refresh, self.second_view.redraw_cells, self.checklist.refresh):
+            self.cells.changed.connect(follow)
         self._closed = False
         self.looks.apply()
         window.closing.connect(self.close)

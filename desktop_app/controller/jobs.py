@@ -36,10 +36,12 @@ _COUNTING: Final = "Counting the cells in the tiles …"
 class JobActions:
     """Submits jobs and keeps their answers in the project they were asked for.
 
-    `submitted` carries a job's number and what was asked of the worker.
+    `submitted` carries a job's number and what was asked of the worker; `pictures_made` says that there
+    are new small pictures of a slide.
     """
 
     submitted = Signal(int, object)
+    pictures_made = Signal()
 
     def __init__(
         self,
@@ -52,8 +54,6 @@ class JobActions:
     ) -> None:
         self._context, self._panel = context, panel
         self._pictured: set[int] = set()
-        self.on_pictures: Callable[[], None] | None = None
-        """Told when the small pictures of the open slide were made."""
         context.session.analysis_changed.connect(self._make_pictures)
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
@@ -220,8 +220,7 @@ class JobActions:
             return
 
         def keep(_result: dict[str, Any]) -> None:
-            if self.on_pictures is not None:
-                self.on_pictures()
+            self.pictures_made.emit()
 
         title = f"Thumbnails of {store.slides.get(analysis.slide_id).name}"
         self.submit(store, title, request, keep, quiet=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QPainter
 
     from desktop_app.controller.context import Context
+    from desktop_app.controller.correlation.correlations import CorrelationActions
     from desktop_app.controller.regions.regions import RegionActions
     from desktop_app.controller.view.chunk_reading import ReadingActions
     from desktop_app.store import Store
@@ -42,12 +43,17 @@ class ExportActions:
     """Writes files that the user names."""
 
     def __init__(
-        self, context: Context, legend: Legend, reading: ReadingActions, regions: RegionActions
+        self,
+        context: Context,
+        legend: Legend,
+        reading: ReadingActions,
+        regions: RegionActions,
+        correlations: CorrelationActions,
     ) -> None:
         self._context, self._reading, self._regions = context, reading, regions
         self._legend = legend
         self.atlas = AtlasActions(context)
-        self.runs = RunExports(context)
+        self.runs = RunExports(context, correlations)
         menus = context.menus
         menus.requested("export_features").connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)

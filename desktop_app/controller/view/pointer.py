@@ -17,10 +17,10 @@ class PointerActions:
 
     def __init__(self, context: Context, regions_panel: RegionsPanel) -> None:
         self._context, self._regions_panel = context, regions_panel
-        session = context.session
-        canvas = context.canvas.viewer.window._qt_viewer.canvas.native
-        self.outline = TileOutline(canvas, context.canvas.viewer, context.canvas.turned)
-        context.canvas.cursor_moved.connect(self._moved)
+        canvas, session = context.canvas, context.session
+        native = canvas.viewer.window._qt_viewer.canvas.native
+        self.outline = TileOutline(native, canvas.viewer, canvas.turned)
+        canvas.cursor_moved.connect(self._moved)
         for changed in (session.analysis_changed, session.slide_changed):
             changed.connect(lambda _: self.outline.show_tile(None))
 
