@@ -59,7 +59,7 @@ class Controller:
     def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
         self.reading = ReadingActions(context, window.status)
-        # First, as the others draw over the slide that it shows.
+        # Before the others, which draw over the slide that it shows.
         self.projects = ProjectActions(context, window.start_page, window.slides, window)
         # Before whoever else follows the analysis: its table has the names that the others show.
         panels = FeaturePanels(
