@@ -126,7 +126,7 @@ class LiveWorker:
             tasks.close()
 
 
-class LatestRead(QObject):
+class LatestTask(QObject):
     """Runs slow reads beside the window; a newer one makes the answer of an older one stale."""
 
     answered = Signal(object)
@@ -177,7 +177,7 @@ class LatestRead(QObject):
             self.answered.emit(result)
 
 
-class EveryWrite(QObject):
+class SerialTasks(QObject):
     """Runs slow writes beside the window one after another; each is answered, and none is stepped over."""
 
     answered = Signal(object)
@@ -215,7 +215,7 @@ class EveryWrite(QObject):
             self.answered.emit(result)
 
 
-class Pause(QObject):
+class Debouncer(QObject):
     """Says `over` once, some time after the last :meth:`restart`: for saving what is being typed."""
 
     over = Signal()

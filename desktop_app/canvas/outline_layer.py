@@ -16,7 +16,7 @@ from sae_backend.cells.table import Outlines
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from desktop_app.project.cells.visible_cells import ShownCells
+    from desktop_app.project.cells.visible_cells import VisibleCells
 
 NEAR_PX: Final = 12.0
 """Outlines are drawn where a typical cell is at least this wide on the screen."""
@@ -47,7 +47,7 @@ class OutlineLayer(OwnedLayers):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__(viewer)
-        self._cells: ShownCells | None = None
+        self._cells: VisibleCells | None = None
         self._hidden: frozenset[str] = frozenset()
         self._marks: Mapping[int, str] = {}
         self._wanted = True
@@ -56,7 +56,7 @@ class OutlineLayer(OwnedLayers):
         self.n_drawn = 0
         """Cells in the picture."""
 
-    def show_cells(self, cells: ShownCells | None) -> None:
+    def show_cells(self, cells: VisibleCells | None) -> None:
         """Take the cells of a slide, or none; they are painted when the view is followed next."""
         self._cells = cells
         self._mpp = 1.0 if cells is None else cells.mpp
@@ -128,7 +128,7 @@ class OutlineLayer(OwnedLayers):
         y0, x0, y1, x1 = (value / self._mpp + 0.5 for value in box_um)
         return self._cells.places.within(y0, x0, y1, x1)
 
-    def _paint(self, cells: ShownCells, field_um: Box, um_per_px: float, kind: str) -> None:
+    def _paint(self, cells: VisibleCells, field_um: Box, um_per_px: float, kind: str) -> None:
         self._box = box = _wider(field_um)
         px_um = max(um_per_px, max(box[2] - box[0], box[3] - box[1]) / _LARGEST_PX)
         shape = (max(1, round((box[2] - box[0]) / px_um)), max(1, round((box[3] - box[1]) / px_um)))
@@ -156,7 +156,7 @@ class OutlineLayer(OwnedLayers):
 
     def _rings(
         self,
-        cells: ShownCells,
+        cells: VisibleCells,
         places: npt.NDArray[np.int64],
         colours: npt.NDArray[np.uint8],
         px_um: float,
@@ -183,7 +183,7 @@ class OutlineLayer(OwnedLayers):
         return Rings(starts, yx, np.concatenate([colours[has], colours[~has]]))
 
     def _dots(
-        self, cells: ShownCells, places: npt.NDArray[np.int64], colours: npt.NDArray[np.uint8], px_um: float
+        self, cells: VisibleCells, places: npt.NDArray[np.int64], colours: npt.NDArray[np.uint8], px_um: float
     ) -> Rings:
         """Rings so small that their lines fill them."""
         angle = np.linspace(0, 2 * np.pi, 6, endpoint=False)

@@ -31,18 +31,18 @@ from desktop_app.controller.regions.files import RegionFileActions
 from desktop_app.controller.regions.regions import RegionActions
 from desktop_app.controller.shell.checklist import ChecklistActions
 from desktop_app.controller.shell.demo import DemoActions
-from desktop_app.controller.shell.drops import ArrivalActions, Doors
+from desktop_app.controller.shell.drops import DropActions, DropTargets
 from desktop_app.controller.shell.start import StartActions
 from desktop_app.controller.shell.status import StatusActions
-from desktop_app.controller.shell.theme import LookActions
+from desktop_app.controller.shell.theme import ThemeActions
 from desktop_app.controller.studies.studies import StudyActions
 from desktop_app.controller.undo import UndoActions
 from desktop_app.controller.view.chunk_reading import ReadingActions
-from desktop_app.controller.view.inside_tiles import InsideActions
-from desktop_app.controller.view.multi_feature import TogetherActions
+from desktop_app.controller.view.inside_tiles import TokenMapActions
+from desktop_app.controller.view.multi_feature import MultiFeatureActions
 from desktop_app.controller.view.overview import OverviewActions
 from desktop_app.controller.view.pointer import PointerActions
-from desktop_app.controller.view.rotation import TurnActions
+from desktop_app.controller.view.rotation import RotationActions
 from desktop_app.controller.view.second_view import SecondViewActions
 from desktop_app.controller.view.tile_grid import TileGridActions
 from desktop_app.widgets.studies.window import StudyWindow
@@ -123,10 +123,10 @@ class Controller:
         )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
-        self.inside = InsideActions(context, window.heatmap, window.legend, live)
+        self.inside = TokenMapActions(context, window.heatmap, window.legend, live)
         self.overview = OverviewActions(context, window.overview)
-        self.together = TogetherActions(context, window.features, window.heatmap, window.legend)
-        self.turn = TurnActions(context, window.turn_mark)
+        self.together = MultiFeatureActions(context, window.features, window.heatmap, window.legend)
+        self.turn = RotationActions(context, window.turn_mark)
         self.tile_grid = TileGridActions(context)
         self.second_view = SecondViewActions(
             context, window.views, window.heatmap, window.legend, self.regions
@@ -137,13 +137,13 @@ class Controller:
         self.slide_info = SlideInfoActions(context, window.qt_window)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
-        self.looks = LookActions(context, window.themed_parts)
+        self.looks = ThemeActions(context, window.themed_parts)
         self.checklist = ChecklistActions(
             context, window.slides.checklist, self.projects, self.jobs, self.cell_import
         )
         self.start_page = StartActions(context, window.start_page, window.reveal_panels, self.projects)
-        doors = Doors(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
-        self.arrivals = ArrivalActions(context, window.drops, doors)
+        doors = DropTargets(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
+        self.arrivals = DropActions(context, window.drops, doors)
         self.jobs.pictures_made.connect(self.examples.refresh)
         self.studies.done.connect(lambda _record: self.features.fill_table())
         for follow in (self.correlations.refresh, self.second_view.redraw_cells, self.checklist.refresh):

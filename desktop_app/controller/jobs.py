@@ -13,7 +13,7 @@ from desktop_app.project.correlation import jobs as correlation_jobs
 from desktop_app.project.correlation.choices import offer_of
 from desktop_app.project.correlation.staleness import options_of
 from desktop_app.store import Store
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.worker.requests import CorrelateRequest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class JobActions:
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
         self._correlating: dict[int, CorrelateRequest] = {}
-        self._preparing = LatestRead()
+        self._preparing = LatestTask()
         self._preparing.answered.connect(self._prepared)
         self._preparing.failed.connect(self._refused)
         self.is_preparing = False

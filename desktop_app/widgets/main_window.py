@@ -29,7 +29,7 @@ from desktop_app.widgets.features.feature_map import FeatureMapPanel
 from desktop_app.widgets.features.feature_page import FeaturePage
 from desktop_app.widgets.features.features import FeaturesPanel
 from desktop_app.widgets.features.heatmap_controls import HeatmapControls
-from desktop_app.widgets.features.tile_features import FiresHerePanel
+from desktop_app.widgets.features.tile_features import TileFeaturesPanel
 from desktop_app.widgets.regions.regions import RegionsPanel
 from desktop_app.widgets.shell.command_palette import Palette
 from desktop_app.widgets.shell.drop_area import DropArea
@@ -90,7 +90,7 @@ class MainWindow(QObject):
         self.features = FeaturesPanel()
         self.annotation = AnnotationPanel()
         self.heatmap = HeatmapControls()
-        self.fires_here = FiresHerePanel()
+        self.fires_here = TileFeaturesPanel()
         self.examples = ExamplesPanel()
         self.page = FeaturePage()
         self.regions = RegionsPanel()

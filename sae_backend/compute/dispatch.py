@@ -11,7 +11,7 @@ from sae_backend.activations.embeddings import Embeddings
 from sae_backend.cells.nuclei.jobs import run_detection, run_typing
 from sae_backend.compute.encoders.device import pick_device
 from sae_backend.compute.jobs.analyze import analyze, encode
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.jobs.feature_map_job import run_map
 from sae_backend.compute.jobs.inside_tiles_job import run_occlusion, run_token_map
 from sae_backend.compute.jobs.thumbnails_job import run_thumbnails
@@ -38,7 +38,7 @@ from sae_backend.worker.requests import (
 )
 
 
-def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
+def run(request: Request, watch: JobContext | None = None) -> dict[str, Any]:
     """Do what a request asks and return its result as plain JSON values.
 
     Raises
@@ -46,7 +46,7 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
     SparsescopeError
         With a sentence and a hint; `CancelledError` when the watch says so.
     """
-    watch = watch or Watch()
+    watch = watch or JobContext()
 
     def step(stage: str, done: int, total: int) -> None:
         watch.check()
@@ -80,7 +80,7 @@ def run(request: Request, watch: Watch | None = None) -> dict[str, Any]:
             return run_study_job(request, watch)
 
 
-def draw(request: DrawRequest, watch: Watch) -> dict[str, Any]:
+def draw(request: DrawRequest, watch: JobContext) -> dict[str, Any]:
     """Draw a generated slide with all that is known about it."""
 
     def step(done: int, total: int) -> None:

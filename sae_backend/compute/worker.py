@@ -120,7 +120,7 @@ class JobRunner:
 
     def _outcome(self, item: Submit) -> Event:
         from sae_backend.compute.dispatch import run
-        from sae_backend.compute.jobs.embed import Watch
+        from sae_backend.compute.jobs.embed import JobContext
 
         meter = Meter(item.job)
 
@@ -130,7 +130,7 @@ class JobRunner:
                 self.send(event)
 
         try:
-            return Done(item.job, run(item.request, Watch(report, lambda: self._stop)))
+            return Done(item.job, run(item.request, JobContext(report, lambda: self._stop)))
         except CancelledError:
             return Cancelled(item.job)
         except SparsescopeError as error:

@@ -21,7 +21,7 @@ from sae_backend.correlation.result import (
 )
 from sae_backend.correlation.target_groups import TargetGroup
 from sae_backend.statistics.permutation.arrangements import MIN_OVERLAP, Exchange
-from sae_backend.statistics.resampling_units import MAX_SHARE, MIN_CLUSTERS
+from sae_backend.statistics.resampling_units import MAX_SHARE, MIN_RESAMPLING_UNITS
 
 _WORDS: Final = {
     "pearson": "Pearson",
@@ -86,10 +86,10 @@ def cautions(
     if not any((found.reason == 0).any() for found in pairs.values()):
         yield "No pair could be correlated; see the reasons."
         return
-    if clusters.n_clusters < MIN_CLUSTERS:
+    if clusters.n_clusters < MIN_RESAMPLING_UNITS:
         yield (
             f"With {clusters.n_clusters} {_units(clusters.n_clusters)} neither an interval nor a p can be given (at "
-            f"least {MIN_CLUSTERS} are needed): the values describe these tiles, and whether they hold elsewhere "
+            f"least {MIN_RESAMPLING_UNITS} are needed): the values describe these tiles, and whether they hold elsewhere "
             "cannot be concluded."
         )
     elif not clusters.can_judge and clusters.alone_share > 0 and clusters.largest_share <= MAX_SHARE:

@@ -20,7 +20,7 @@ from sae_backend.correlation.result import STATISTICS, CorrelationResult, Correl
 from sae_backend.correlation.target_groups import TargetGroup, n_steps
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.statistics.covariates import CELLULARITY
-from sae_backend.statistics.parallel import Progress, SpanWork
+from sae_backend.statistics.parallel import ChunkWork, Progress
 from sae_backend.statistics.permutation.null_distribution import family_p, pooled_p
 from sae_backend.statistics.slide_parts import SlidePart, assemble
 
@@ -75,7 +75,7 @@ def correlate(
     if not parts:
         raise UserInputError("There is no slide to correlate.", "Analyse a slide and import its cells first.")
     n_features = parts[0].n_features
-    work = SpanWork(n_steps(n_features * len(type_names), spec, judge=not values_only), progress)
+    work = ChunkWork(n_steps(n_features * len(type_names), spec, judge=not values_only), progress)
     groups: list[TargetGroup] = []
     # In a thread, so that progress can end this, too.
     work.run([bind(_form_groups, groups, parts, spec, counted, work, not values_only)])
@@ -152,7 +152,7 @@ def _form_groups(
     parts: Sequence[SlidePart],
     spec: CorrelationSpec,
     counted: npt.NDArray[np.bool_],
-    work: SpanWork,
+    work: ChunkWork,
     judge: bool,
 ) -> None:
     if CELLULARITY in spec.covariates:
@@ -166,8 +166,10 @@ def _form_groups(
     for chosen, some in group_types(parts, counted.size, counted):
         work.advance(0)
         tiles = assemble(some, chosen.size, spec.block_um, spec.cluster)
-        alive = bind(work.advance, 0)
-        into.append(TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge, alive=alive))
+        check_cancelled = bind(work.advance, 0)
+        into.append(
+            TargetGroup(tiles, chosen, spec, counted[chosen], judge=judge, check_cancelled=check_cancelled)
+        )
 
 
 def group_types(

@@ -27,7 +27,7 @@ from sae_backend.correlation.result import (
 )
 from sae_backend.statistics.bootstrap import intervals, studentised_intervals
 from sae_backend.statistics.moments import Moments
-from sae_backend.statistics.parallel import SpanWork
+from sae_backend.statistics.parallel import ChunkWork
 from sae_backend.statistics.partial_correlation import MIN_LEFT, ControlFits, PartialCorrelation
 from sae_backend.statistics.permutation.null_distribution import Null, Span
 from sae_backend.statistics.resampling_units import Clusters
@@ -70,7 +70,7 @@ class SpanStatistics:
         first: int,
         reason: npt.NDArray[np.uint8],
         pairs: dict[str, PairStatistics],
-        work: SpanWork,
+        work: ChunkWork,
     ) -> None:
         self._group, self._first, self._reason = group, first, reason
         self._pairs, self._work = pairs, work
@@ -156,12 +156,12 @@ class SpanStatistics:
         group, pairs, (value, reason) = self._group, self._pairs[name], found
         if not group.judged:
             return
-        alive = bind(self._work.advance, 0)
-        ends = intervals(statistic, value, (group.weights, group.without_one), LEVEL, alive)
+        check_cancelled = bind(self._work.advance, 0)
+        ends = intervals(statistic, value, (group.weights, group.without_one), LEVEL, check_cancelled)
         kinds = {PERCENTILE: (ends.low, ends.high), BCA: (ends.bca_low, ends.bca_high)}
         kinds["ci"] = kinds.get(group.interval, kinds[BCA])
         if group.interval == STUDENTISED and units is not None:
-            kinds["ci"] = studentised_intervals(units, group.weights, LEVEL, alive)
+            kinds["ci"] = studentised_intervals(units, group.weights, LEVEL, check_cancelled)
         for kind, (low, high) in kinds.items():
             getattr(pairs, f"{kind}_low")[self._place] = np.where(reason == 0, low, np.nan)
             getattr(pairs, f"{kind}_high")[self._place] = np.where(reason == 0, high, np.nan)

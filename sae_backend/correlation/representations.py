@@ -90,7 +90,7 @@ class RandomSaeColumns:
         n_features: int,
         rate: float,
         seed: int,
-        alive: Callable[[], None] = lambda: None,
+        check_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         vectors = _sample(choosing)
         mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
@@ -105,7 +105,7 @@ class RandomSaeColumns:
         centred = vectors - mean
         found = []
         for a in range(0, n_features, 256):
-            alive()
+            check_cancelled()
             found.append(np.quantile(centred @ self._directions[:, a : a + 256], share, axis=0))
         self._thresholds = np.concatenate([np.empty(0), *found]).astype(np.float32)
 
@@ -120,7 +120,7 @@ def representations(
     choosing: AssembledTiles,
     seed: int,
     reporting: AssembledTiles | None = None,
-    alive: Callable[[], None] = lambda: None,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> dict[str, Representation]:
     """All of them by name; only the features where tiles of a half have no finite vectors.
 
@@ -133,11 +133,11 @@ def representations(
     n_features = choosing.columns.n_features
     n_active, _ = choosing.columns.activity()
     rate = float(n_active.mean() / choosing.n_rows) if n_features else 0.0
-    alive()
+    check_cancelled()
     found[RAW] = RawColumns(choosing)
     found[PCA] = PcaColumns(choosing)
-    alive()
-    found[RANDOM] = RandomSaeColumns(choosing, n_features, rate, seed, alive)
+    check_cancelled()
+    found[RANDOM] = RandomSaeColumns(choosing, n_features, rate, seed, check_cancelled)
     return found
 
 

@@ -26,7 +26,7 @@ from sae_backend.correlation.result import (
 from sae_backend.statistics.bootstrap import bootstrap_weights
 from sae_backend.statistics.covariates import Design, design
 from sae_backend.statistics.moments import Targets, sparse_moments
-from sae_backend.statistics.parallel import SpanWork
+from sae_backend.statistics.parallel import ChunkWork
 from sae_backend.statistics.partial_correlation import ControlFits
 from sae_backend.statistics.permutation.arrangements import Exchange, Shifts, exchange, shifts
 from sae_backend.statistics.permutation.exchange import ExchangeNull
@@ -63,7 +63,7 @@ class TargetGroup:
         is_count: npt.NDArray[np.bool_],
         *,
         judge: bool = True,
-        alive: Callable[[], None] = lambda: None,
+        check_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         self.tiles, self.columns, self._spec, self._is_count = tiles, columns, spec, is_count
         self.nulls: dict[str, Null] = {}
@@ -77,7 +77,7 @@ class TargetGroup:
         self._weights = bootstrap_weights(clusters, spec.n_bootstrap, np.random.default_rng(seeds[0]))
         self._centred = _centred(counts)
         self._logs = _centred(np.log1p(np.maximum(counts, 0))) if LOG in spec.statistics else counts[:, :0]
-        alive()
+        check_cancelled()
         self._ranks = _centred(midranks(counts)) if SPEARMAN in spec.statistics else counts[:, :0]
         self._present = _present(counts, is_count)
         self._fits: ControlFits | None = None
@@ -86,16 +86,16 @@ class TargetGroup:
             controls = design(tiles, spec.covariates, is_count)
             self.notes, self.control_names = controls.notes, controls.names
             self._fits, self.held_fixed = self._fitted(controls), controls.categories
-        alive()
+        check_cancelled()
         if self.judged:
             self._arrange([np.random.default_rng(seed) for seed in seeds[1:]])
         control = self._fits.values[:, columns.size :] if self._fits is not None else self._centred[:, :0]
         sizes = clusters.segment_sizes
-        alive()
+        check_cancelled()
         self._plain_targets = Targets(_beside(self._logs, self._centred, control), sizes)
-        alive()
+        check_cancelled()
         self._rank_targets = Targets(_beside(self._ranks, _centred(self._present)), sizes)
-        alive()
+        check_cancelled()
         self._start_nulls()
 
     def _fitted(self, controls: Design) -> ControlFits:
@@ -158,7 +158,7 @@ class TargetGroup:
         means = [np.bincount(place, column) / n for column in self._centred.T]
         return self._centred - np.stack(means, axis=1)[place] if means else self._centred
 
-    def run(self, work: SpanWork, pairs: dict[str, PairStatistics], auroc: Floats) -> None:
+    def run(self, work: ChunkWork, pairs: dict[str, PairStatistics], auroc: Floats) -> None:
         """Fill in this group's columns of all statistics, but for p and q."""
         n_pairs = self.tiles.columns.n_features * self.columns.size
         for null in self.nulls.values():

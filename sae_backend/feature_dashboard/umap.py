@@ -44,7 +44,7 @@ def principal_plane(directions: Floats) -> Floats:
     return places
 
 
-def nearest_rows(directions: Floats, alive: Callable[[], None]) -> Neighbours:
+def nearest_rows(directions: Floats, check_cancelled: Callable[[], None]) -> Neighbours:
     """Each row's nearest rows, itself first, int32 (F, 15), and 1 - cosine to them, float32 (F, 15).
 
     Exact, and faster here than the library's own search, which compiles itself for most of a minute.
@@ -53,7 +53,7 @@ def nearest_rows(directions: Floats, alive: Callable[[], None]) -> Neighbours:
     rows = np.empty((n, N_NEIGHBOURS), np.int32)
     distances = np.empty((n, N_NEIGHBOURS), np.float32)
     for start in range(0, n, ROWS):
-        alive()
+        check_cancelled()
         stop = min(start + ROWS, n)
         distance = 1 - directions[start:stop] @ directions.T
         distance[np.arange(stop - start), np.arange(start, stop)] = -1
@@ -133,7 +133,7 @@ def _wait(folder: Path, at: Callable[[int, int], None]) -> None:
     said = deque([(0, 1)], maxlen=1)
     last_words: deque[str] = deque(maxlen=1)
     readers = [
-        threading.Thread(target=_hear, args=(process.stdout, said), name="umap progress", daemon=True),
+        threading.Thread(target=_read_events, args=(process.stdout, said), name="umap progress", daemon=True),
         threading.Thread(target=_keep, args=(process.stderr, last_words), name="umap log", daemon=True),
     ]
     for reader in readers:
@@ -158,7 +158,7 @@ def _wait(folder: Path, at: Callable[[int, int], None]) -> None:
         )
 
 
-def _hear(lines: IO[str] | None, said: deque[tuple[int, int]]) -> None:
+def _read_events(lines: IO[str] | None, said: deque[tuple[int, int]]) -> None:
     assert lines is not None
     for line in lines:
         for word in line.split():

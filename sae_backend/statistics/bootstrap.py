@@ -58,7 +58,7 @@ def intervals(
     value: Floats,
     draws: tuple[Floats, Floats],
     level: float,
-    alive: Callable[[], None] | None = None,
+    check_cancelled: Callable[[], None] | None = None,
 ) -> Intervals:
     """Bootstrap intervals of a statistic.
 
@@ -72,7 +72,7 @@ def intervals(
         Weights of the draws (B, K), and those that leave out one unit each (K, K).
     level
         Coverage, such as 0.95.
-    alive
+    check_cancelled
         Called now and then; may raise to end the work.
 
     Returns
@@ -86,8 +86,8 @@ def intervals(
     step = max(1, _WORK_VALUES // max(1, n_types * max(len(weights), n_units)))
     for a in range(0, n_features, step):
         b = min(a + step, n_features)
-        if alive is not None:
-            alive()
+        if check_cancelled is not None:
+            check_cancelled()
         drawn = statistic.values(weights, a, b)
         ends = _ends(drawn, value[a:b], statistic.values(without_one, a, b), level)
         for i, end in enumerate(ends):
@@ -144,7 +144,7 @@ def _quantile(ascending: Floats, share: Floats, n_defined: npt.NDArray[np.intege
 
 
 def studentised_intervals(
-    moments: Moments, weights: Floats, level: float, alive: Callable[[], None] | None = None
+    moments: Moments, weights: Floats, level: float, check_cancelled: Callable[[], None] | None = None
 ) -> tuple[Floats, Floats]:
     """Bootstrap-t interval of r on Fisher's z (Efron and Tibshirani 1993, ch. 12): low, high (F, C).
 
@@ -159,7 +159,7 @@ def studentised_intervals(
         Draws (B, K).
     level
         Coverage, such as 0.95.
-    alive
+    check_cancelled
         Called between features; may raise to end the work.
     """
     n_features, n_units, n_types = moments.xy.shape
@@ -168,8 +168,8 @@ def studentised_intervals(
     y, yy = np.ascontiguousarray(moments.y.T), np.ascontiguousarray(moments.yy.T)
     whole, drawn = ((each, y @ each.T, yy @ each.T) for each in (every, weights))
     for f in range(n_features):
-        if alive is not None:
-            alive()
+        if check_cancelled is not None:
+            check_cancelled()
         xy = np.ascontiguousarray(moments.xy[f].T)
         by_unit = moments.n, moments.x[f], moments.xx[f], y, yy, xy
         z, error = _z_and_error(by_unit, *whole)

@@ -23,7 +23,7 @@ def n_threads() -> int:
     return max(1, min(_MAX_THREADS, os.cpu_count() or 1))
 
 
-class SpanWork:
+class ChunkWork:
     """Runs jobs in threads and counts what they did.
 
     `progress` is only called in the thread that waits; what it raises stops the others.

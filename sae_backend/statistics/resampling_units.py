@@ -17,7 +17,7 @@ from sae_backend.errors import UserInputError
 
 Ints = npt.NDArray[np.int64]
 
-MIN_CLUSTERS: Final = 5
+MIN_RESAMPLING_UNITS: Final = 5
 """With fewer units there is neither an interval nor a p."""
 
 MAX_SHARE: Final = 0.8
@@ -103,7 +103,7 @@ class Clusters:
     @property
     def can_judge(self) -> bool:
         """Whether there are enough units for an interval and p, none holds nearly all tiles, and draws vary."""
-        enough = self.n_clusters >= MIN_CLUSTERS and self.largest_share <= MAX_SHARE
+        enough = self.n_clusters >= MIN_RESAMPLING_UNITS and self.largest_share <= MAX_SHARE
         return enough and self.alone_share <= _MAX_ALONE
 
 
@@ -139,10 +139,14 @@ def form_clusters(slides: Sequence[TilePlaces], block_um: float, kind: str = "au
     n_filled = len({int(unit_of_slide[i]) for i, slide in enumerate(slides) if slide.rows.size})
     slide_of_tile = np.repeat(np.arange(len(slides)), [slide.rows.size for slide in slides])
     share = _largest_share(slides, unit_of_slide)
-    if kind == "block" or (kind == "auto" and (n_filled < MIN_CLUSTERS or share > MAX_SHARE)):
+    if kind == "block" or (kind == "auto" and (n_filled < MIN_RESAMPLING_UNITS or share > MAX_SHARE)):
         words = f"{n_filled} {name}{'s' * (n_filled != 1)}"
-        few = f"Only {words}: blocks" if n_filled < MIN_CLUSTERS else f"Blocks, although there are {words},"
-        if kind == "auto" and n_filled >= MIN_CLUSTERS:
+        few = (
+            f"Only {words}: blocks"
+            if n_filled < MIN_RESAMPLING_UNITS
+            else f"Blocks, although there are {words},"
+        )
+        if kind == "auto" and n_filled >= MIN_RESAMPLING_UNITS:
             few = f"One of the {words} holds {share:.0%} of the tiles: blocks"
         return _block_clusters(slides, slide_of_tile, block_um, few)
     unit_of_tile = unit_of_slide[slide_of_tile]

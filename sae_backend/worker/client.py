@@ -54,7 +54,7 @@ class Backend(Protocol):
         """End."""
 
 
-class _Life:
+class _Process:
     """One run of the worker process, with the jobs that it owes an answer."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -98,7 +98,7 @@ class WorkerClient:
     def __init__(self, *, gentle: bool = False) -> None:
         self._gentle = gentle
         self._events: Queue[Event] = Queue()
-        self._life: _Life | None = None
+        self._life: _Process | None = None
         self._next = 1
         # Held while a job is handed to a worker and while a dead worker's jobs are taken from it,
         # so that no job is left with a worker that has already been given up.
@@ -139,7 +139,7 @@ class WorkerClient:
 
     def poll(self) -> list[Event]:
         """Events since the last call, oldest first; also ends a job that ignores its cancel."""
-        self._end_the_stubborn()
+        self._kill_uncancelled()
         events: list[Event] = []
         while True:
             try:
@@ -163,7 +163,7 @@ class WorkerClient:
         for thread in life.threads:
             thread.join(_CLOSE_SECONDS)
 
-    def _spawn(self) -> _Life:
+    def _spawn(self) -> _Process:
         root = str(Path(__file__).resolve().parents[2])
         try:
             process = subprocess.Popen(
@@ -185,10 +185,10 @@ class WorkerClient:
             # At once: threads of the worker take over what its first one has when they begin.
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
-        life = _Life(process)
+        life = _Process(process)
         life.threads = [
             threading.Thread(target=self._keep_stderr, args=(life,), name="worker log", daemon=True),
-            threading.Thread(target=self._hear, args=(life,), name="worker events", daemon=True),
+            threading.Thread(target=self._read_events, args=(life,), name="worker events", daemon=True),
         ]
         for thread in life.threads:
             thread.start()
@@ -200,7 +200,7 @@ class WorkerClient:
         self._life.waiting[job] = request
         self._life.send(Submit(job, request))
 
-    def _hear(self, life: _Life) -> None:
+    def _read_events(self, life: _Process) -> None:
         assert life.process.stdout is not None
         with life.process.stdout as lines:
             for line in lines:
@@ -224,12 +224,12 @@ class WorkerClient:
             if not life.closing:
                 self._report_death(life, code)
 
-    def _keep_stderr(self, life: _Life) -> None:
+    def _keep_stderr(self, life: _Process) -> None:
         assert life.process.stderr is not None
         with life.process.stderr as lines:
             life.stderr.extend(lines)
 
-    def _report_death(self, life: _Life, code: int) -> None:
+    def _report_death(self, life: _Process, code: int) -> None:
         lost, life.waiting = life.waiting, {}
         sentence = f"The worker ended unexpectedly (code {code})."
         hint = "Start the job again: it goes on where it stopped."
@@ -248,7 +248,7 @@ class WorkerClient:
                 except WorkerError as error:
                     self._events.put(Crashed(job, error.sentence, error.hint))
 
-    def _end_the_stubborn(self) -> None:
+    def _kill_uncancelled(self) -> None:
         with self._lock:
             life = self._life
             if life is None or not life.cancelling or not life.runs:

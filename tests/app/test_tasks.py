@@ -5,7 +5,7 @@ import threading
 import pytest
 from pytestqt.qtbot import QtBot
 
-from desktop_app.tasks import EveryWrite, LatestRead, Pause, WorkerTasks
+from desktop_app.tasks import Debouncer, LatestTask, SerialTasks, WorkerTasks
 from sae_backend.errors import SlideError
 from sae_backend.worker.requests import Cancelled, Crashed, Done, EncodeRequest, Failed, Progress, Ready
 from tests.app.fixtures.fakes import FakeBackend
@@ -76,7 +76,7 @@ def test_the_timer_asks_by_itself_and_close_ends_the_worker(qtbot: QtBot) -> Non
 
 
 def test_an_older_read_is_stale(qtbot: QtBot) -> None:
-    reads = LatestRead()
+    reads = LatestTask()
     gate = threading.Event()
     answers: list[object] = []
     reads.answered.connect(answers.append)
@@ -92,7 +92,7 @@ def test_an_older_read_is_stale(qtbot: QtBot) -> None:
 
 
 def test_an_error_of_a_read_is_told(qtbot: QtBot) -> None:
-    reads = LatestRead()
+    reads = LatestTask()
 
     def fail() -> None:
         raise SlideError("Gone.")
@@ -103,7 +103,7 @@ def test_an_error_of_a_read_is_told(qtbot: QtBot) -> None:
 
 
 def test_a_pause_is_over_once(qtbot: QtBot) -> None:
-    pause = Pause(30)
+    pause = Debouncer(30)
     count: list[int] = []
     pause.over.connect(lambda: count.append(1))
     with qtbot.waitSignal(pause.over, timeout=WAIT_MS):
@@ -116,7 +116,7 @@ def test_a_pause_is_over_once(qtbot: QtBot) -> None:
 
 
 def test_every_write_is_done_and_answered_in_order(qtbot: QtBot) -> None:
-    writes = EveryWrite()
+    writes = SerialTasks()
     heard: list[object] = []
     writes.answered.connect(heard.append)
     writes.failed.connect(lambda error: heard.append(error.sentence))

@@ -13,9 +13,9 @@ from desktop_app.canvas.outline_layer import OutlineLayer
 from desktop_app.canvas.slide_layers import CELL_COLOURS, CELLS
 from desktop_app.project.cells.text import is_proposed
 from desktop_app.project.cells.type_map import table_counts
-from desktop_app.project.cells.visible_cells import ShownCells
+from desktop_app.project.cells.visible_cells import VisibleCells
 from desktop_app.store import Store
-from desktop_app.tasks import LatestRead, Pause
+from desktop_app.tasks import Debouncer, LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -38,7 +38,7 @@ class CellActions:
 
     def __init__(self, context: Context, legend: Legend) -> None:
         self._context, self._legend = context, legend
-        self.shown: ShownCells | None = None
+        self.shown: VisibleCells | None = None
         """The cells of the open slide; None where it has none."""
         self.record: CellImportRecord | None = None
         """The import that they come from."""
@@ -47,7 +47,7 @@ class CellActions:
         self._details: tuple[int, CellTable] | None = None
         layers, menus, canvas = context.layers, context.menus, context.canvas
         self.outlines = OutlineLayer(canvas.viewer)
-        self._read, self._rest = LatestRead(), Pause(_REST_MS)
+        self._read, self._rest = LatestTask(), Debouncer(_REST_MS)
         self._read.answered.connect(self._keep_details)
         self._read.failed.connect(context.show_error)
         self._rest.over.connect(self.follow)
@@ -132,7 +132,7 @@ class CellActions:
         mpp = session.slide.info.mpp if session.slide is not None else None
         known = self._details
         details = known[1] if known is not None and known[0] == self.record.id else None
-        self.shown = ShownCells(
+        self.shown = VisibleCells(
             self.record.id, self.record.n_cells, found.table, found.numbers, mpp or 1.0, details
         )
 

@@ -16,7 +16,7 @@ from desktop_app.project.cells.detection_jobs import (
 from desktop_app.project.cells.proposed_types import ModelScores
 from desktop_app.project.cells.text import counts_text, summary_of, summary_text
 from desktop_app.store import CellImportRecord, Store
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.cells.cells import CellActions
@@ -37,7 +37,7 @@ class DetectionActions:
         menus = context.menus
         menus.requested("detect").connect(self.ask_detect)
         menus.requested("train_types").connect(self.train)
-        self._prepare, self._keep = LatestRead(), LatestRead()
+        self._prepare, self._keep = LatestTask(), LatestTask()
         self._prepare.answered.connect(self._submit_typing)
         self._keep.answered.connect(self._kept)
         for read in (self._prepare, self._keep):

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from desktop_app.project.analysis_jobs import open_slide
 from desktop_app.project.cells.files import preview_file
 from desktop_app.store import CellImportRecord, SlideRecord, Store
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.cells.import_options import ReadOptions
 from sae_backend.cells.preview import CellPreview
 from sae_backend.errors import CancelledError
@@ -46,7 +46,7 @@ class CellFileReading(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._stop = threading.Event()
-        self._read = LatestRead(self)
+        self._read = LatestTask(self)
         self._read.answered.connect(self.read)
         self._read.failed.connect(self.failed)
 

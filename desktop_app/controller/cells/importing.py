@@ -11,7 +11,7 @@ from psygnal import Signal
 from desktop_app.controller.cells.file_reading import CellFileReading, SeenCells, keep_cells
 from desktop_app.project.cells.text import counts_text
 from desktop_app.store import CellImportRecord
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.cells.import_options import ReadOptions
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class CellImportActions:
         self._path = Path()
         self.dialog: CellImportDialog | None = None
         """The import that is being looked at."""
-        self._read, self._keep = CellFileReading(), LatestRead()
+        self._read, self._keep = CellFileReading(), LatestTask()
         self._read.read.connect(self._look)
         self._read.failed.connect(self._refused)
         self._keep.answered.connect(self._kept)

@@ -14,7 +14,7 @@ from desktop_app.project.correlation.query import Names
 from desktop_app.project.correlation.read import PairView, read_frame, view_pair
 from desktop_app.project.correlation.staleness import OTHER_SAE, cells_state, n_cells_changed, stale_words
 from desktop_app.project.correlation.text import by_strength, facts, few_words, is_few
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.charts.forest import ForestRow
 from desktop_app.widgets.controls.time_format import when
 from desktop_app.widgets.correlation.header import RunEntry
@@ -60,7 +60,7 @@ class CorrelationActions:
         self._kept: dict[int, SlideTargets] = {}
         self._kept_of: object = None
         session = context.session
-        self._frames, self._others, self._pairs = LatestRead(), LatestRead(), LatestRead()
+        self._frames, self._others, self._pairs = LatestTask(), LatestTask(), LatestTask()
         self._frames.answered.connect(self._show_frame)
         self._others.answered.connect(self._show_other)
         self._pairs.answered.connect(self._show_pair)

@@ -10,7 +10,7 @@ import numpy as np
 from desktop_app.controller.view.legend_text import feature_words
 from desktop_app.controller.view.multi_feature import COLOURS
 from desktop_app.project.cells.density import SlideCells, count_slide
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.correlation.header import OFF, SIDE_BY_SIDE, TWO_HUES
 from sae_backend.activations.heatmap import heatmap
 from sae_backend.statistics.number_text import number_text
@@ -18,7 +18,7 @@ from sae_backend.statistics.number_text import number_text
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.correlation.correlations import CorrelationActions
-    from desktop_app.controller.view.multi_feature import TogetherActions
+    from desktop_app.controller.view.multi_feature import MultiFeatureActions
     from desktop_app.controller.view.second_view import SecondViewActions
     from desktop_app.widgets.correlation.header import CorrelationHeader
     from sae_backend.activations.heatmap import Heatmap
@@ -34,14 +34,14 @@ class PairMapActions:
         context: Context,
         header: CorrelationHeader,
         correlations: CorrelationActions,
-        together: TogetherActions,
+        together: MultiFeatureActions,
         second: SecondViewActions,
     ) -> None:
         self._context, self._correlations = context, correlations
         self._together, self._second = together, second
         self.mode = OFF
         self._cells: SlideCells | None = None
-        self._read = LatestRead()
+        self._read = LatestTask()
         self._read.answered.connect(self._counted)
         self._read.failed.connect(context.show_error)
         session = context.session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.errors import SparsescopeError, UserInputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AtlasActions(QObject):
         self._stop = threading.Event()
         self._path: Path | None = None
         self._said = ""
-        self._read = LatestRead(self)
+        self._read = LatestTask(self)
         self._read.answered.connect(self._written)
         self._read.failed.connect(self._failed)
         self._moved.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)

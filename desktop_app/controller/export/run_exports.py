@@ -12,7 +12,7 @@ from desktop_app.export.qupath_tiles import write_tiles
 from desktop_app.project.correlation.methods_text import methods_text
 from desktop_app.project.correlation.provenance import best_features, run_of
 from desktop_app.store import Store
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.atomic_write import atomic_path
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RunExports:
 
     def __init__(self, context: Context, correlations: CorrelationActions) -> None:
         self._context, self._correlations = context, correlations
-        self._writing = LatestRead()
+        self._writing = LatestTask()
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
         menus = context.menus

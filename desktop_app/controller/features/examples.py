@@ -13,7 +13,7 @@ from desktop_app.project.features.example_pictures import (
     source_of,
     sources_of,
 )
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -32,7 +32,7 @@ class ExampleActions:
         self._panel = panel
         self._sources: list[ExampleSource] = []
         self._everywhere = False
-        self._levels, self._look_alikes = LatestRead(), LatestRead()
+        self._levels, self._look_alikes = LatestTask(), LatestTask()
         self._levels.answered.connect(self._show_levels)
         self._look_alikes.answered.connect(self._show_look_alikes)
         session = context.session

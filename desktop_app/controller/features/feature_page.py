@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from desktop_app.controller.features.slide_bars import bars_by_slide, bars_by_value
 from desktop_app.project.features.analysis_parts import AnalysisParts
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.charts.charts import Bar
 from desktop_app.widgets.features.feature_page import Near
 from sae_backend.activations.histogram import activation_histogram
@@ -47,7 +47,7 @@ class FeaturePageActions:
         self._values: dict[int, dict[str, str]] = {}
         self._keys: tuple[str, ...] = ()
         self._grouping = ""
-        self._near = LatestRead()
+        self._near = LatestTask()
         self._near.answered.connect(self._show_near)
         session = context.session
         self._near.failed.connect(lambda error: page.show_near((), (), f"{error.sentence} {error.hint}"))

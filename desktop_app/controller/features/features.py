@@ -16,7 +16,7 @@ from desktop_app.export.feature_table import best_correlates
 from desktop_app.project import analysis_jobs as jobs
 from desktop_app.project.features.analysis_parts import AnalysisParts, parts_of
 from desktop_app.project.studies.scores import study_scores
-from desktop_app.tasks import Pause
+from desktop_app.tasks import Debouncer
 from desktop_app.widgets.features.feature_model import FeatureNote, FeatureTable
 from sae_backend.activations.heatmap import heatmap
 from sae_backend.statistics.number_text import number_text, percent_text
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from desktop_app.store import AnalysisRecord, AnnotationRecord, Store
     from desktop_app.widgets.features.features import FeaturesPanel
     from desktop_app.widgets.features.heatmap_controls import HeatmapControls
-    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.features.tile_features import TileFeaturesPanel
     from desktop_app.widgets.slide.legend import Legend
 
 
@@ -40,7 +40,7 @@ class FeaturePanels:
     """What shows features, their maps and what fires in a tile; `show_control` says whether they are a control."""
 
     table: FeaturesPanel
-    fires_here: FiresHerePanel
+    fires_here: TileFeaturesPanel
     heatmap: HeatmapControls
     legend: Legend
     bookmark: QAbstractButton
@@ -344,7 +344,7 @@ class LastFeature:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._pending: tuple[Store, str, int] | None = None
-        self._pause = Pause(_REST_MS)
+        self._pause = Debouncer(_REST_MS)
         self._pause.over.connect(self.write)
         # The project is still open when its slide is closed with it.
         context.session.slide_changed.connect(lambda _slide: self.write())

@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimer
 
 from desktop_app.project import analysis_jobs as jobs
 from desktop_app.store import Store
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.slides.slide import SLIDE_ENDINGS, Slide
 from sae_backend.slides.tissue import TissueMask, find_tissue
 from sae_backend.statistics.number_text import number_text
@@ -45,7 +45,7 @@ class ProjectActions:
 
     def __init__(self, context: Context, start_page: StartPage, panel: SlidesPanel, frame: Frame) -> None:
         self._context, self._panel, self._frame = context, panel, frame
-        self._tissue = LatestRead()
+        self._tissue = LatestTask()
         self._tissue.answered.connect(self._show_tissue)
         self._tissue.failed.connect(context.show_error)
         # Said after the drawing in which it happened: a banner must not resize the canvas meanwhile.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from desktop_app.project.slides.slide_facts import SlideFact, slide_facts
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.slide.slide_info import SlideInfoDialog
 from sae_backend.slides.scanner_metadata import associated_image, scan_facts
 
@@ -27,7 +27,7 @@ class SlideInfoActions:
         self.dialog: SlideInfoDialog | None = None
         self._path: Path | None = None
         self._pictures: tuple[str, ...] = ()
-        self._facts, self._looks = LatestRead(), LatestRead()
+        self._facts, self._looks = LatestTask(), LatestTask()
         self._facts.answered.connect(self._show)
         self._facts.failed.connect(context.show_error)
         self._looks.answered.connect(self._show_pictures)

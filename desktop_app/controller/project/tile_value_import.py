@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from desktop_app.project.analysis_jobs import open_slide
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.cells.point_value_table import read_tile_values
 from sae_backend.cells.point_values import TileValues
 
@@ -25,7 +25,7 @@ class TileValueActions:
     def __init__(self, context: Context, projects: ProjectActions) -> None:
         self._context, self._projects = context, projects
         self._for: tuple[Store, SlideRecord] | None = None
-        self._read = LatestRead()
+        self._read = LatestTask()
         self._read.answered.connect(self._keep)
         self._read.failed.connect(context.show_error)
         context.menus.requested("import_values").connect(self.ask)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.regions.regions import RegionActions
     from desktop_app.store.records.records import RegionKind
-    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.features.tile_features import TileFeaturesPanel
     from desktop_app.widgets.regions.regions import RegionsPanel
     from desktop_app.widgets.shell.key_guard import KeyGuard
 
@@ -30,7 +30,7 @@ class DrawingActions:
         self,
         context: Context,
         panel: RegionsPanel,
-        fires_here: FiresHerePanel,
+        fires_here: TileFeaturesPanel,
         key_guard: KeyGuard,
         projects: ProjectActions,
         regions: RegionActions,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import SlideRecord, Store
     from desktop_app.store.records.records import RegionKind, RegionRecord
-    from desktop_app.widgets.features.tile_features import FiresHerePanel
+    from desktop_app.widgets.features.tile_features import TileFeaturesPanel
     from desktop_app.widgets.regions.regions import RegionsPanel
     from sae_backend.slides.slide import SlideInfo
 
@@ -41,7 +41,7 @@ class RegionActions:
         self,
         context: Context,
         panel: RegionsPanel,
-        fires_here: FiresHerePanel,
+        fires_here: TileFeaturesPanel,
         others: Others,
         comments: CommentActions,
     ) -> None:

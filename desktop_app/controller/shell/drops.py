@@ -13,10 +13,10 @@ from PySide6.QtCore import QTimer
 
 from desktop_app.project import analysis_jobs as jobs
 from desktop_app.project.drop.detect import recognise_all
-from desktop_app.project.drop.detected import Kind, Recognised
+from desktop_app.project.drop.detected import DetectedFile, Kind
 from desktop_app.project.drop.plan import Arrival, plan
 from desktop_app.project.embedding_import import record_embeddings, take_embeddings
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.shell.drop_area import DropLine
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.models.cards import SaeCard
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Doors:
+class DropTargets:
     """Where things that arrive are taken in."""
 
     projects: ProjectActions
@@ -44,20 +44,20 @@ class Doors:
     merge: MergeActions
 
 
-class ArrivalActions:
+class DropActions:
     """Says what is dragged over the window, and takes what is dropped."""
 
-    def __init__(self, context: Context, drops: DropArea, doors: Doors) -> None:
+    def __init__(self, context: Context, drops: DropArea, doors: DropTargets) -> None:
         self._context, self._doors = context, doors
         self._drops = drops
         self._wanted: tuple[Path, ...] = ()
-        self._found: tuple[Recognised, ...] | None = None
+        self._found: tuple[DetectedFile, ...] | None = None
         self._is_dropped = False
         self._queue: deque[Arrival] = deque()
         self._slides: list[Path] = []
         self._said: list[str] = []
         self._has_problem = self._waits = False
-        self._look, self._check = LatestRead(), LatestRead()
+        self._look, self._check = LatestTask(), LatestTask()
         self._look.answered.connect(self._recognised)
         self._check.answered.connect(self._checked)
         self._check.failed.connect(self._refused)
@@ -89,7 +89,7 @@ class ArrivalActions:
             # After the drop itself: what is asked now must not hold up the program it came from.
             QTimer.singleShot(0, lambda: self.take(found))
 
-    def _recognised(self, answer: tuple[tuple[Path, ...], tuple[Recognised, ...]]) -> None:
+    def _recognised(self, answer: tuple[tuple[Path, ...], tuple[DetectedFile, ...]]) -> None:
         wanted, found = answer
         if wanted != self._wanted:
             return
@@ -100,7 +100,7 @@ class ArrivalActions:
             lines = [DropLine(a.item.path.name, a.words, not a.problem) for a in self._plan(found)]
             self._drops.overlay.show_lines(lines)
 
-    def _plan(self, found: tuple[Recognised, ...]) -> tuple[Arrival, ...]:
+    def _plan(self, found: tuple[DetectedFile, ...]) -> tuple[Arrival, ...]:
         session = self._context.session
         return plan(
             found,
@@ -110,7 +110,7 @@ class ArrivalActions:
 
     # Taking
 
-    def take(self, found: tuple[Recognised, ...]) -> None:
+    def take(self, found: tuple[DetectedFile, ...]) -> None:
         """Say what was recognised, then do what it leads to, one thing after the other."""
         arrivals = self._plan(found)
         self._queue = deque(arrivals)
@@ -248,7 +248,7 @@ class ArrivalActions:
         self._doors.regions.import_file(arrival.item.path)
         return False
 
-    _TAKERS: dict[Kind, Callable[[ArrivalActions, Arrival], bool]] = {  # noqa: RUF012
+    _TAKERS: dict[Kind, Callable[[DropActions, Arrival], bool]] = {  # noqa: RUF012
         "project": _take_project,
         "slide": _take_slide,
         "autoencoder": _take_autoencoder,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_app.store.peek import count_slides
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.shell.recent_projects import RecentProject
 from desktop_app.widgets.shell.start_page import DEMO, OPEN_SLIDE
 
@@ -28,7 +28,7 @@ class StartActions:
         self._context, self._projects = context, projects
         self._page, self._reveal_panels = page, reveal_panels
         # Beside the window: a project may lie on a network drive that is asleep.
-        self._look = LatestRead()
+        self._look = LatestTask()
         self._look.answered.connect(page.recent.show_projects)
         recent = page.recent
         recent.project_requested.connect(self._open)

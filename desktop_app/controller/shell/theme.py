@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
 
 
-class LookActions:
+class ThemeActions:
     """Applies the user's theme and text size, and keeps what is changed."""
 
     def __init__(self, context: Context, themed_parts: Callable[[], list[QWidget]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from desktop_app.export.study_comparison import beside_words
 from desktop_app.project.studies.read import Beside, StudyView, read_beside
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -23,7 +23,7 @@ class StudyBeside:
         self._context, self._view = context, view
         self._panel = panel
         self._found: Beside | None = None
-        self._reads = LatestRead()
+        self._reads = LatestTask()
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(self._failed)
         panel.compared.connect(self.compare_with)

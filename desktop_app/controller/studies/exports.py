@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from desktop_app.export.study import write_figure, write_study, write_study_table
 from desktop_app.export.study_comparison import write_comparison
 from desktop_app.store import Store
-from desktop_app.tasks import EveryWrite
+from desktop_app.tasks import SerialTasks
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -37,7 +37,7 @@ class StudyExports:
     ) -> None:
         self._context, self._view, self._beside = context, view, beside
         self._panel = panel
-        self._writing = EveryWrite()
+        self._writing = SerialTasks()
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
         panel.export_requested.connect(self.export)

@@ -18,7 +18,7 @@ from desktop_app.project.studies.read import StudyView, read_study
 from desktop_app.project.studies.requirements import StudyOffer, offer_of
 from desktop_app.project.studies.settings import StudyOptions
 from desktop_app.store import Store, StudyRecord
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from desktop_app.widgets.controls.time_format import when
 from desktop_app.widgets.correlation.header import RunEntry
 from desktop_app.widgets.studies.window import StudyWindow
@@ -59,7 +59,7 @@ class StudyActions:
         self._wished: dict[str, int] = {}
         self._running: dict[int, str] = {}
         self._has_room = False
-        self._reads, self._preparing, self._offers = LatestRead(), LatestRead(), LatestRead()
+        self._reads, self._preparing, self._offers = LatestTask(), LatestTask(), LatestTask()
         session = context.session
         self.beside = StudyBeside(context, panel, lambda: self._view)
         self.targets = StudyTargets(context, panel.result, projects, features, lambda: self._view)

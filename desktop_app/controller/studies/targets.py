@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from desktop_app.project.studies.read import StudyView, slide_number, target_pictures
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -30,7 +30,7 @@ class StudyTargets:
         view: Callable[[], StudyView | None],
     ) -> None:
         self._context, self._projects, self._features, self._view = context, projects, features, view
-        self._tiles = LatestRead()
+        self._tiles = LatestTask()
         self._galleries = result.galleries
         self._tiles.answered.connect(self._show_tiles)
         self._tiles.failed.connect(self._no_tiles)

@@ -19,7 +19,7 @@ from desktop_app.project.features.inside_jobs import (
     token_mosaic,
     token_request,
 )
-from desktop_app.tasks import Pause
+from desktop_app.tasks import Debouncer
 from desktop_app.widgets.slide.legend import MapLegend
 from sae_backend.atomic_write import disk_errors
 from sae_backend.errors import SparsescopeError
@@ -52,7 +52,7 @@ class _Question:
     occlusion: bool
 
 
-class InsideActions:
+class TokenMapActions:
     """Follows the view, the feature and the picked tile, and shows what lies inside the tiles.
 
     One question is under way at a time: an answer to another than the newest is dropped, and the newest is
@@ -62,7 +62,7 @@ class InsideActions:
     def __init__(self, context: Context, heatmap: HeatmapControls, legend: Legend, live: LiveWorker) -> None:
         self._context, self._live = context, live
         self._heatmap, self._legend = heatmap, legend
-        self._pause = Pause(REST_MS)
+        self._pause = Debouncer(REST_MS)
         self._pause.over.connect(self.ask)
         self._connected: WorkerTasks | None = None
         self._job: int | None = None

@@ -22,7 +22,7 @@ COLOURS: Final = ("#ffd400", "#1f6bff", "#00c853")
 """Yellow, blue, green: apart from each other and from haematoxylin and eosin, also for colour-blind eyes."""
 
 
-class TogetherActions:
+class MultiFeatureActions:
     """Keeps which features are shown together; with none the map of the current feature is back.
 
     `asked` says that the user asked for one of the two.

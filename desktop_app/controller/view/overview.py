@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from desktop_app.tasks import LatestRead
+from desktop_app.tasks import LatestTask
 from sae_backend.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class OverviewActions:
 
     def __init__(self, context: Context, overview: Overview) -> None:
         self._context, self._overview = context, overview
-        self._read = LatestRead()
+        self._read = LatestTask()
         self._read.answered.connect(self._show)
         # A slide that cannot be read says so already where it is drawn large.
         self._read.failed.connect(overview.forget)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sae_backend.slides.slide import Slide
 
 
-class TurnActions:
+class RotationActions:
     """Turns both views about the middle of the slide; every slide begins as it lies on the glass."""
 
     def __init__(self, context: Context, mark: TurnMark) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from desktop_app.widgets.features.tile_features import FiringRow
+from desktop_app.widgets.features.tile_features import TileFeatureRow
 from sae_backend.activations.histogram import percentile_of
 from sae_backend.errors import CacheError, SparsescopeError
 from sae_backend.feature_dashboard.attribution import what_fires_here
@@ -22,7 +22,7 @@ MAX_LISTED: Final = 200
 
 def firing_rows(
     features: FeatureMatrix, tile: int, parts: AnalysisParts | None, name_of: Callable[[int], str]
-) -> tuple[str, list[FiringRow]]:
+) -> tuple[str, list[TileFeatureRow]]:
     """A title, and the features of a tile: those that explain most of its embedding first."""
     numbers, values = features.row(tile)
     title = f"Tile {tile}: {len(values)} features fire"
@@ -35,7 +35,7 @@ def firing_rows(
     except SparsescopeError as error:
         order = np.argsort(-values, kind="stable")[:MAX_LISTED]
         rows = [
-            FiringRow(
+            TileFeatureRow(
                 int(numbers[i]), name_of(int(numbers[i])), float(values[i]),
                 percentile_of(features.column(int(numbers[i]))[1], float(values[i])),
             )
@@ -44,6 +44,6 @@ def firing_rows(
         return f"{title}. The share explained by each is not available: {error.sentence}", rows
     title += f"; together they explain {percent_text(max(explained, 0.0))} of its embedding."
     return title, [
-        FiringRow(row.feature, name_of(row.feature), row.value, row.percentile, row.share)
+        TileFeatureRow(row.feature, name_of(row.feature), row.value, row.percentile, row.share)
         for row in found[:MAX_LISTED]
     ]

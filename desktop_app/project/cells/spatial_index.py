@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
 
-class CellPlaces:
+class CellIndex:
     """Cells sorted into square bins.
 
     By hand, because it was measured to be better than SciPy's cKDTree for what the window asks: with 600,000 cells the

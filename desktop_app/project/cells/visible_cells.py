@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from desktop_app.project.cells.spatial_index import CellPlaces
+from desktop_app.project.cells.spatial_index import CellIndex
 from sae_backend.cells.table import CellTable, Outlines
 
 REACH_UM: Final = 6.0
@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class ShownCells:
+class VisibleCells:
     """Cells after changes by hand and class map.
 
     Attributes
@@ -49,9 +49,9 @@ class ShownCells:
     details: CellTable | None = None
 
     @cached_property
-    def places(self) -> CellPlaces:
+    def places(self) -> CellIndex:
         """The cells by place, in level-0 px."""
-        return CellPlaces(self.table.y_l0, self.table.x_l0)
+        return CellIndex(self.table.y_l0, self.table.x_l0)
 
     @property
     def outlines(self) -> Outlines | None:

@@ -22,7 +22,7 @@ from desktop_app.store import CorrelationRecord
 from sae_backend.correlation.representations import SAE
 from sae_backend.correlation.result import PARTIAL
 from sae_backend.statistics.number_text import count_text, estimate_text, interval_text, p_text, r_text
-from sae_backend.statistics.resampling_units import MIN_CLUSTERS
+from sae_backend.statistics.resampling_units import MIN_RESAMPLING_UNITS
 
 if TYPE_CHECKING:
     from desktop_app.project.correlation.frame import Baseline
@@ -54,13 +54,13 @@ def facts(meta: Mapping[str, Any]) -> str:
 
 def is_few(meta: Mapping[str, Any]) -> bool:
     """Whether there are too few units for intervals and p."""
-    return int(meta["n_clusters"]) < MIN_CLUSTERS
+    return int(meta["n_clusters"]) < MIN_RESAMPLING_UNITS
 
 
 def few_words(meta: Mapping[str, Any]) -> str:
     """What cannot be concluded from too few units."""
     return (
-        f"From {units_text(meta)} nothing can be concluded about others: with fewer than {MIN_CLUSTERS} there is no interval and "
+        f"From {units_text(meta)} nothing can be concluded about others: with fewer than {MIN_RESAMPLING_UNITS} there is no interval and "
         "no p, and the largest r of many features is large by chance alone. Take r as a hint where to look."
     )
 
@@ -248,7 +248,7 @@ def units_text(meta: Mapping[str, Any]) -> str:
 
 def is_judged(meta: Mapping[str, Any]) -> bool:
     """Whether a run has intervals and p."""
-    return bool(meta.get("judged", meta["n_clusters"] >= MIN_CLUSTERS))
+    return bool(meta.get("judged", meta["n_clusters"] >= MIN_RESAMPLING_UNITS))
 
 
 def _statistic(meta: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from desktop_app.project.drop.detect_text import recognise_columns, recognise_json, recognise_text
-from desktop_app.project.drop.detected import Recognised, unknown
+from desktop_app.project.drop.detected import DetectedFile, unknown
 from desktop_app.store.peek import count_slides
 from desktop_app.store.upgrade import APPLICATION_ID
 from sae_backend.cache import MANIFEST
@@ -51,7 +51,7 @@ _SAFETENSORS: Final = (
 )
 
 
-def recognise(path: Path) -> Recognised:
+def recognise(path: Path) -> DetectedFile:
     """Tell what a file or folder is; never raises, and changes nothing."""
     path = path.absolute()
     try:
@@ -64,9 +64,9 @@ def recognise(path: Path) -> Recognised:
     return unknown(path, f"There is no file {path.name} any more.", "Drop it again from where it is.")
 
 
-def recognise_all(paths: Iterable[Path]) -> tuple[Recognised, ...]:
+def recognise_all(paths: Iterable[Path]) -> tuple[DetectedFile, ...]:
     """Tell what each of several is; what is named twice, or by a part of it, is taken once."""
-    found: dict[Path, Recognised] = {}
+    found: dict[Path, DetectedFile] = {}
     for path in paths:
         item = recognise(path)
         found.setdefault(item.path, item)
@@ -76,7 +76,7 @@ def recognise_all(paths: Iterable[Path]) -> tuple[Recognised, ...]:
 # Folders
 
 
-def _folder(path: Path) -> Recognised:
+def _folder(path: Path) -> DetectedFile:
     for project in (path, path / "project"):
         if (project / DATABASE).is_file():
             return _project(project / DATABASE)
@@ -101,14 +101,14 @@ def _folder(path: Path) -> Recognised:
     )
 
 
-def _project(database: Path) -> Recognised:
+def _project(database: Path) -> DetectedFile:
     with database.open("rb") as file:
         header = file.read(100)
     is_ours = header.startswith(b"SQLite format 3\x00") and header[68:72] == struct.pack(">I", APPLICATION_ID)
     if is_ours and database.name == DATABASE:
         count = count_slides(database.parent)
         slides = "" if count is None else " (1 slide)" if count == 1 else f" ({count:,} slides)"
-        return Recognised("project", database.parent, f"a project{slides}")
+        return DetectedFile("project", database.parent, f"a project{slides}")
     if is_ours:
         return unknown(
             database,
@@ -116,20 +116,20 @@ def _project(database: Path) -> Recognised:
             f"To go back to it, name it {DATABASE} in the project's folder, and drop the folder.",
         )
     if is_annotation_store(database):
-        return Recognised("cells", database, "cells (TIAToolbox AnnotationStore)")
+        return DetectedFile("cells", database, "cells (TIAToolbox AnnotationStore)")
     return unknown(
         database, f"{database.name} is the database of another program.", "Drop a folder made by Sparsescope."
     )
 
 
-def _cached(path: Path) -> Recognised:
+def _cached(path: Path) -> DetectedFile:
     manifest = _json_object(path / MANIFEST, _MANIFEST_MAX_BYTES)
     kind = manifest.get("kind")
     if kind == "embeddings":
         encoder, shape = manifest.get("encoder"), manifest.get("shape")
         name = encoder.get("id", "") if isinstance(encoder, dict) else ""
         tiles = f"{shape[0]:,} tiles" if isinstance(shape, list) and shape else "tiles"
-        return Recognised("embeddings", path, f"embeddings ({', '.join(p for p in (tiles, name) if p)})")
+        return DetectedFile("embeddings", path, f"embeddings ({', '.join(p for p in (tiles, name) if p)})")
     if kind == "features":
         return unknown(
             path,
@@ -143,7 +143,7 @@ def _cached(path: Path) -> Recognised:
     )
 
 
-def _autoencoder(path: Path) -> Recognised:
+def _autoencoder(path: Path) -> DetectedFile:
     config = _json_object(path / CONFIG_NAME)
     if not config:
         return unknown(
@@ -155,7 +155,7 @@ def _autoencoder(path: Path) -> Recognised:
     card = metadata.get("pathology") if isinstance(metadata, dict) else None
     encoder = card.get("encoder_id") if isinstance(card, dict) else None
     words = f"{size:,} features" if isinstance(size, int) else "features"
-    return Recognised("autoencoder", path, f"an autoencoder ({words}{f' of {encoder}' if encoder else ''})")
+    return DetectedFile("autoencoder", path, f"an autoencoder ({words}{f' of {encoder}' if encoder else ''})")
 
 
 def _json_object(path: Path, max_bytes: int = _HEADER_MAX_BYTES) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _json_object(path: Path, max_bytes: int = _HEADER_MAX_BYTES) -> dict[str, An
 # Files
 
 
-def _file(path: Path) -> Recognised:
+def _file(path: Path) -> DetectedFile:
     if path.name == MANIFEST:
         return _cached(path.parent)
     if path.name == CONFIG_NAME and (path.parent / WEIGHTS_NAME).is_file():
@@ -189,10 +189,10 @@ def _file(path: Path) -> Recognised:
         return _safetensors(path)
     vendor = openslide.OpenSlide.detect_format(str(path))
     if vendor is not None:
-        return Recognised("slide", path, f"a slide ({_VENDORS.get(vendor, vendor.capitalize())})")
+        return DetectedFile("slide", path, f"a slide ({_VENDORS.get(vendor, vendor.capitalize())})")
     for start, name in _PICTURES.items():
         if head.startswith(start):
-            return Recognised("slide", path, f"a picture ({name})")
+            return DetectedFile("slide", path, f"a picture ({name})")
     if head.startswith(_PICKLE_STARTS) or path.suffix.lower() in _PICKLE_ENDS:
         return _pickle(path)
     return recognise_text(path, head)
@@ -203,7 +203,7 @@ _VENDORS: Final = {
 }  # fmt: skip
 
 
-def _zip(path: Path) -> Recognised:
+def _zip(path: Path) -> DetectedFile:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -214,15 +214,15 @@ def _zip(path: Path) -> Recognised:
     return recognise_arrays(path, names) or recognise_packed(path)
 
 
-def _pickle(path: Path) -> Recognised:
+def _pickle(path: Path) -> DetectedFile:
     return unknown(path, f"{path.name} is a pickle, which can run any program when it is read.", _SAFETENSORS)
 
 
-def _hdf5(path: Path) -> Recognised:
+def _hdf5(path: Path) -> DetectedFile:
     return unknown(path, f"{path.name} is an HDF5 file.", "HDF5 is not read: analyse the slide here instead.")
 
 
-def _parquet(path: Path) -> Recognised:
+def _parquet(path: Path) -> DetectedFile:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError):
@@ -232,7 +232,7 @@ def _parquet(path: Path) -> Recognised:
     return shapes or recognise_columns(path, names, "Parquet table")
 
 
-def _gzip(path: Path) -> Recognised:
+def _gzip(path: Path) -> DetectedFile:
     try:
         with gzip.open(path) as file:
             head = file.read(_HEAD_BYTES)
@@ -243,7 +243,7 @@ def _gzip(path: Path) -> Recognised:
     return recognise_packed(path)
 
 
-_TELLERS: Final[tuple[tuple[bytes, Callable[[Path], Recognised]], ...]] = (
+_TELLERS: Final[tuple[tuple[bytes, Callable[[Path], DetectedFile]], ...]] = (
     (b"SQLite format 3\x00", _project),
     (_ZIP_START, _zip),
     (b"\x89HDF", _hdf5),
@@ -267,7 +267,7 @@ def _safetensors_header(path: Path, head: bytes) -> dict[str, Any]:
     return header if isinstance(header, dict) else {}
 
 
-def _safetensors(path: Path) -> Recognised:
+def _safetensors(path: Path) -> DetectedFile:
     with path.open("rb") as file:
         tensors = set(_safetensors_header(path, file.read(_HEAD_BYTES)))
     if path.name == WEIGHTS_NAME:
@@ -290,7 +290,7 @@ def is_snappy(head: bytes) -> bool:
     return head.startswith(FRAMED_START) or looks_raw(head)
 
 
-def recognise_packed(path: Path) -> Recognised:
+def recognise_packed(path: Path) -> DetectedFile:
     """Tell what a packed file is by the beginning of what is in it."""
     try:
         source = CellSource(path)
@@ -303,21 +303,21 @@ def recognise_packed(path: Path) -> Recognised:
     return unknown(path, f"{path.name} is {what}.", "Unpack it and drop what is inside.")
 
 
-def recognise_arrays(path: Path, names: Sequence[str]) -> Recognised | None:
+def recognise_arrays(path: Path, names: Sequence[str]) -> DetectedFile | None:
     """Tell NumPy archives with what StarDist returns; None for any other archive."""
     if not names or not all(name.endswith(".npy") for name in names):
         return None
     if {"coord.npy", "points.npy"} & set(names):
-        return Recognised("cells", path, "cells (StarDist arrays)")
+        return DetectedFile("cells", path, "cells (StarDist arrays)")
     return unknown(
         path, f"{path.name} holds arrays, and they are no cells.", "Drop cells as GeoJSON or a table."
     )
 
 
-def recognise_shapes(path: Path, schema: Any) -> Recognised | None:
+def recognise_shapes(path: Path, schema: Any) -> DetectedFile | None:
     """Tell Parquet files with a column of shapes; None for any other Parquet file."""
     try:
         column = geometry_column(schema, path.name)
     except CellsError as error:
         return unknown(path, error.sentence, error.hint)
-    return Recognised("cells", path, "cells (GeoParquet)") if column else None
+    return DetectedFile("cells", path, "cells (GeoParquet)") if column else None

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from desktop_app.project.drop.detected import ANNOTATIONS_FORMAT, Recognised, unknown
+from desktop_app.project.drop.detected import ANNOTATIONS_FORMAT, DetectedFile, unknown
 from sae_backend.cells.formats.delimited_table import has_coordinates, text_columns
 
 _CELL_PATTERNS: Final = (
@@ -21,7 +21,7 @@ _CELL_PATTERNS: Final = (
 )
 
 
-def recognise_text(path: Path, head: bytes) -> Recognised:
+def recognise_text(path: Path, head: bytes) -> DetectedFile:
     """Tell what a text is by its beginning."""
     if b"\x00" in head:
         return unknown(path, f"{path.name} is nothing that Sparsescope opens.")
@@ -31,10 +31,10 @@ def recognise_text(path: Path, head: bytes) -> Recognised:
     return recognise_columns(path, names, "TSV table" if separator == "\t" else "CSV table")
 
 
-def recognise_columns(path: Path, names: list[str], form: str) -> Recognised:
+def recognise_columns(path: Path, names: list[str], form: str) -> DetectedFile:
     """Tell what a table is by the names of its columns."""
     if has_coordinates(names):
-        return Recognised("cells", path, f"cells ({form})")
+        return DetectedFile("cells", path, f"cells ({form})")
     if {"feature", "sae_digest"} <= set(names):
         return unknown(
             path,
@@ -55,26 +55,26 @@ def recognise_columns(path: Path, names: list[str], form: str) -> Recognised:
     return unknown(path, f"{path.name} is nothing that Sparsescope opens.")
 
 
-def recognise_json(path: Path, head: bytes) -> Recognised:
+def recognise_json(path: Path, head: bytes) -> DetectedFile:
     """Tell what a JSON document is by its beginning."""
 
     def has(pattern: bytes) -> bool:
         return re.search(pattern, head) is not None
 
     if has(rb'"format"\s*:\s*"' + ANNOTATIONS_FORMAT.encode() + rb'"'):
-        return Recognised("annotations", path, "annotations (JSON)")
+        return DetectedFile("annotations", path, "annotations (JSON)")
     first = head.split(b"\n", 1)[0]
     if head.lstrip()[:1] == b"{" and b'"saeId"' in first and b'"index"' in first:
-        return Recognised("annotations", path, "annotations (JSON Lines)")
+        return DetectedFile("annotations", path, "annotations (JSON Lines)")
     if has(rb'"type"\s*:\s*"Feature(Collection)?"'):
         kinds = {kind.lower() for kind in re.findall(rb'"object_?[tT]ype"\s*:\s*"(\w+)"', head)}
         shapes = set(re.findall(rb'"type"\s*:\s*"((?:Multi)?(?:Point|Polygon))"', head))
         # Cells are points, or many polygons in one object; a single outline that is called an annotation
         # is a region that somebody drew.
         if kinds == {b"annotation"} and b"Polygon" in shapes and not shapes & {b"Point", b"MultiPoint"}:
-            return Recognised("regions", path, "regions (GeoJSON)")
-        return Recognised("cells", path, "cells (GeoJSON)")
+            return DetectedFile("regions", path, "regions (GeoJSON)")
+        return DetectedFile("cells", path, "cells (GeoJSON)")
     program = next((name for pattern, name in _CELL_PATTERNS if has(pattern)), None)
     if program is not None:
-        return Recognised("cells", path, f"cells ({program} JSON)")
+        return DetectedFile("cells", path, f"cells ({program} JSON)")
     return unknown(path, f"{path.name} is JSON, but holds neither cells nor annotations.")

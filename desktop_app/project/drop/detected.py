@@ -18,7 +18,7 @@ WAY_OUT: Final = (
 
 
 @dataclass(frozen=True)
-class Recognised:
+class DetectedFile:
     """What something is.
 
     Attributes
@@ -39,6 +39,6 @@ class Recognised:
     hint: str = ""
 
 
-def unknown(path: Path, sentence: str, hint: str = WAY_OUT) -> Recognised:
+def unknown(path: Path, sentence: str, hint: str = WAY_OUT) -> DetectedFile:
     """Say why nothing can be done with something, and the way out."""
-    return Recognised("unknown", path, sentence, hint)
+    return DetectedFile("unknown", path, sentence, hint)

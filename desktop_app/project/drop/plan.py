@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from desktop_app.project.drop.detected import Kind, Recognised
+from desktop_app.project.drop.detected import DetectedFile, Kind
 
 _ORDER: Final[tuple[Kind, ...]] = (
     "project", "slide", "autoencoder", "embeddings", "regions", "cells", "annotations", "unknown",
@@ -31,7 +31,7 @@ class Arrival:
         What becomes of it, such as `for demo.tiff`; empty where that goes without saying.
     """
 
-    item: Recognised
+    item: DetectedFile
     slide: Path | None = None
     problem: str = ""
     follows: str = ""
@@ -46,7 +46,7 @@ class Arrival:
         )
 
 
-def plan(items: Sequence[Recognised], *, has_project: bool, open_slide: Path | None) -> tuple[Arrival, ...]:
+def plan(items: Sequence[DetectedFile], *, has_project: bool, open_slide: Path | None) -> tuple[Arrival, ...]:
     """Put what was dropped into the order in which it is taken, each with what it belongs to.
 
     Parameters
@@ -90,7 +90,7 @@ class _Together:
         return words if known else f"{words}; asks for a project's folder"
 
 
-def _arrival(item: Recognised, together: _Together, *, is_only: bool) -> Arrival:
+def _arrival(item: DetectedFile, together: _Together, *, is_only: bool) -> Arrival:
     if item.kind == "unknown":
         return Arrival(item, problem=f"{item.words} {item.hint}".strip())
     if item.kind == "project":
@@ -103,7 +103,7 @@ def _arrival(item: Recognised, together: _Together, *, is_only: bool) -> Arrival
     return Arrival(item)
 
 
-def _on_a_slide(item: Recognised, together: _Together, *, is_only: bool) -> Arrival:
+def _on_a_slide(item: DetectedFile, together: _Together, *, is_only: bool) -> Arrival:
     named = [slide for slide in together.slides if item.path.name.startswith(slide.stem)]
     if named:
         slide = max(named, key=lambda found: len(found.stem))

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_app.store.records.annotation_records import FIELDS, FORM
-from desktop_app.tasks import Pause
+from desktop_app.tasks import Debouncer
 from desktop_app.widgets.annotations.comments import CommentTabs
 from desktop_app.widgets.annotations.editors import ChoiceBox, ConceptBox, TagLine, TextLine, make_editor
 from desktop_app.widgets.controls.empty_state import EmptyState
@@ -80,7 +80,7 @@ class AnnotationPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.pages)
-        self._pause = Pause(TYPING_PAUSE_MS, self)
+        self._pause = Debouncer(TYPING_PAUSE_MS, self)
         self._pause.over.connect(self.flush)
 
     def _form(self) -> QWidget:

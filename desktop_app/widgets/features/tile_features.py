@@ -43,7 +43,7 @@ _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 @dataclass(frozen=True)
-class FiringRow:
+class TileFeatureRow:
     """One feature of a tile; `percentile` (0 to 100) and `share` are None where they are not known."""
 
     feature: int
@@ -64,7 +64,7 @@ class RegionFiringRow:
     slide_mean: float
 
 
-class FiresHerePanel(QWidget):
+class TileFeaturesPanel(QWidget):
     """Lists features of one place and asks for the one that is clicked."""
 
     feature_requested = Signal(int)
@@ -99,7 +99,7 @@ class FiresHerePanel(QWidget):
         column_layout.addWidget(self.title)
         column_layout.addWidget(self.pages)
 
-    def show_tile(self, title: str, rows: Sequence[FiringRow]) -> None:
+    def show_tile(self, title: str, rows: Sequence[TileFeatureRow]) -> None:
         """Show features in the order given; a click on a heading sorts them otherwise."""
         self._begin(title, HEADERS, _TIPS, _WIDTHS_PX)
         for row in rows:

@@ -12,7 +12,7 @@ from sae_backend.activations.feature_matrix import FeatureMatrix, feature_key, w
 from sae_backend.cache import is_committed
 from sae_backend.compute.encoders.device import pick_device
 from sae_backend.compute.encoders.load import load_encoder
-from sae_backend.compute.jobs.embed import Watch, embed
+from sae_backend.compute.jobs.embed import JobContext, embed
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import MismatchError, UserInputError
 from sae_backend.slides.slide import Slide
@@ -25,7 +25,7 @@ from sae_backend.worker.requests import (
 _ENCODE_TILES: Final = 2048
 
 
-def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:
+def analyze(request: AnalyzeRequest, watch: JobContext) -> dict[str, Any]:
     """Slide -> tissue -> tiles -> embeddings, then features where an SAE is given."""
     cache_dir = Path(request.cache_dir)
     device = pick_device(request.device)
@@ -70,7 +70,7 @@ def analyze(request: AnalyzeRequest, watch: Watch) -> dict[str, Any]:
 
 
 def encode(
-    embeddings: Embeddings, sae_dir: str, cache_dir: Path, device: str, watch: Watch
+    embeddings: Embeddings, sae_dir: str, cache_dir: Path, device: str, watch: JobContext
 ) -> dict[str, Any]:
     """Embeddings -> sparse features, or what an earlier run finished."""
     sae = SparseAutoencoder.load(Path(sae_dir))

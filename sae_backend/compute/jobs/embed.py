@@ -31,7 +31,7 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Watch:
+class JobContext:
     """How a job reports and how it learns that it is no longer wanted."""
 
     progress: Callable[[str, int, int], None] = _silent
@@ -95,7 +95,7 @@ def embed(
     cache_dir: Path,
     device: torch.device,
     batch: int,
-    watch: Watch,
+    watch: JobContext,
 ) -> Embeddings:
     """Embed the tiles of a grid, or return what an earlier run finished.
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from sae_backend.activations.embeddings import Embeddings, EmbeddingWriter, embedding_key
 from sae_backend.cache import is_committed
 from sae_backend.compute.encoders.tile_encoder import TileEncoder
-from sae_backend.compute.jobs.embed import Watch, read_batches
+from sae_backend.compute.jobs.embed import JobContext, read_batches
 from sae_backend.errors import UserInputError
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileGrid
@@ -39,7 +39,7 @@ class EmbedRun:
     cache_dir: Path
     device: torch.device
     batch: int = 16
-    watch: Watch = field(default_factory=Watch)
+    watch: JobContext = field(default_factory=JobContext)
 
 
 def embed_layers(

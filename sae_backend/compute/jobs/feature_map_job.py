@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sae_backend.atomic_write import disk_errors
 from sae_backend.cache import commit_folder, is_committed
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.feature_dashboard.feature_map import XY, FeatureMap, map_folder
 from sae_backend.feature_dashboard.neighbours import DecoderDirections
 from sae_backend.feature_dashboard.umap import (
@@ -30,7 +30,7 @@ _STAGE: Final = "lay features on a map"
 Floats = npt.NDArray[np.float32]
 
 
-def run_map(request: MapRequest, watch: Watch) -> dict[str, Any]:
+def run_map(request: MapRequest, watch: JobContext) -> dict[str, Any]:
     """Make the map of all features of an SAE, or take what an earlier run finished.
 
     Raises
@@ -69,7 +69,7 @@ def _write(final: Path, xy: Floats, words: dict[str, str]) -> None:
     commit_folder(partial, final, {"kind": "feature map", **words, "n_features": len(xy)})
 
 
-def lay_out(directions: Floats, watch: Watch) -> tuple[Floats, str]:
+def lay_out(directions: Floats, watch: JobContext) -> tuple[Floats, str]:
     """Places float32 (F, 2) of unit directions (F, d), NaN for rows of zeros, and the method in words."""
     xy = np.full((len(directions), 2), np.nan, np.float32)
     known = np.flatnonzero(directions.any(axis=1))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.compute.jobs.embed import Watch, read_batches, read_tiles
+from sae_backend.compute.jobs.embed import JobContext, read_batches, read_tiles
 from sae_backend.compute.jobs.live_model import LiveModel
 from sae_backend.errors import MismatchError, SlideError, UserInputError
 from sae_backend.slides.slide import Slide, TileStatus
@@ -89,7 +89,7 @@ class OcclusionMap:
 
 
 def token_map(
-    model: LiveModel, question: Question, tiles: Sequence[int], watch: Watch | None = None
+    model: LiveModel, question: Question, tiles: Sequence[int], watch: JobContext | None = None
 ) -> TokenMaps:
     """One feature's activation at every patch token of some tiles.
 
@@ -112,7 +112,7 @@ def token_map(
         When the tiles' activations are not those of the analysis.
     CancelledError
     """
-    watch = watch or Watch()
+    watch = watch or JobContext()
     if model.encoder.card.pooling != "mean":
         raise UserInputError(
             "The vectors of these tiles come from the CLS token, which no part of a tile has.",
@@ -156,7 +156,7 @@ def token_map(
 
 
 def occlusion_map(
-    model: LiveModel, question: Question, tile: int, squares: int = 7, watch: Watch | None = None
+    model: LiveModel, question: Question, tile: int, squares: int = 7, watch: JobContext | None = None
 ) -> OcclusionMap:
     """How much one feature's activation of a tile falls when a square of it is covered.
 
@@ -183,7 +183,7 @@ def occlusion_map(
         When the tile's activation is not that of the analysis.
     CancelledError
     """
-    watch = watch or Watch()
+    watch = watch or JobContext()
     wanted = _checked(question, [tile])
     if squares < 1:
         raise UserInputError(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.atomic_write import disk_errors
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.jobs.inside_tiles import Question, occlusion_map, token_map
 from sae_backend.compute.jobs.live_model import LiveModel, ModelSource, live_model, live_slide
 from sae_backend.worker.requests import OcclusionRequest, TokenMapRequest
@@ -18,7 +18,7 @@ from sae_backend.worker.requests import OcclusionRequest, TokenMapRequest
 _LOAD: Final = "load encoder"
 
 
-def run_token_map(request: TokenMapRequest, watch: Watch) -> dict[str, Any]:
+def run_token_map(request: TokenMapRequest, watch: JobContext) -> dict[str, Any]:
     """Answer a `TokenMapRequest`; the maps (n, h, w) are written to its `out_file`."""
     model, question = _prepare(request, watch)
     maps = token_map(model, question, request.tiles, watch)
@@ -32,7 +32,7 @@ def run_token_map(request: TokenMapRequest, watch: Watch) -> dict[str, Any]:
     }
 
 
-def run_occlusion(request: OcclusionRequest, watch: Watch) -> dict[str, Any]:
+def run_occlusion(request: OcclusionRequest, watch: JobContext) -> dict[str, Any]:
     """Answer an `OcclusionRequest`; the map (k, k) is written to its `out_file`."""
     model, question = _prepare(request, watch)
     found = occlusion_map(model, question, request.tile, request.squares, watch)
@@ -49,7 +49,7 @@ def run_occlusion(request: OcclusionRequest, watch: Watch) -> dict[str, Any]:
     }
 
 
-def _prepare(request: TokenMapRequest | OcclusionRequest, watch: Watch) -> tuple[LiveModel, Question]:
+def _prepare(request: TokenMapRequest | OcclusionRequest, watch: JobContext) -> tuple[LiveModel, Question]:
     watch.progress(_LOAD, 0, 1)
     features = FeatureMatrix.open(Path(request.feature_dir))
     model = live_model(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sae_backend.cache import read_manifest
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.errors import CacheError
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.thumbnails import write_thumbnails
@@ -16,7 +16,7 @@ from sae_backend.worker.requests import ThumbnailsRequest
 _STAGE: Final = "make small pictures"
 
 
-def run_thumbnails(request: ThumbnailsRequest, watch: Watch) -> dict[str, Any]:
+def run_thumbnails(request: ThumbnailsRequest, watch: JobContext) -> dict[str, Any]:
     """Make the pictures of the tiles that an analysis was made of.
 
     Raises

@@ -9,7 +9,7 @@ from typing import Any
 from sae_backend.activations.embeddings import Embeddings, tiles_digest
 from sae_backend.atomic_write import disk_errors
 from sae_backend.compute.encoders.device import pick_device
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.sae.split import TrainPart
 from sae_backend.compute.sae.train import TrainRun, TrainSource, TrainSpec, train_sae
 from sae_backend.errors import MismatchError, UserInputError
@@ -18,7 +18,7 @@ from sae_backend.worker.requests import (
 )
 
 
-def train(request: TrainRequest, watch: Watch) -> dict[str, Any]:
+def train(request: TrainRequest, watch: JobContext) -> dict[str, Any]:
     """Train an SAE on the embeddings of one encoder and save it."""
     if not request.embedding_dirs:
         raise UserInputError("There are no embeddings to train on.", "Analyse a slide first.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sae_backend.compute.jobs.analyze import analyze
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.jobs.train import train
 from sae_backend.compute.pretrain.recipe import Say
 from sae_backend.worker.requests import AnalyzeRequest, TrainRequest
@@ -44,10 +44,10 @@ def train_autoencoder(
         request = AnalyzeRequest(
             slide=str(slide), cache_dir=str(cache), encoder=encoder, pooling="mean", batch=32
         )
-        folders.append(analyze(request, Watch())["embedding_dir"])
+        folders.append(analyze(request, JobContext())["embedding_dir"])
         say(f"{encoder}: embedded slide {number} of {len(slides)}")
     beside = out.with_name(out.name + ".new")
-    result = train(TrainRequest(tuple(folders), str(beside), whiten=WHITEN), Watch())
+    result = train(TrainRequest(tuple(folders), str(beside), whiten=WHITEN), JobContext())
     if out.exists():
         shutil.rmtree(out)
     beside.rename(out)

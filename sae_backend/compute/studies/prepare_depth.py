@@ -10,7 +10,7 @@ from sae_backend.activations.embeddings import Embeddings
 from sae_backend.activations.feature_matrix import FeatureMatrix
 from sae_backend.compute.encoders.device import pick_device
 from sae_backend.compute.encoders.load import load_encoder
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.jobs.embed_layers import EmbedRun, embed_layers
 from sae_backend.compute.studies.train_sets import make_set
 from sae_backend.errors import CacheError, MismatchError, UserInputError
@@ -20,7 +20,7 @@ from sae_backend.studies.depth.definition import chosen_blocks
 from sae_backend.worker.requests import StudyRequest, StudySlideEntry
 
 
-def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
+def prepare(request: StudyRequest, watch: JobContext) -> list[dict[str, Any]]:
     """Embed the blocks and train an SAE on each; entries of `sets`, from the first block to the last.
 
     A second set of the request is that of another encoder: it stays, at the end, and its model says `is_judge`.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.prepare_universality import recipe_of
 from sae_backend.compute.studies.train_sets import make_set
 from sae_backend.studies.framework.cohorts import two_groups
 from sae_backend.worker.requests import StudyRequest
 
 
-def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
+def prepare(request: StudyRequest, watch: JobContext) -> list[dict[str, Any]]:
     """Give the set to look at: a new SAE that has seen the slides of cohort A only, or the project's own.
 
     Raises

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sae_backend.activations.embeddings import Embeddings, tiles_digest
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.train_sets import make_set
 from sae_backend.errors import UserInputError
 from sae_backend.models.sae_weights import SaeArrays
@@ -17,7 +17,7 @@ REFERENCE: Final = "reference"
 """Title of the SAE that is like the first one but for the tiles it was trained on."""
 
 
-def prepare(request: StudyRequest, watch: Watch) -> list[dict[str, Any]]:
+def prepare(request: StudyRequest, watch: JobContext) -> list[dict[str, Any]]:
     """Keep the sets of the request, and add `spec["seeds"]` SAEs of other seeds and one for each of `spec["expansions"]`.
 
     They are trained on the embeddings of the first set. Where its own SAE is not known to have been trained on these

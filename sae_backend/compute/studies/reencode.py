@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from sae_backend.activations.feature_matrix import FeatureMatrix
-from sae_backend.compute.jobs.embed import Watch, read_tiles
+from sae_backend.compute.jobs.embed import JobContext, read_tiles
 from sae_backend.compute.jobs.live_model import LiveModel, ModelSource, live_model, live_slide
 from sae_backend.errors import MismatchError, SlideError
 from sae_backend.slides.slide import TileStatus
@@ -22,7 +22,7 @@ from sae_backend.worker.requests import StudyRequest
 _KEYS: Final = ("encoder", "encoder_digest", "layer", "pooling", "sae_dir", "sae_digest")
 
 
-def equip(inputs: StudyInput, request: StudyRequest, watch: Watch) -> StudyInput:
+def equip(inputs: StudyInput, request: StudyRequest, watch: JobContext) -> StudyInput:
     """Let a study encode tiles again where pixels and weights are at hand; else say what is missing.
 
     Files are looked for now, and opened when they are needed: encoder and autoencoder then have to have the digests of
@@ -54,7 +54,9 @@ def equip(inputs: StudyInput, request: StudyRequest, watch: Watch) -> StudyInput
 class _Reencoder:
     """Encodes tiles again; what it opens stays open until something else is asked for."""
 
-    def __init__(self, inputs: StudyInput, request: StudyRequest, source: ModelSource, watch: Watch) -> None:
+    def __init__(
+        self, inputs: StudyInput, request: StudyRequest, source: ModelSource, watch: JobContext
+    ) -> None:
         self._given, self._source, self._watch = inputs, source, watch
         self._folders = [Path(folder) for folder in request.sets[0]["feature_dirs"]]
         self._grids: dict[int, TileGrid] = {}

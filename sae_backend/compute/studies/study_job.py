@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.studies.framework.inputs import StudyInput
 from sae_backend.studies.framework.registry import study
 from sae_backend.studies.framework.result import Checkpoints
@@ -15,11 +15,11 @@ from sae_backend.studies.framework.run import run_study
 from sae_backend.studies.framework.storage import open_input, write_result
 from sae_backend.worker.requests import StudyRequest
 
-Prepare = Callable[[StudyRequest, Watch], list[dict[str, Any]]]
-Equip = Callable[[StudyInput, StudyRequest, Watch], StudyInput]
+Prepare = Callable[[StudyRequest, JobContext], list[dict[str, Any]]]
+Equip = Callable[[StudyInput, StudyRequest, JobContext], StudyInput]
 
 
-def run_study_job(request: StudyRequest, watch: Watch) -> dict[str, Any]:
+def run_study_job(request: StudyRequest, watch: JobContext) -> dict[str, Any]:
     """Do what the request asks; the result names its folder and describes the feature sets.
 
     Raises

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.compute.jobs.analyze import encode
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.jobs.train import train
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import SparsescopeError
@@ -25,7 +25,7 @@ def make_set(
     title: str,
     embedding_dirs: Sequence[str],
     recipe: Mapping[str, Any],
-    watch: Watch,
+    watch: JobContext,
     train_on: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Train an SAE on embeddings, encode every slide with it, and describe it as an entry of `sets`.
@@ -67,7 +67,7 @@ def make_set(
 
 
 def encoded_set(
-    request: StudyRequest, title: str, embedding_dirs: Sequence[str], sae_dir: Path, watch: Watch
+    request: StudyRequest, title: str, embedding_dirs: Sequence[str], sae_dir: Path, watch: JobContext
 ) -> dict[str, Any]:
     """Encode every slide with an SAE that exists; an entry of `sets`."""
     card = SparseAutoencoder.load(sae_dir).card
@@ -113,7 +113,7 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _named(watch: Watch, title: str) -> Watch:
+def _named(watch: JobContext, title: str) -> JobContext:
     """Progress whose stages say which set they are of."""
     return replace(
         watch, progress=lambda stage, done, total: watch.progress(f"{title}: {stage}", done, total)

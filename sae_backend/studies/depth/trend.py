@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from sae_backend.statistics.resampling_units import MIN_CLUSTERS
+from sae_backend.statistics.resampling_units import MIN_RESAMPLING_UNITS
 from sae_backend.studies.depth.variance import (
     FEATURES,
     PARTS,
@@ -83,7 +83,7 @@ def variance_curves(blocks: Sequence[SlideSums], cohort: Cohort, depths: Sequenc
         return np.concatenate([parts.ravel(), share.ravel(), weights @ share, gap])
 
     value = curves(whole)
-    reason = "" if patients.size >= MIN_CLUSTERS else f"fewer than {MIN_CLUSTERS} patients"
+    reason = "" if patients.size >= MIN_RESAMPLING_UNITS else f"fewer than {MIN_RESAMPLING_UNITS} patients"
     error = np.full(value.size, np.nan)
     if not reason:
         left = np.stack(

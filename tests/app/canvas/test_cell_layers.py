@@ -10,10 +10,10 @@ from desktop_app.canvas.layer_names import OUTLINES
 from desktop_app.canvas.outline_layer import OutlineLayer
 from desktop_app.canvas.outline_raster import Rings, draw_rings
 from desktop_app.canvas.slide_layers import CELL_COLOURS
-from desktop_app.project.cells.spatial_index import CellPlaces
+from desktop_app.project.cells.spatial_index import CellIndex
 from desktop_app.project.cells.text import counts_text, options_text
 from desktop_app.project.cells.type_map import changed_map, map_of, mapped_counts, type_rows
-from desktop_app.project.cells.visible_cells import ShownCells
+from desktop_app.project.cells.visible_cells import VisibleCells
 from sae_backend.cells.class_map import ClassMap
 from sae_backend.cells.import_options import ReadOptions
 from sae_backend.cells.table import CellTable, Outlines
@@ -26,7 +26,7 @@ SQUARE = np.array([[-10, -10], [-10, 10], [10, 10], [10, -10]], np.float32)
 def test_places_are_those_that_looking_at_all_finds(n: int) -> None:
     rng = np.random.default_rng(n)
     y, x = rng.uniform(-50, 3000, (2, n))
-    places = CellPlaces(y, x)
+    places = CellIndex(y, x)
     for y0, x0, y1, x1 in (
         (0, 0, 500, 700),
         (-100, -100, 5000, 5000),
@@ -40,7 +40,7 @@ def test_places_are_those_that_looking_at_all_finds(n: int) -> None:
     np.testing.assert_array_equal(near, np.argsort(away, kind="stable")[: int((away <= 120).sum())])
 
 
-def shown(n: int = 12, mpp: float = 0.5) -> ShownCells:
+def shown(n: int = 12, mpp: float = 0.5) -> VisibleCells:
     """Squares of 20 px on a line, 40 px apart; the last cell was added by hand and has no outline."""
     y, x = np.full(n + 1, 100.0), 100.0 + 40 * np.arange(n + 1)
     kinds = (np.arange(n + 1) % 2).astype(np.uint16)
@@ -48,7 +48,7 @@ def shown(n: int = 12, mpp: float = 0.5) -> ShownCells:
     details = CellTable(
         y[:n], x[:n], kinds[:n], ("a", "b"), {"area_um2": np.full(n, 100, np.float32)}, Outlines(4 * np.arange(n + 1), yx)
     )  # fmt: skip
-    return ShownCells(1, n, CellTable(y, x, kinds, ("a", "b")), np.arange(n + 1), mpp, details)
+    return VisibleCells(1, n, CellTable(y, x, kinds, ("a", "b")), np.arange(n + 1), mpp, details)
 
 
 def test_a_point_belongs_to_the_outline_that_holds_it() -> None:
@@ -114,7 +114,7 @@ def test_very_many_cells_are_dots_where_they_are_in_view() -> None:
     rng = np.random.default_rng(0)
     y, x = rng.uniform(0, 4000, (2, 60_000))
     table = CellTable(y, x, np.zeros(60_000, np.uint16), ("a",))
-    layer.show_cells(ShownCells(1, 60_000, table, np.arange(60_000), 1.0))
+    layer.show_cells(VisibleCells(1, 60_000, table, np.arange(60_000), 1.0))
     assert layer.follow_field((1000, 1000, 1400, 1600), 1.0)
     inside = (y >= 900.5) & (y <= 1500.5) & (x >= 850.5) & (x <= 1750.5)
     assert layer.n_drawn == int(inside.sum()) and viewer.layers[OUTLINES].data[..., 3].any()

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 from desktop_app.export import annotations as annotation_exchange
 from desktop_app.export import feature_jsonl
 from desktop_app.project.drop.detect import recognise, recognise_all
-from desktop_app.project.drop.detected import Kind, Recognised
+from desktop_app.project.drop.detected import DetectedFile, Kind
 from desktop_app.project.drop.plan import plan
 from desktop_app.store import Store
 from desktop_app.store.peek import count_slides
@@ -154,7 +154,7 @@ def test_a_project_is_told_from_any_part_of_it(tmp_path: Path) -> None:
     with Store.create(folder) as store, Slide.open(write_slide(tmp_path / "s.tif"), 0.5) as slide:
         store.slides.add(slide.info)
         inside = recognise_all([folder, folder / "project.sqlite", tmp_path / "demo"])
-        assert inside == (Recognised("project", folder, "a project (1 slide)"),), "also while it is open"
+        assert inside == (DetectedFile("project", folder, "a project (1 slide)"),), "also while it is open"
     assert count_slides(folder) == 1 and count_slides(tmp_path) is None
     copy = folder / "project.backup-0001.sqlite"
     copy.write_bytes((folder / "project.sqlite").read_bytes())
@@ -180,7 +180,7 @@ def test_folders_of_arrays_and_weights(tmp_path: Path) -> None:
         manifest = {"kind": kind, "shape": [435, 160], "encoder": {"id": SHIPPED_ENCODER}}
         commit_folder(partial, tmp_path / kind, manifest)
     found = recognise(tmp_path / "embeddings" / "manifest.json")
-    assert found == Recognised(
+    assert found == DetectedFile(
         "embeddings", tmp_path / "embeddings", f"embeddings (435 tiles, {SHIPPED_ENCODER})"
     )
     assert recognise(tmp_path / "features").kind == recognise(tmp_path / "other").kind == "unknown"
@@ -188,7 +188,7 @@ def test_folders_of_arrays_and_weights(tmp_path: Path) -> None:
     assert shipped is not None
     parts = recognise_all([shipped / "sae_weights.safetensors", shipped / "cfg.json", shipped])
     assert parts == (
-        Recognised("autoencoder", shipped, f"an autoencoder (1,280 features of {SHIPPED_ENCODER})"),
+        DetectedFile("autoencoder", shipped, f"an autoencoder (1,280 features of {SHIPPED_ENCODER})"),
     )
     assert "Weights" in recognise(encoder_folder()).hint
 
@@ -214,8 +214,8 @@ def test_a_saved_autoencoder_is_read_as_the_worker_reads_it(tmp_path: Path) -> N
         assert words in f"{refused.value.sentence} {refused.value.hint}"
 
 
-def thing(kind: Kind, name: str) -> Recognised:
-    return Recognised(kind, Path("/x") / name, f"a {kind}", "Do so." if kind == "unknown" else "")
+def thing(kind: Kind, name: str) -> DetectedFile:
+    return DetectedFile(kind, Path("/x") / name, f"a {kind}", "Do so." if kind == "unknown" else "")
 
 
 def test_cells_go_to_the_slide_they_were_dropped_with() -> None:

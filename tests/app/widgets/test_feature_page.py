@@ -15,7 +15,7 @@ from desktop_app.widgets.charts.charts import Bar, BarsChart, HistogramChart
 from desktop_app.widgets.features.examples import ExamplesPanel
 from desktop_app.widgets.features.feature_map import FeatureMapPanel, FeaturePlane
 from desktop_app.widgets.features.feature_page import FeaturePage, Near
-from desktop_app.widgets.features.tile_features import FiresHerePanel, FiringRow
+from desktop_app.widgets.features.tile_features import TileFeatureRow, TileFeaturesPanel
 from sae_backend.activations.histogram import activation_histogram
 from tests.app.fixtures.pointer import move_over
 from tests.waiting import WAIT_MS
@@ -175,15 +175,17 @@ def test_examples_are_shown_by_level_with_slide_and_value(qtbot: QtBot) -> None:
 
 
 def test_what_fires_is_sorted_by_any_column(qtbot: QtBot) -> None:
-    panel = FiresHerePanel()
+    panel = TileFeaturesPanel()
     qtbot.addWidget(panel)
-    panel.show_tile("Tile 3", [FiringRow(12, "", 0.5, 99.6, 0.4), FiringRow(7, "glands", 2.0, 50.0, -0.02)])
+    panel.show_tile(
+        "Tile 3", [TileFeatureRow(12, "", 0.5, 99.6, 0.4), TileFeatureRow(7, "glands", 2.0, 50.0, -0.02)]
+    )
     assert panel.rows() == [12, 7]
     panel.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
     assert panel.rows() == [7, 12]
     texts = [panel.sorted.index(0, column).data() for column in range(5)]
     assert texts == ["7", "2", "50", "-2.0%", "glands"]
-    panel.show_tile("Tile 4", [FiringRow(1, "", 1.0)])
+    panel.show_tile("Tile 4", [TileFeatureRow(1, "", 1.0)])
     assert [panel.sorted.index(0, column).data() for column in (2, 3)] == ["–", "–"]
     panel.show_tile("Tile 5", [])
     assert "No feature fires" in panel.pages.sentence

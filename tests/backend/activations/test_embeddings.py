@@ -19,7 +19,7 @@ from sae_backend.activations.heatmap import heatmap
 from sae_backend.cache import is_committed
 from sae_backend.compute import dispatch
 from sae_backend.compute.jobs import embed as embed_module
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.errors import CacheError, MismatchError, SlideError
 from sae_backend.slides.slide import TileStatus
 from sae_backend.slides.tiles import TileGrid, TileSpec
@@ -47,10 +47,10 @@ def fill(writer: EmbeddingWriter, bounds: list[tuple[int, int]]) -> None:
         writer.write(start, made[start:stop], np.zeros(stop - start, np.uint8))
 
 
-def steps_of(run: Callable[[Watch], dict[str, Any]]) -> tuple[dict[str, Any], list[int]]:
+def steps_of(run: Callable[[JobContext], dict[str, Any]]) -> tuple[dict[str, Any], list[int]]:
     """Result of a job, and the tiles that were done at each of its reports."""
     done: list[int] = []
-    watch = Watch(lambda stage, n, _: done.append(n) if stage == "embed tiles" else None)
+    watch = JobContext(lambda stage, n, _: done.append(n) if stage == "embed tiles" else None)
     return run(watch), done
 
 
@@ -239,7 +239,7 @@ def test_a_slide_that_vanishes_is_told_and_its_batches_are_kept(tmp_path: Path) 
             slide.unlink()
 
     with pytest.raises(SlideError) as caught:
-        dispatch.run(request, Watch(vanish))
+        dispatch.run(request, JobContext(vanish))
     assert caught.value.hint and "s.tiff" in caught.value.sentence
     slide.write_bytes(content)
     result, done = steps_of(lambda watch: dispatch.run(request, watch))

@@ -12,7 +12,7 @@ from skimage import data, transform
 
 from sae_backend.compute.encoders import imagenet as natural
 from sae_backend.compute.encoders.load import available_encoders, load_encoder
-from sae_backend.compute.jobs.embed import Watch, embed
+from sae_backend.compute.jobs.embed import JobContext, embed
 from sae_backend.compute.jobs.embed_layers import EmbedRun, embed_layers
 from sae_backend.errors import UserInputError, WeightsError
 from sae_backend.models.bundled_models import NATURAL_ENCODER, default_pooling
@@ -73,7 +73,7 @@ def test_stages_are_layers_of_their_own_widths(tmp_path: Path) -> None:
         for layer, made in zip((2, 8), together, strict=True):
             one = load_encoder(NATURAL_ENCODER, layer=layer, pooling="mean")
             assert made.card == one.card and made.vectors.shape == (4, WIDTHS[layer - 1])
-            alone = embed(slide, grid, one, tmp_path / "one", torch.device("cpu"), 4, Watch())
+            alone = embed(slide, grid, one, tmp_path / "one", torch.device("cpu"), 4, JobContext())
             assert contents(made.folder) == contents(alone.folder)
 
 

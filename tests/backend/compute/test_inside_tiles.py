@@ -19,7 +19,7 @@ from sae_backend.compute.dispatch import run
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
 from sae_backend.compute.encoders.tile_encoder import TileEncoder
 from sae_backend.compute.jobs import live_model
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.compute.sae.relu import ReluAutoencoder
 from sae_backend.errors import CancelledError, MismatchError, SparsescopeError, UserInputError
@@ -197,7 +197,7 @@ def test_what_was_loaded_is_used_again(shipped: World, monkeypatch: pytest.Monke
     seen: list[tuple[int, int]] = []
     run(
         shipped.tokens(2, (1, 2)),
-        Watch(lambda stage, done, total: seen.append((done, total)) if "inside" in stage else None),
+        JobContext(lambda stage, done, total: seen.append((done, total)) if "inside" in stage else None),
     )
     np.testing.assert_allclose(np.load(shipped.common["out_file"])[0], first[1], atol=1e-6)
     assert seen[0] == (1, 2), "the tile that was looked at before is read again"
@@ -243,7 +243,7 @@ def test_a_question_can_be_cancelled_between_batches(shipped: World) -> None:
             batches.append(done)
 
     with pytest.raises(CancelledError):
-        run(shipped.occlusion(0, shipped.thing), Watch(note, lambda: len(batches) >= 2))
+        run(shipped.occlusion(0, shipped.thing), JobContext(note, lambda: len(batches) >= 2))
     assert len(batches) == 2 and batches[-1] < 50
 
 

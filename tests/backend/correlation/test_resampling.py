@@ -171,9 +171,9 @@ def test_shifted_maps_are_those_of_a_loop_over_tiles():
     correlate(parts, TYPES, spec)
     found = TargetGroup(tiles, np.arange(2), spec, np.ones(2, bool))
     from sae_backend.correlation.result import PairStatistics
-    from sae_backend.statistics.parallel import SpanWork
+    from sae_backend.statistics.parallel import ChunkWork
 
-    found.run(SpanWork(1, None), {"pearson": PairStatistics.empty(20, 2)}, np.zeros((20, 2)))
+    found.run(ChunkWork(1, None), {"pearson": PairStatistics.empty(20, 2)}, np.zeros((20, 2)))
     np.testing.assert_allclose(found.nulls["pearson"].largest, np.minimum(expected, 1), atol=1e-12)
 
 

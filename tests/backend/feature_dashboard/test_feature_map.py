@@ -14,7 +14,7 @@ import torch
 from sae_backend.cache import is_committed
 from sae_backend.compute import dispatch
 from sae_backend.compute.jobs import feature_map_job as job
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.sae.autoencoder import SparseAutoencoder
 from sae_backend.errors import CacheError, CancelledError, WorkerError
 from sae_backend.feature_dashboard import umap as feature_plane
@@ -46,7 +46,7 @@ def test_neighbours_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 15])
 def test_few_features_lie_on_their_principal_plane(n: int) -> None:
     directions, _ = groups_of_directions(15, 1)
-    xy, method = job.lay_out(directions[:n], Watch())
+    xy, method = job.lay_out(directions[:n], JobContext())
     assert xy.shape == (n, 2) and np.isfinite(xy).all()
     assert "principal components" in method and str(n) in method
     if n in (2, 3):  # as many points always lie on a plane, so distances are kept
@@ -68,7 +68,7 @@ def test_the_job_makes_the_map_once_and_groups_lie_together(
     sent = from_line(to_line(Submit(1, request)))
     assert isinstance(sent, Submit) and sent.request == request
     seen: list[tuple[int, int]] = []
-    result = dispatch.run(sent.request, Watch(lambda _, done, total: seen.append((done, total))))
+    result = dispatch.run(sent.request, JobContext(lambda _, done, total: seen.append((done, total))))
     assert seen[0] == (0, N_FEATURES) and seen[-1] == (N_FEATURES, N_FEATURES)
     folder = Path(result["map_dir"])
     assert folder == map_folder(tmp_path / "c", digest) and is_committed(folder)
@@ -103,7 +103,9 @@ def test_umap_is_loaded_for_a_map_alone() -> None:
 def test_a_cancelled_map_leaves_nothing_that_counts(tmp_path: Path) -> None:
     small_sae(control_card()).save(tmp_path / "sae")
     with pytest.raises(CancelledError):
-        dispatch.run(MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), Watch(cancelled=lambda: True))
+        dispatch.run(
+            MapRequest(str(tmp_path / "sae"), str(tmp_path / "c")), JobContext(cancelled=lambda: True)
+        )
     assert not (tmp_path / "c").exists()
 
 

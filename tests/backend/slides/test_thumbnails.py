@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from sae_backend.cache import is_committed
 from sae_backend.compute import dispatch
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.errors import CacheError, CancelledError, MismatchError, UserInputError
 from sae_backend.slides import thumbnails as module
 from sae_backend.slides.slide import Slide
@@ -158,7 +158,7 @@ def test_the_job_takes_its_tiles_from_an_analysis(tmp_path: Path) -> None:
         request = ThumbnailsRequest(str(path), str(cache), analysis[key])
         sent = from_line(to_line(Submit(1, request)))
         assert isinstance(sent, Submit) and sent.request == request
-        watch = Watch(lambda stage, done, total: stages.add((stage, done == total)))
+        watch = JobContext(lambda stage, done, total: stages.add((stage, done == total)))
         folders.add(dispatch.run(sent.request, watch)["thumbnail_dir"])
     assert len(folders) == 1 and stages == {("make small pictures", False), ("make small pictures", True)}
     folder = Path(folders.pop())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.correlation.result import CorrelationSpec
 from sae_backend.errors import CancelledError, UserInputError
@@ -302,7 +302,7 @@ def test_from_slides_to_the_paragraph(tmp_path: Path) -> None:
         np.save(file, counts[: 36 if entry.name == "s0.tif" else 42])
         slides.append(replace(entry, targets_file=str(file), facts={"scanner": "A"}))
     request = replace(request, slides=tuple(slides), type_names=("a", "b"))
-    done = run_study_job(request, Watch())
+    done = run_study_job(request, JobContext())
     assert [entry["title"] for entry in done["sets"]] == ["block 1", "block 4"]
     result = read_result(Path(done["work_dir"]))
     assert result.meta["quality_source"] == ["the SAE's card"] * 2

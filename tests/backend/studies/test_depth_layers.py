@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from sae_backend.activations.embeddings import Embeddings
 from sae_backend.compute import dispatch
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
-from sae_backend.compute.jobs.embed import Watch, embed
+from sae_backend.compute.jobs.embed import JobContext, embed
 from sae_backend.compute.jobs.embed_layers import EmbedRun, embed_layers
 from sae_backend.compute.studies.prepare_depth import prepare
 from sae_backend.errors import CancelledError, MismatchError, UserInputError
@@ -54,7 +54,9 @@ def test_one_pass_gives_the_bytes_of_one_pass_a_block(tmp_path: Path, kind: str)
     with slide:
         together = embed_layers(slide, grid, first, layers, EmbedRun(tmp_path / "together", CPU, 4))
         for layer, made in zip(layers, together, strict=True):
-            one = embed(slide, grid, encoder_of(kind, tmp_path, layer), tmp_path / "one", CPU, 4, Watch())
+            one = embed(
+                slide, grid, encoder_of(kind, tmp_path, layer), tmp_path / "one", CPU, 4, JobContext()
+            )
             assert made.folder.name == one.folder.name
             assert contents(made.folder) == contents(one.folder)
             assert made.status_counts == {"ok": 10, "missing": 1, "corrupt": 1}
@@ -73,14 +75,16 @@ def test_it_goes_on_with_what_blocks_lack(tmp_path: Path) -> None:
 
     encoder.encode_layers = counted  # type: ignore[method-assign]
     stops: list[int] = []
-    watch = Watch(lambda _stage, done, _total: stops.append(done), lambda: bool(stops) and stops[-1] >= 8)
+    watch = JobContext(
+        lambda _stage, done, _total: stops.append(done), lambda: bool(stops) and stops[-1] >= 8
+    )
     with slide:
         with pytest.raises(CancelledError):
             embed_layers(slide, grid, encoder, [1, 3], EmbedRun(tmp_path / "c", CPU, 4, watch))
         assert passes == [(1, 3), (1, 3)]
         passes.clear()
         # Block 4 has nothing yet; the others lack the last batch alone, and one block is whole already.
-        embed(slide, grid, load_encoder(CONTROL_ID, None, 2), tmp_path / "c", CPU, 4, Watch())
+        embed(slide, grid, load_encoder(CONTROL_ID, None, 2), tmp_path / "c", CPU, 4, JobContext())
         again = embed_layers(slide, grid, encoder, [1, 2, 3, 4], EmbedRun(tmp_path / "c", CPU, 4))
         assert passes == [(4,), (4,), (1, 3, 4)]
         passes.clear()
@@ -137,27 +141,27 @@ def layer_request(tmp_path: Path, **spec) -> StudyRequest:
 
 def test_blocks_become_feature_sets(tmp_path: Path) -> None:
     request = layer_request(tmp_path)
-    sets = prepare(request, Watch())
+    sets = prepare(request, JobContext())
     assert [entry["title"] for entry in sets] == ["block 1", "block 4"]
     assert [entry["model"]["layer"] for entry in sets] == [1, 4]
     # The block of the analysis is not embedded again.
     assert sets[1]["embedding_dirs"] == request.sets[0]["embedding_dirs"]
     assert all(entry["model"]["training"]["seed"] == 5 for entry in sets)
-    assert prepare(request, Watch()) == sets
+    assert prepare(request, JobContext()) == sets
     # The set of another encoder stays at the end, to judge how alike tiles are.
     judge = {**request.sets[0], "title": "other encoder"}
-    found = prepare(replace(request, sets=(*request.sets, judge)), Watch())
+    found = prepare(replace(request, sets=(*request.sets, judge)), JobContext())
     assert found[:2] == sets and found[2]["title"] == "other encoder" and found[2]["model"]["is_judge"]
     digests = {Embeddings.open(Path(entry["embedding_dirs"][0])).grid.digest for entry in sets}
     assert len(digests) == 1
     # A block that is not there is refused by the card of what was embedded: no encoder is loaded.
     said: list[str] = []
     with pytest.raises(UserInputError, match="no block 99"):
-        prepare(replace(request, spec={"layers": [99]}), Watch(lambda stage, *_: said.append(stage)))
+        prepare(replace(request, spec={"layers": [99]}), JobContext(lambda stage, *_: said.append(stage)))
     assert said == []
     other = {**request.sets[0], "model": {**request.sets[0]["model"], "encoder_digest": "0" * 64}}
     with pytest.raises(MismatchError, match="not the encoder"):
-        prepare(replace(request, sets=(other,)), Watch())
+        prepare(replace(request, sets=(other,)), JobContext())
     small_slide(tmp_path / "s0.tif", 6, 8)
     with pytest.raises(MismatchError, match="not the slide"):
-        prepare(request, Watch())
+        prepare(request, JobContext())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.prepare_domain import prepare
 from sae_backend.correlation.baselines import best_columns
 from sae_backend.correlation.representations import SaeColumns
@@ -235,7 +235,7 @@ def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) ->
             "domain", slides, (current,), (), str(tmp_path / way), str(tmp_path / f"{way}-work"),
             {"fact": "cohort", "a": "first", "b": "second", "retrain": True, "epochs": 20, "seed": 0}, {}, "cpu",
         )  # fmt: skip
-        (made,) = prepare(request, Watch())
+        (made,) = prepare(request, JobContext())
         assert made["title"] == "SAE of first"
         found.append(made)
     one, two = found
@@ -243,7 +243,7 @@ def test_the_autoencoder_is_trained_on_the_first_cohort_alone(tmp_path: Path) ->
     assert [Path(p).name for p in one["feature_dirs"][:6]] == [Path(p).name for p in two["feature_dirs"][:6]]
     assert one["feature_dirs"][6:] != two["feature_dirs"][6:]
     own = replace(request, spec={**request.spec, "retrain": False})
-    assert prepare(own, Watch()) == [current]
+    assert prepare(own, JobContext()) == [current]
 
 
 def test_every_stage_can_be_ended_and_baselines_are_not_made_again(tmp_path: Path, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sae_backend.compute import dispatch
 from sae_backend.compute.encoders.load import CONTROL_ID, load_encoder
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.reencode import equip
 from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.studies.framework.inputs import FeatureSet, StudyInput
@@ -265,7 +265,7 @@ def job_request(tmp_path: Path, **spec) -> StudyRequest:
 
 def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     request = job_request(tmp_path)
-    result = read_result(Path(run_study_job(request, Watch())["work_dir"]))
+    result = read_result(Path(run_study_job(request, JobContext())["work_dir"]))
     about = result.meta["stress"]
     assert about["reason"] == "" and about["n_tiles"] == 6 and about["n_slides"] == 4
     assert about["drift"] < 1e-3
@@ -296,8 +296,8 @@ def test_a_job_encodes_changed_tiles_again(tmp_path: Path) -> None:
     entry = request.sets[0]
     other = {**entry, "model": {**entry["model"], "encoder_digest": "0" * 64}}
     wrong = replace(request, sets=(other,), work_dir=str(tmp_path / "other"))
-    reason = read_result(Path(run_study_job(wrong, Watch())["work_dir"])).meta["stress"]["reason"]
+    reason = read_result(Path(run_study_job(wrong, JobContext())["work_dir"])).meta["stress"]["reason"]
     assert "is not the one of the analysis" in reason
     Path(request.slides[1].path).unlink()
-    gone = equip(open_input(request), request, Watch())
+    gone = equip(open_input(request), request, JobContext())
     assert gone.reencode is None and "s1.tif is not there" in gone.not_reencoded

@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 
 from sae_backend.activations.embeddings import EmbeddingWriter
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.compute.studies.prepare_universality import prepare, recipe_of
 from sae_backend.compute.studies.study_job import run_study_job
 from sae_backend.compute.studies.train_sets import SAES, make_set
@@ -257,7 +257,7 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
         {"unit": "patient", "seed": 0, "assignments": sides}, "cpu",
     )  # fmt: skip
     recipe = {"expansion": 2, "epochs": 50, "learning_rate": 3e-3, "batch_size": 128}
-    first = make_set(request, "current", folders, recipe, Watch())
+    first = make_set(request, "current", folders, recipe, JobContext())
     assert recipe_of(first) == {**recipe, "l1": None, "seed": 0, "whiten": False, "batch_size": 80}
     assert first["model"]["training"]["tiles_digest"]
     request = replace(request, sets=(first,))
@@ -269,13 +269,13 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
             raise CancelledError("Enough.")
 
     with pytest.raises(CancelledError):
-        run_study_job(request, Watch(stop))
+        run_study_job(request, JobContext(stop))
     saes = tmp_path / "cache" / SAES
     before = {path: path.stat().st_mtime_ns for path in saes.rglob("*") if path.is_file()}
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "steps").iterdir()}
     assert len([path for path in saes.iterdir() if path.is_dir()]) == 3 and len(kept) >= 5
     again: list[str] = []
-    made = run_study_job(request, Watch(lambda stage, *_: again.append(stage)))
+    made = run_study_job(request, JobContext(lambda stage, *_: again.append(stage)))
     assert "seed 1: train" in {stage for stage, _ in seen} and not any("train" in stage for stage in again)
     assert all(path.stat().st_mtime_ns == when for path, when in (before | kept).items())
     assert [entry["title"] for entry in made["sets"]] == ["current", "seed 1", "x1"]
@@ -285,7 +285,7 @@ def test_the_job_trains_other_seeds_and_goes_on_after_a_cancel(tmp_path: Path) -
     assert result.arrays["2/other_state"].shape == (32,)
     assert (result.arrays["1/state"] == 0).sum() >= 8  # directions that both seeds learned
     other = replace(request, work_dir=str(tmp_path / "whole"))
-    whole = read_result(Path(run_study_job(other, Watch())["work_dir"]))
+    whole = read_result(Path(run_study_job(other, JobContext())["work_dir"]))
     for name, values in whole.arrays.items():
         np.testing.assert_array_equal(values, result.arrays[name], name)
     assert math.isfinite(result.meta["comparisons"][0]["mean_r"])
@@ -301,8 +301,8 @@ def test_a_reference_is_trained_where_the_first_one_saw_other_tiles(tmp_path: Pa
         {"seeds": 1}, {}, "cpu",
     )  # fmt: skip
     recipe = {"expansion": 1, "epochs": 1, "batch_size": 128, "seed": 4}
-    first = make_set(request, "current", folders, recipe, Watch(), train_on=range(4))
-    sets = prepare(replace(request, sets=(first,)), Watch())
+    first = make_set(request, "current", folders, recipe, JobContext(), train_on=range(4))
+    sets = prepare(replace(request, sets=(first,)), JobContext())
     assert [entry["title"] for entry in sets] == ["current", "reference", "seed 1"]
     models = [entry["model"] for entry in sets]
     assert [model.get("is_reference", False) for model in models] == [False, True, False]
@@ -314,15 +314,15 @@ def test_a_reference_is_trained_where_the_first_one_saw_other_tiles(tmp_path: Pa
         **first,
         "model": {**first["model"], "training": {**first["model"]["training"], "tiles_digest": None}},
     }
-    assert len(prepare(replace(request, sets=(silent,)), Watch())) == 3
-    assert prepare(replace(request, sets=(first,), spec={"seeds": 0}), Watch()) == [first]
+    assert len(prepare(replace(request, sets=(silent,)), JobContext())) == 3
+    assert prepare(replace(request, sets=(first,), spec={"seeds": 0}), JobContext()) == [first]
 
 
 def test_deleted_embeddings_are_said(tmp_path: Path) -> None:
     entry = {"title": "current", "model": {}, "embedding_dirs": [str(tmp_path / "gone")], "feature_dirs": []}
     request = StudyRequest("universality", (), (entry,), (), str(tmp_path), str(tmp_path), {"seeds": 1})
     with pytest.raises(UserInputError, match="deleted"):
-        run_study_job(request, Watch())
+        run_study_job(request, JobContext())
 
 
 def test_steps_are_made_once(tmp_path: Path) -> None:

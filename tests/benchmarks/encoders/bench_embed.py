@@ -17,7 +17,7 @@ import torch
 
 from sae_backend.compute.encoders.device import pick_device
 from sae_backend.compute.encoders.load import CONTROL_ID, TileEncoder, load_encoder
-from sae_backend.compute.jobs.embed import Watch, embed
+from sae_backend.compute.jobs.embed import JobContext, embed
 from sae_backend.slides.slide import Slide
 from sae_backend.slides.tiles import TileSpec, resolve_grid
 from sae_backend.slides.tissue import find_tissue
@@ -61,7 +61,9 @@ def main() -> None:
             for repeat in range(args.repeats):
                 alone.append(encoder_rate(encoder, device, args.batch, spec.tile_px, grid.n_tiles))
                 start = time.perf_counter()
-                embed(slide, grid, encoder, Path(folder) / f"cache {repeat}", device, args.batch, Watch())
+                embed(
+                    slide, grid, encoder, Path(folder) / f"cache {repeat}", device, args.batch, JobContext()
+                )
                 whole.append(grid.n_tiles / (time.perf_counter() - start))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     print(f"{args.encoder} on {name}, {grid.n_tiles} tiles of {spec.tile_px} px, batch {args.batch}")

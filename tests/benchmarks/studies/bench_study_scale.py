@@ -124,7 +124,7 @@ def _matrix(folder: Path, k: int, number: int, n_tiles: int, n_features: int) ->
     return sparse.csc_array((data, indices, indptr), shape=(n_tiles, n_features))
 
 
-class Watch:
+class JobContext:
     """What a run costs, and where it does not say that it goes on."""
 
     def __init__(self, limit: float) -> None:
@@ -178,7 +178,7 @@ def memory(key: str) -> int:
 def measure(kind: str, folder: Path, n_slides: int, spec: dict[str, Any], limit: float) -> None:
     """Run the study here and say what it cost."""
     first = memory("VmRSS")
-    watch = Watch(limit)
+    watch = JobContext(limit)
     inputs = open_world(folder, n_slides, 2 if kind in _TWO_SETS else 1)
     opened = watch.peak
     n_tiles, start, cpu = sum(s.n_tiles for s in inputs.slides), time.monotonic(), time.process_time()

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from sae_backend.statistics.resampling_units import MAX_SHARE, MIN_CLUSTERS
+from sae_backend.statistics.resampling_units import MAX_SHARE, MIN_RESAMPLING_UNITS
 from sae_backend.statistics.slide_parts import SlidePart
 
 Floats = npt.NDArray[np.float64]
@@ -37,8 +37,8 @@ class PatientSums:
     def reason(self) -> str:
         """Why there can be no interval, empty where there can."""
         n = self.sums[:, :, _N].max(axis=0, initial=0.0)
-        if (n > 0).sum() < MIN_CLUSTERS:
-            return f"fewer than {MIN_CLUSTERS} patients report"
+        if (n > 0).sum() < MIN_RESAMPLING_UNITS:
+            return f"fewer than {MIN_RESAMPLING_UNITS} patients report"
         if n.max() > MAX_SHARE * n.sum():
             return f"one patient holds more than {MAX_SHARE:.0%} of the tiles"
         return ""

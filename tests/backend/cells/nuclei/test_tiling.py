@@ -19,7 +19,7 @@ from sae_backend.cells.nuclei.segmentation import DetectSpec
 from sae_backend.cells.nuclei.tiling import DOUBLE_UM, NEIGHBOURS, NUCLEUS
 from sae_backend.cells.table import CellImport, CellTable
 from sae_backend.compute import dispatch
-from sae_backend.compute.jobs.embed import Watch
+from sae_backend.compute.jobs.embed import JobContext
 from sae_backend.errors import CacheError, CancelledError, NoTissueError, PixelSizeError, UserInputError
 from sae_backend.slides.slide import Slide
 from sae_backend.synthetic.slide import write_demo_slide
@@ -190,14 +190,14 @@ def test_the_job_is_asked_for_by_a_message(tmp_path: Path) -> None:
     assert isinstance(sent, Submit) and sent.request == request
     stages = []
     result = dispatch.run(
-        sent.request, Watch(lambda stage, done, total: stages.append((stage, done == total)))
+        sent.request, JobContext(lambda stage, done, total: stages.append((stage, done == total)))
     )
     assert stages[0] == ("find tissue", False) and stages[-1] == ("find nuclei", True)
     found = load_detected(Path(result["nuclei_file"]))
     assert result["n_nuclei"] == found.table.n_cells == 120 and result["notes"] == list(found.notes)
     assert found.assumed["spec"]["min_area_um2"] == 12.0
     with pytest.raises(CancelledError):
-        dispatch.run(replace(request, cache_dir=str(tmp_path / "d")), Watch(cancelled=lambda: True))
+        dispatch.run(replace(request, cache_dir=str(tmp_path / "d")), JobContext(cancelled=lambda: True))
     nuclei_slide(tmp_path / "unknown.tif", mpp=None)
     with pytest.raises(PixelSizeError):
         dispatch.run(replace(request, slide=str(tmp_path / "unknown.tif")))
