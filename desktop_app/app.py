@@ -68,7 +68,6 @@ def build_window(
     layers.fine = not draws_in_software(renderer())
     context = Context(
         session=Session(),
-        window=window,
         canvas=window,
         layers=layers,
         menus=window.menus,

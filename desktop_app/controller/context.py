@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from desktop_app.session import Session
     from desktop_app.tasks import WorkerTasks
     from desktop_app.widgets.controls.banners import Banner
-    from desktop_app.widgets.main_window import MainWindow
     from desktop_app.widgets.shell.dialogs import Dialogs
     from desktop_app.widgets.shell.menus import Menus
 
@@ -92,7 +91,6 @@ class Context:
     """
 
     session: Session
-    window: MainWindow
     canvas: Canvas
     layers: SlideLayers
     menus: Menus

@@ -45,6 +45,7 @@ from desktop_app.controller.view.pointer import PointerActions
 from desktop_app.controller.view.rotation import RotationActions
 from desktop_app.controller.view.second_view import SecondViewActions
 from desktop_app.controller.view.tile_grid import TileGridActions
+from desktop_app.widgets.studies.window import StudyWindow
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
@@ -57,8 +58,10 @@ class Controller:
 
     def __init__(self, context: Context, window: MainWindow, live: LiveWorker) -> None:
         self._context = context
-        self.reading = ReadingActions(context)
-        self.projects = ProjectActions(context)
+        self.reading = ReadingActions(context, window.status)
+        # Before the others, which draw over the slide that it shows.
+        self.projects = ProjectActions(context, window.start_page, window.slides, window)
+        # Before whoever else follows the analysis: its table has the names that the others show.
         panels = FeaturePanels(
             window.features,
             window.fires_here,
@@ -72,29 +75,30 @@ class Controller:
         self.cells = CellActions(context, window.legend)
         self.annotations = AnnotationActions(context, window.annotation)
         self.cell_import = CellImportActions(context, self.projects, self.cells)
-        self.correlations = CorrelationActions(context, self.projects, self.features)
-        self.cells.changed.connect(lambda _slide: self.correlations.refresh())
-        self.jobs = JobActions(context, self.projects, self.features, self.correlations)
-        self.examples = ExampleActions(context, self.projects, self.features)
-        self.page = FeaturePageActions(context, self.features, self.examples)
-        self.feature_map = FeatureMapActions(context, self.jobs)
-        self.jobs.on_pictures = self.examples.refresh
-        self.studies = StudyActions(context, self.projects, self.features, self.jobs)
-        self.studies.done.connect(lambda _record: self.features.fill_table())
-        self.demo = DemoActions(context, self.projects, self.cells, self.jobs)
+        results = StudyWindow(window.docks["Results"], window.qt_window)
+        self.correlations = CorrelationActions(
+            context, window.correlations, results, self.projects, self.features
+        )
+        self.jobs = JobActions(
+            context, window.jobs, window.correlations.header, self.projects, self.features, self.correlations
+        )
+        self.examples = ExampleActions(context, window.examples, self.projects, self.features)
+        self.page = FeaturePageActions(context, window.page, self.features, self.examples)
+        self.feature_map = FeatureMapActions(context, window.feature_map, window.features, self.jobs)
+        self.studies = StudyActions(context, window.studies, results, self.projects, self.features, self.jobs)
+        self.demo = DemoActions(context, window.start_page, self.projects, self.cells, self.jobs)
         self.review = ReviewActions(
             context, window.annotation, window.features, window.heatmap, self.features
         )
-        self.status = StatusActions(context)
-        self.pointer = PointerActions(context)
+        self.status = StatusActions(context, window.status, window.scale_bar)
+        self.pointer = PointerActions(context, window.regions)
+        # After the status, whose words on the place under the pointer it adds to.
         self.cell_pointer = CellPointerActions(context, window.status, self.cells)
         self.undo = UndoActions(context, self.annotations)
         others = Others(self.projects, self.features, self.annotations, self.undo)
         self.comments = CommentActions(context, window.annotation, others)
         self.regions = RegionActions(context, window.regions, window.fires_here, others, self.comments)
-        self.exports = ExportActions(context, self.reading, self.regions)
-        self.exports.runs.wanted = lambda: str(self.correlations.run.id) if self.correlations.run else ""
-        # Before the drawing, whose tools take the mouse from it.
+        self.exports = ExportActions(context, window.legend, self.reading, self.regions, self.correlations)
         self.cell_editing = CellEditingActions(
             context,
             window.cell_bar,
@@ -109,27 +113,41 @@ class Controller:
             context, window.qt_window, self.cells, self.regions, self.cell_editing
         )
         self.drawing = DrawingActions(
-            context, window.regions, window.fires_here, window.key_guard, self.projects, self.regions
+            context,
+            window.regions,
+            window.fires_here,
+            window.key_guard,
+            self.projects,
+            self.regions,
+            self.cell_editing,
         )
         self.region_files = RegionFileActions(context, self.regions)
         self.merge = MergeActions(context, self.features, self.annotations, self.comments)
-        self.inside = TokenMapActions(context, live)
-        self.overview = OverviewActions(context)
-        self.together = MultiFeatureActions(context)
-        self.turn = RotationActions(context)
+        self.inside = TokenMapActions(context, window.heatmap, window.legend, live)
+        self.overview = OverviewActions(context, window.overview)
+        self.together = MultiFeatureActions(context, window.features, window.heatmap, window.legend)
+        self.turn = RotationActions(context, window.turn_mark)
         self.tile_grid = TileGridActions(context)
-        self.second_view = SecondViewActions(context, self.regions)
-        self.pair_maps = PairMapActions(context, self.correlations, self.together, self.second_view)
-        self.cells.changed.connect(lambda _slide: self.second_view.redraw_cells())
-        self.slide_info = SlideInfoActions(context)
+        self.second_view = SecondViewActions(
+            context, window.views, window.heatmap, window.legend, self.regions
+        )
+        self.pair_maps = PairMapActions(
+            context, window.correlations.header, self.correlations, self.together, self.second_view
+        )
+        self.slide_info = SlideInfoActions(context, window.qt_window)
         self.slide_table = SlideTableActions(context, self.page)
         self.tile_values = TileValueActions(context, self.projects)
-        self.looks = ThemeActions(context)
-        self.checklist = ChecklistActions(context, self.projects, self.jobs, self.cell_import)
-        self.cells.changed.connect(lambda _slide: self.checklist.refresh())
-        self.start_page = StartActions(context, self.projects)
+        self.looks = ThemeActions(context, window.themed_parts)
+        self.checklist = ChecklistActions(
+            context, window.slides.checklist, self.projects, self.jobs, self.cell_import
+        )
+        self.start_page = StartActions(context, window.start_page, window.reveal_panels, self.projects)
         doors = DropTargets(self.projects, self.jobs, self.cell_import, self.region_files, self.merge)
-        self.arrivals = DropActions(context, doors)
+        self.arrivals = DropActions(context, window.drops, doors)
+        self.jobs.pictures_made.connect(self.examples.refresh)
+        self.studies.done.connect(lambda _record: self.features.fill_table())
+        for follow in (self.correlations.refresh, self.second_view.redraw_cells, self.checklist.refresh):
+            self.cells.changed.connect(follow)
         self._closed = False
         self.looks.apply()
         window.closing.connect(self.close)
@@ -166,7 +184,7 @@ class Controller:
         self.pair_maps.close()
         self.second_view.close()
         self.slide_info.close()
-        self.exports.runs.close()
+        self.exports.close()
         self.tile_values.close()
         self.inside.close()
         self._context.tasks.close()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.project.correlation.options import CorrelateOptions
     from desktop_app.store import AnalysisRecord, SaeRecord
+    from desktop_app.widgets.correlation.header import CorrelationHeader
+    from desktop_app.widgets.shell.jobs import JobsPanel
     from sae_backend.errors import SparsescopeError
     from sae_backend.worker.requests import Request
 
@@ -34,22 +36,24 @@ _COUNTING: Final = "Counting the cells in the tiles …"
 class JobActions:
     """Submits jobs and keeps their answers in the project they were asked for.
 
-    `submitted` carries a job's number and what was asked of the worker.
+    `submitted` carries a job's number and what was asked of the worker; `pictures_made` says that there
+    are new small pictures of a slide.
     """
 
     submitted = Signal(int, object)
+    pictures_made = Signal()
 
     def __init__(
         self,
         context: Context,
+        panel: JobsPanel,
+        header: CorrelationHeader,
         projects: ProjectActions,
         features: FeatureActions,
         correlations: CorrelationActions,
     ) -> None:
-        self._context = context
+        self._context, self._panel = context, panel
         self._pictured: set[int] = set()
-        self.on_pictures: Callable[[], None] | None = None
-        """Told when the small pictures of the open slide were made."""
         context.session.analysis_changed.connect(self._make_pictures)
         self._projects, self._features, self._correlations = projects, features, correlations
         self._answers: dict[int, tuple[Store, Answer]] = {}
@@ -62,14 +66,13 @@ class JobActions:
         context.menus.requested("analyze").connect(self.ask_analyze)
         context.menus.requested("train").connect(self.ask_train)
         context.menus.requested("correlate").connect(self.correlate)
-        header = context.window.correlations.header
         header.run_requested.connect(self.correlate)
         header.options_requested.connect(self.ask_correlate)
         header.again_requested.connect(self.correlate_again)
         context.menus.requested("correlate_options").connect(self.ask_correlate)
-        context.window.jobs.cancel_requested.connect(tasks.cancel)
-        tasks.job_started.connect(context.window.jobs.add_job)
-        tasks.job_progress.connect(context.window.jobs.show_progress)
+        panel.cancel_requested.connect(tasks.cancel)
+        tasks.job_started.connect(panel.add_job)
+        tasks.job_progress.connect(panel.show_progress)
         tasks.job_done.connect(self._done)
         tasks.job_failed.connect(self._failed)
         tasks.job_cancelled.connect(self._cancelled)
@@ -217,8 +220,7 @@ class JobActions:
             return
 
         def keep(_result: dict[str, Any]) -> None:
-            if self.on_pictures is not None:
-                self.on_pictures()
+            self.pictures_made.emit()
 
         title = f"Thumbnails of {store.slides.get(analysis.slide_id).name}"
         self.submit(store, title, request, keep, quiet=True)
@@ -249,14 +251,14 @@ class JobActions:
                 self._context.say("")
 
     def _done(self, job: int, result: object) -> None:
-        self._context.window.jobs.end_job(job, "Done")
+        self._panel.end_job(job, "Done")
         store, keep = self._answers.pop(job, (None, None))
         self._correlating.pop(job, None)
         if keep is None:
             return
         if store is not self._context.session.store:
             # Its project was closed: what the worker made lies in that project's cache and is found again there.
-            self._context.window.jobs.end_job(
+            self._panel.end_job(
                 job, "Finished, but its project was closed; open the project and run it again"
             )
             return
@@ -273,16 +275,16 @@ class JobActions:
     def _failed(self, job: int, sentence: str, hint: str) -> None:
         self._forget(job)
         text = f"{sentence} {hint}".strip()
-        self._context.window.jobs.end_job(job, text)
+        self._panel.end_job(job, text)
         self._context.say(text, error=True)
 
     def _cancelled(self, job: int) -> None:
         self._forget(job)
-        self._context.window.jobs.end_job(job, "Cancelled; finished work is kept")
+        self._panel.end_job(job, "Cancelled; finished work is kept")
 
     def _worker_ready(self, device: str) -> None:
-        self._context.window.jobs.show_worker(f"The worker is ready on {device}.")
+        self._panel.show_worker(f"The worker is ready on {device}.")
 
     def _crashed(self, sentence: str, hint: str) -> None:
-        self._context.window.jobs.show_worker("The worker stopped; the next job starts it again.")
+        self._panel.show_worker("The worker stopped; the next job starts it again.")
         self._context.say(f"{sentence} {hint}".strip(), error=True)

@@ -68,9 +68,6 @@ class CellEditingActions:
         self.bar.ended.connect(self.stop)
         menus.requested("cell_mode").connect(self.start)
         menus.requested("delete_cells").connect(self.delete_selected)
-        # Before the tools that draw take the mouse.
-        context.menus.requested("tool").connect(lambda _tool: self.stop())
-        regions_panel.tool_requested.connect(lambda _tool: self.stop())
         context.session.slide_changed.connect(lambda _slide: self.stop())
         cells.redrawn.connect(self._refresh)
 
@@ -93,7 +90,7 @@ class CellEditingActions:
                 )
             return
         self._regions_panel.tool_requested.emit("")
-        self._context.menus.action("cells").setChecked(True)
+        menus.action("cells").setChecked(True)
         self.mode, self.selected = mode, frozenset()
         # The strip takes its room: what was said before is over.
         self._context.say("")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from psygnal import Signal
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 
 from desktop_app.project.correlation.compare import compare
 from desktop_app.project.correlation.frame import STATISTIC_WORDS, CorrelationFrame
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.project.correlation.pair import SlideTargets
     from desktop_app.store import AnnotationRecord, CorrelationRecord, Store
+    from desktop_app.widgets.correlation.correlations import CorrelationsPanel
+    from desktop_app.widgets.studies.window import StudyWindow
 
 _FIRST: Final = "pearson"
 _HEIGHT_PX: Final = 420
@@ -39,8 +41,16 @@ class CorrelationActions:
 
     pair_changed = Signal()
 
-    def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
+    def __init__(
+        self,
+        context: Context,
+        panel: CorrelationsPanel,
+        results: StudyWindow,
+        projects: ProjectActions,
+        features: FeatureActions,
+    ) -> None:
         self._context, self._projects, self._features = context, projects, features
+        self._panel, self._results = panel, results
         self._run: CorrelationRecord | None = None
         self._wished: int | None = None
         self._other: int | None = None
@@ -49,7 +59,7 @@ class CorrelationActions:
         self._type = ""
         self._kept: dict[int, SlideTargets] = {}
         self._kept_of: object = None
-        panel, session = context.window.correlations, context.session
+        session = context.session
         self._frames, self._others, self._pairs = LatestTask(), LatestTask(), LatestTask()
         self._frames.answered.connect(self._show_frame)
         self._others.answered.connect(self._show_other)
@@ -80,7 +90,7 @@ class CorrelationActions:
     @property
     def pair(self) -> tuple[int, str] | None:
         """Feature and type that are chosen in the run that is shown."""
-        frame = self._context.window.correlations.frame
+        frame = self._panel.frame
         if self._pair is None or frame is None or self._pair[1] >= frame.shape[1]:
             return None
         return self._pair[0], frame.type_names[self._pair[1]]
@@ -88,7 +98,7 @@ class CorrelationActions:
     @property
     def is_measure(self) -> bool:
         """Whether the pair's target is a measure of the tiles and not a number of cells."""
-        frame = self._context.window.correlations.frame
+        frame = self._panel.frame
         if self._pair is None or frame is None or self._pair[1] >= frame.shape[1]:
             return False
         return not (frame.meta.get("is_count") or [True] * frame.shape[1])[self._pair[1]]
@@ -116,7 +126,7 @@ class CorrelationActions:
 
     def refresh(self) -> None:
         """Show the chosen run, or the newest of the current autoencoder, and whether it still holds."""
-        session, panel = self._context.session, self._context.window.correlations
+        session, panel = self._context.session, self._panel
         store, features = session.store, session.features
         for button in (panel.header.run_button, panel.header.options_button):
             button.setEnabled(features is not None)
@@ -144,7 +154,7 @@ class CorrelationActions:
 
     def _take(self, store: Store, run: CorrelationRecord) -> None:
         """Read a run's arrays, unless they are those that are shown."""
-        panel = self._context.window.correlations
+        panel = self._panel
         frame = panel.frame
         is_shown = frame is not None and (frame.record.id, frame.statistic) == (run.id, self._statistic)
         changed = self._run is None or self._run.id != run.id
@@ -163,7 +173,7 @@ class CorrelationActions:
 
     def _say(self, sentence: str, entries: object) -> None:
         """Say why there is no run to see."""
-        panel = self._context.window.correlations
+        panel = self._panel
         self._frames.forget()
         self._run, self._pair = None, None
         runs = list(entries) if isinstance(entries, list) else []
@@ -174,7 +184,7 @@ class CorrelationActions:
 
     def _show_frame(self, found: object) -> None:
         assert isinstance(found, CorrelationFrame)
-        store, panel = self._context.session.store, self._context.window.correlations
+        store, panel = self._context.session.store, self._panel
         if store is None or self._run is None or found.record.id != self._run.id:
             return
         self._statistic = found.statistic
@@ -198,7 +208,7 @@ class CorrelationActions:
 
     def compare_with(self, run_id: int) -> None:
         """Set r of another run beside the one shown; a negative number for none."""
-        store, panel = self._context.session.store, self._context.window.correlations
+        store, panel = self._context.session.store, self._panel
         self._other = run_id if run_id >= 0 else None
         if self._other is None or store is None:
             self._others.forget()
@@ -208,7 +218,7 @@ class CorrelationActions:
 
     def _show_other(self, found: object) -> None:
         assert isinstance(found, CorrelationFrame)
-        panel = self._context.window.correlations
+        panel = self._panel
         frame = panel.frame
         if frame is None or found.record.id == frame.record.id:
             panel.show_comparison(None)
@@ -232,7 +242,7 @@ class CorrelationActions:
 
     def show_pair(self, feature: int, cell_type: str) -> None:
         """Choose a feature and a type: the feature is selected everywhere, and its tiles are plotted."""
-        frame = self._context.window.correlations.frame
+        frame = self._panel.frame
         if frame is None or cell_type not in frame.type_names or not 0 <= feature < frame.shape[0]:
             return
         self._pair, self._type = (feature, frame.type_names.index(cell_type)), cell_type
@@ -242,7 +252,7 @@ class CorrelationActions:
         self._follow(self._pair)
 
     def _follow(self, pair: tuple[int, int]) -> None:
-        store, panel, run = self._context.session.store, self._context.window.correlations, self._run
+        store, panel, run = self._context.session.store, self._panel, self._run
         if store is None or run is None:
             return
         panel.mark_pair(*pair)
@@ -254,7 +264,7 @@ class CorrelationActions:
 
     def _show_pair(self, found: object) -> None:
         assert isinstance(found, PairView)
-        run, panel = self._run, self._context.window.correlations
+        run, panel = self._run, self._panel
         frame = panel.frame
         if run is None or frame is None or found.run_id != run.id or found.pair != self._pair:
             return
@@ -289,12 +299,12 @@ class CorrelationActions:
         self._features.go_to_tile(tile)
 
     def _mark_tile(self) -> None:
-        session, panel = self._context.session, self._context.window.correlations
+        session, panel = self._context.session, self._panel
         slide_id = -1 if session.slide_record is None else session.slide_record.id
         panel.scatter.mark_tile(slide_id, session.tile)
 
     def _renamed(self, note: AnnotationRecord) -> None:
-        run, panel = self._run, self._context.window.correlations
+        run, panel = self._run, self._panel
         if run is not None and run.sae_digest == note.sae_digest:
             panel.rename_feature(note.feature, note.name)
 
@@ -303,17 +313,11 @@ class CorrelationActions:
         self._show_feature()
         if not self._has_room:
             self._has_room = True
-            QTimer.singleShot(0, self._grow)
-
-    def _grow(self) -> None:
-        dock, whole = self._context.window.docks["Results"], self._context.window.qt_window
-        wanted = min(_HEIGHT_PX, int(_MOST_SHARE * whole.height()))
-        if dock.isVisible() and not dock.isFloating() and dock.height() < wanted:
-            whole.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+            QTimer.singleShot(0, lambda: self._results.grow(_HEIGHT_PX, _MOST_SHARE))
 
     def _show_feature(self) -> None:
         """Say what the current feature follows; numbers of another autoencoder mean other features."""
-        panel = self._context.window.correlations
+        panel = self._panel
         feature = self._context.session.feature if self.is_current_sae else None
         panel.show_feature(feature)
         if panel.isVisible():
@@ -321,7 +325,7 @@ class CorrelationActions:
 
     def _pair_of(self, feature: int | None) -> None:
         """Go with the feature: to the type that was chosen, or to the one that it follows most."""
-        frame = self._context.window.correlations.frame
+        frame = self._panel.frame
         if frame is None or feature is None or feature >= frame.shape[0]:
             return
         known = by_strength(frame, feature)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from desktop_app.controller.view.legend_text import feature_words, source_words
+from desktop_app.controller.view.legend_text import feature_words
 from desktop_app.controller.view.multi_feature import COLOURS
 from desktop_app.project.cells.density import SlideCells, count_slide
 from desktop_app.tasks import LatestTask
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.correlation.correlations import CorrelationActions
     from desktop_app.controller.view.multi_feature import MultiFeatureActions
     from desktop_app.controller.view.second_view import SecondViewActions
+    from desktop_app.widgets.correlation.header import CorrelationHeader
     from sae_backend.activations.heatmap import Heatmap
 
 UNIT: Final = "cells per tile"
@@ -31,6 +32,7 @@ class PairMapActions:
     def __init__(
         self,
         context: Context,
+        header: CorrelationHeader,
         correlations: CorrelationActions,
         together: MultiFeatureActions,
         second: SecondViewActions,
@@ -43,21 +45,9 @@ class PairMapActions:
         self._read.answered.connect(self._counted)
         self._read.failed.connect(context.show_error)
         session = context.session
-        context.window.correlations.header.map_requested.connect(self.show)
-        for taken in (
-            context.window.features.together_requested,
-            context.menus.requested("together"),
-            context.menus.requested("alone"),
-            context.window.heatmap.alone_requested,
-        ):
-            taken.connect(lambda *_: self._give_up(TWO_HUES))
-        for taken in (
-            context.window.views.close_requested,
-            context.menus.requested("second_slide"),
-            context.menus.requested("second_feature"),
-            context.menus.requested("second_close"),
-        ):
-            taken.connect(lambda *_: self._give_up(SIDE_BY_SIDE))
+        header.map_requested.connect(self.show)
+        together.asked.connect(lambda: self._give_up(TWO_HUES))
+        second.asked.connect(lambda: self._give_up(SIDE_BY_SIDE))
         session.project_changed.connect(lambda _: self._read.forget())
         session.feature_changed.connect(lambda _: self.refresh())
         session.analysis_changed.connect(lambda _: self.refresh())
@@ -140,6 +130,4 @@ class PairMapActions:
         words = [(feature_words(context, feature), COLOURS[0]), (f"Cells: {kind}", COLOURS[1])]
         peaks = [float(np.nanmax(one.values, initial=0.0)) for one in (heat, density)]
         scales = [f"0 to {number_text(peaks[0])} SAE units", f"0 to {number_text(peaks[1])} {UNIT}"]
-        context.layers.show_together([(heat, COLOURS[0]), (density, COLOURS[1])])
-        context.window.heatmap.show_together(words)
-        context.window.legend.show_together(words, scales, source_words(context))
+        self._together.draw(words, [(heat, COLOURS[0]), (density, COLOURS[1])], scales)

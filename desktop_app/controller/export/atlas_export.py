@@ -40,7 +40,6 @@ class AtlasActions(QObject):
         self._read.failed.connect(self._failed)
         self._moved.connect(self._show_progress, Qt.ConnectionType.QueuedConnection)
         context.menus.requested("export_atlas").connect(self.export)
-        context.window.closing.connect(self.close)
 
     @property
     def is_writing(self) -> bool:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QPainter
 
     from desktop_app.controller.context import Context
+    from desktop_app.controller.correlation.correlations import CorrelationActions
     from desktop_app.controller.regions.regions import RegionActions
     from desktop_app.controller.view.chunk_reading import ReadingActions
     from desktop_app.store import Store
+    from desktop_app.widgets.slide.legend import Legend
 
 TABLES: Final = "CSV (*.csv);;Parquet (*.parquet)"
 PICTURE_WAIT_S: Final = 5.0
@@ -40,10 +42,18 @@ For research, not for diagnosis. BSD-3-Clause licence.
 class ExportActions:
     """Writes files that the user names."""
 
-    def __init__(self, context: Context, reading: ReadingActions, regions: RegionActions) -> None:
+    def __init__(
+        self,
+        context: Context,
+        legend: Legend,
+        reading: ReadingActions,
+        regions: RegionActions,
+        correlations: CorrelationActions,
+    ) -> None:
         self._context, self._reading, self._regions = context, reading, regions
+        self._legend = legend
         self.atlas = AtlasActions(context)
-        self.runs = RunExports(context)
+        self.runs = RunExports(context, correlations)
         menus = context.menus
         menus.requested("export_features").connect(
             lambda: self._write("Export feature table", TABLES, "features.csv", export.feature_table)
@@ -54,6 +64,11 @@ class ExportActions:
         menus.requested("export_view").connect(self.export_view)
         menus.requested("guide").connect(self.show_guide)
         menus.requested("about").connect(lambda: context.dialogs.show_page("About Sparsescope", ABOUT))
+
+    def close(self) -> None:
+        """End the atlas and wait for the file of a run, where one is being written."""
+        self.atlas.close()
+        self.runs.close()
 
     def _write(self, title: str, kinds: str, suggested: str, write: Callable[[Store, Path], object]) -> None:
         store = self._context.session.store
@@ -89,7 +104,7 @@ class ExportActions:
             raise UserInputError("Views are saved as PNG.", "Name the file .png.")
         session, canvas = self._context.session, self._context.canvas
         assert session.slide is not None
-        legend = self._context.window.legend
+        legend = self._legend
         shown = legend.shown_map
         colours = legend.shown_colours
         source = session.slide.info.path.name

@@ -17,6 +17,7 @@ from sae_backend.atomic_write import atomic_path
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.controller.correlation.correlations import CorrelationActions
     from sae_backend.errors import SparsescopeError
 
 TABLES: Final = (
@@ -25,11 +26,10 @@ TABLES: Final = (
 
 
 class RunExports:
-    """Writes what the user names; `wanted` gives the run shown, empty for the newest."""
+    """Writes what the user names, of the run that is shown; of the newest where none is."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.wanted: Callable[[], str] = str
+    def __init__(self, context: Context, correlations: CorrelationActions) -> None:
+        self._context, self._correlations = context, correlations
         self._writing = LatestTask()
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
@@ -84,7 +84,8 @@ class RunExports:
         path = context.dialogs.save_file(title, kinds, suggested)
         if path is None:
             return
-        folder, wanted = store.folder, self.wanted()
+        run = self._correlations.run
+        folder, wanted = store.folder, str(run.id) if run else ""
 
         def work() -> str:
             # A store belongs to the thread that opened it.

@@ -19,19 +19,23 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.widgets.features.examples import ExamplesPanel
 
 
 class ExampleActions:
     """Fills the examples when another feature is chosen; an older answer never replaces a newer one."""
 
-    def __init__(self, context: Context, projects: ProjectActions, features: FeatureActions) -> None:
+    def __init__(
+        self, context: Context, panel: ExamplesPanel, projects: ProjectActions, features: FeatureActions
+    ) -> None:
         self._context, self._projects, self._features = context, projects, features
+        self._panel = panel
         self._sources: list[ExampleSource] = []
         self._everywhere = False
         self._levels, self._look_alikes = LatestTask(), LatestTask()
         self._levels.answered.connect(self._show_levels)
         self._look_alikes.answered.connect(self._show_look_alikes)
-        panel, session = context.window.examples, context.session
+        session = context.session
         for read in (self._levels, self._look_alikes):
             read.failed.connect(lambda error: panel.say(f"{error.sentence} {error.hint}"))
         panel.tile_requested.connect(self.go_to)
@@ -47,7 +51,7 @@ class ExampleActions:
 
     def take_sources(self) -> None:
         """Look anew which slides there are to take examples from."""
-        session, panel = self._context.session, self._context.window.examples
+        session, panel = self._context.session, self._panel
         store, features, analysis = session.store, session.features, session.analysis
         self._sources = []
         if store is not None and features is not None and analysis is not None:
@@ -61,7 +65,7 @@ class ExampleActions:
 
     def refresh(self) -> None:
         """Find examples of the chosen feature."""
-        session, panel = self._context.session, self._context.window.examples
+        session, panel = self._context.session, self._panel
         feature = session.feature
         sources = self._sources if self._everywhere else self._sources[:1]
         if not sources or feature is None:
@@ -99,14 +103,14 @@ class ExampleActions:
 
     def _show_levels(self, found: object) -> None:
         assert isinstance(found, tuple)
-        self._context.window.examples.show_levels(*found)
+        self._panel.show_levels(*found)
 
     def _show_look_alikes(self, found: object) -> None:
         assert isinstance(found, tuple)
-        self._context.window.examples.show_look_alikes(*found)
+        self._panel.show_look_alikes(*found)
 
     def _show_context(self, slide_id: int, tile: int) -> None:
         source = next((known for known in self._sources if known.slide_id == slide_id), None)
         picture = None if source is None else self._context.attempt(lambda: context_picture(source, tile))
         if picture is not None:
-            self._context.window.examples.show_context(picture)
+            self._panel.show_context(picture)

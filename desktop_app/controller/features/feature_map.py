@@ -15,16 +15,21 @@ from sae_backend.worker.requests import MapRequest
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.jobs import JobActions
+    from desktop_app.widgets.features.feature_map import FeatureMapPanel
     from desktop_app.widgets.features.feature_model import FeatureTable
+    from desktop_app.widgets.features.features import FeaturesPanel
 
 
 class FeatureMapActions:
     """Shows where features lie to each other."""
 
-    def __init__(self, context: Context, jobs: JobActions) -> None:
+    def __init__(
+        self, context: Context, panel: FeatureMapPanel, table: FeaturesPanel, jobs: JobActions
+    ) -> None:
         self._context, self._jobs = context, jobs
+        self._panel, self._table = panel, table
         self._shown: tuple[str, int] | None = None
-        panel, session = context.window.feature_map, context.session
+        session = context.session
         panel.make_requested.connect(self.make)
         panel.score_chosen.connect(self._colour)
         panel.plane.feature_requested.connect(session.set_feature)
@@ -37,7 +42,7 @@ class FeatureMapActions:
 
     def refresh(self) -> None:
         """Show the map of the current autoencoder, or say how to come to it."""
-        session, panel = self._context.session, self._context.window.feature_map
+        session, panel = self._context.session, self._panel
         store, features = session.store, session.features
         if store is None or features is None:
             panel.say("The map of features needs an analysed slide.")
@@ -52,7 +57,7 @@ class FeatureMapActions:
                 can_make=True,
             )
             return
-        panel.show_map(found.xy, found.method, list(_scores(self._context.window.features.model.table)))
+        panel.show_map(found.xy, found.method, list(_scores(self._table.model.table)))
         panel.plane.choose(session.feature)
 
     def make(self) -> None:
@@ -70,20 +75,20 @@ class FeatureMapActions:
             self.refresh()
 
         self._jobs.submit(store, "Map of the features", request, keep)
-        self._context.window.feature_map.say("Computing the map …")
+        self._panel.say("Computing the map …")
 
     def _open(self) -> None:
         self._context.show_panel("Feature map")
-        if self._context.window.feature_map.make.isVisibleTo(self._context.window.feature_map):
+        if self._panel.make.isVisibleTo(self._panel):
             self.make()
 
     def _colour_again(self) -> None:
-        self._colour(self._context.window.feature_map.score.currentText())
+        self._colour(self._panel.score.currentText())
 
     def _colour(self, title: str) -> None:
-        table = self._context.window.features.model.table
+        table = self._table.model.table
         values = _scores(table).get(title)
-        panel = self._context.window.feature_map
+        panel = self._panel
         if values is None or len(values) != len(panel.plane.places_px()):
             return
         finite = values[np.isfinite(values)]
@@ -104,7 +109,7 @@ class FeatureMapActions:
             self._context.say("No feature lies inside the outline.")
             return
         self._context.show_panel("Features")
-        self._context.window.features.show_only("Selected on the map", chosen)
+        self._table.show_only("Selected on the map", chosen)
 
 
 def _scores(table: FeatureTable) -> dict[str, npt.NDArray[np.float64]]:

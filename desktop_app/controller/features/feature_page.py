@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.features.examples import ExampleActions
     from desktop_app.controller.features.features import FeatureActions
     from desktop_app.store import CorrelationRow
+    from desktop_app.widgets.features.feature_page import FeaturePage
     from sae_backend.activations.feature_matrix import FeatureMatrix
 
 N_NEAR: Final = 8
@@ -38,14 +39,17 @@ _TOGETHER_NOTE: Final = (
 class FeaturePageActions:
     """Shows what is known of the current feature."""
 
-    def __init__(self, context: Context, features: FeatureActions, examples: ExampleActions) -> None:
+    def __init__(
+        self, context: Context, page: FeaturePage, features: FeatureActions, examples: ExampleActions
+    ) -> None:
         self._context, self._features, self._examples = context, features, examples
+        self._page = page
         self._values: dict[int, dict[str, str]] = {}
         self._keys: tuple[str, ...] = ()
         self._grouping = ""
         self._near = LatestTask()
         self._near.answered.connect(self._show_near)
-        page, session = context.window.page, context.session
+        session = context.session
         self._near.failed.connect(lambda error: page.show_near((), (), f"{error.sentence} {error.hint}"))
         page.feature_requested.connect(session.set_feature)
         page.grouping_requested.connect(self._choose_grouping)
@@ -56,7 +60,7 @@ class FeaturePageActions:
 
     def refresh(self) -> None:
         """Show the current feature."""
-        session, page = self._context.session, self._context.window.page
+        session, page = self._context.session, self._page
         features, feature = session.features, session.feature
         if features is None or feature is None:
             self._near.forget()
@@ -88,10 +92,10 @@ class FeaturePageActions:
         feature = self._context.session.feature
         if feature is not None:
             name = self._context.name_of(feature)
-            self._context.window.page.title.setText(f"Feature {feature}" + (f": {name}" if name else ""))
+            self._page.title.setText(f"Feature {feature}" + (f": {name}" if name else ""))
 
     def _show_cells(self, features: FeatureMatrix, feature: int) -> None:
-        session, page = self._context.session, self._context.window.page
+        session, page = self._context.session, self._page
         store = session.store
         newest = None if store is None else store.correlations.latest(features.sae_digest)
         if store is None or newest is None:
@@ -120,7 +124,7 @@ class FeaturePageActions:
         self._values, self._keys = known or ({}, ())
         if self._grouping not in self._keys:
             self._grouping = ""
-        context.window.page.show_groupings(self._keys, self._grouping)
+        self._page.show_groupings(self._keys, self._grouping)
         self._choose_grouping(self._grouping)
 
     def _choose_grouping(self, key: str) -> None:
@@ -130,7 +134,7 @@ class FeaturePageActions:
             self._show_slides(session.feature)
 
     def _show_slides(self, feature: int) -> None:
-        page = self._context.window.page
+        page = self._page
         sources = self._examples.sources
         if not sources:
             page.show_slides((), (), "")
@@ -158,7 +162,7 @@ class FeaturePageActions:
         directions: Sequence[NearDirection] = found[0]
         together: Sequence[NearActivation] = found[1]
         name_of = self._context.name_of
-        self._context.window.page.show_near(
+        self._page.show_near(
             [Near(near.feature, name_of(near.feature), r_text(near.cosine)) for near in directions],
             [
                 Near(near.feature, name_of(near.feature), f"r {r_text(near.r)}, {near.n_both:,} in both")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from PySide6.QtCore import QTimer
 
@@ -18,6 +18,8 @@ from sae_backend.statistics.number_text import number_text
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.store import SlideRecord
+    from desktop_app.widgets.shell.start_page import StartPage
+    from desktop_app.widgets.slide.slides import SlidesPanel
 
 SLIDE_KINDS: Final = (
     f"Slides and images ({' '.join(f'*{ending}' for ending in SLIDE_ENDINGS)});;All files (*)"
@@ -25,22 +27,35 @@ SLIDE_KINDS: Final = (
 LAST_SLIDE: Final = "last_slide"
 
 
+class Frame(Protocol):
+    """The window around the panels."""
+
+    def show_start_page(self) -> None:
+        """Show the ways in, in place of the slide."""
+
+    def show_canvas(self) -> None:
+        """Show the slide, in place of the ways in, and the panels about it."""
+
+    def set_title(self, *parts: str) -> None:
+        """Name what is open in the title bar."""
+
+
 class ProjectActions:
     """Opens projects and slides and shows them."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, start_page: StartPage, panel: SlidesPanel, frame: Frame) -> None:
+        self._context, self._panel, self._frame = context, panel, frame
         self._tissue = LatestTask()
         self._tissue.answered.connect(self._show_tissue)
         self._tissue.failed.connect(context.show_error)
         # Said after the drawing in which it happened: a banner must not resize the canvas meanwhile.
         context.layers.on_read_error = lambda error: QTimer.singleShot(0, lambda: context.show_error(error))
         session = context.session
-        context.window.start_page.open_slide_requested.connect(self.ask_slide)
-        context.window.start_page.open_project_requested.connect(self.ask_project)
-        context.window.start_page.new_project_requested.connect(self.ask_new_project)
-        context.window.slides.add_requested.connect(self.ask_slide)
-        context.window.slides.slide_requested.connect(self.open_record)
+        start_page.open_slide_requested.connect(self.ask_slide)
+        start_page.open_project_requested.connect(self.ask_project)
+        start_page.new_project_requested.connect(self.ask_new_project)
+        panel.add_requested.connect(self.ask_slide)
+        panel.slide_requested.connect(self.open_record)
         menus = context.menus
         menus.requested("open_slide").connect(self.ask_slide)
         menus.requested("open_project").connect(self.ask_project)
@@ -190,10 +205,10 @@ class ProjectActions:
         self._tissue.forget()
         if slide is None:
             context.layers.clear()
-            context.window.show_start_page()
+            self._frame.show_start_page()
         else:
             context.layers.show_slide(slide, slide.info.mpp)
-            context.window.show_canvas()
+            self._frame.show_canvas()
             context.canvas.fit()
             if context.menus.action("tissue").isChecked():
                 self.toggle_tissue(True)
@@ -204,14 +219,14 @@ class ProjectActions:
         session = context.session
         records: list[SlideRecord] = list(session.store.slides.all()) if session.store is not None else []
         current = session.slide_record.id if session.slide_record is not None else None
-        context.window.slides.show_slides(records, current, has_project=session.store is not None)
+        self._panel.show_slides(records, current, has_project=session.store is not None)
         slide = session.slide
-        context.window.set_title(
+        self._frame.set_title(
             slide.info.path.name if slide is not None else "",
             session.store.folder.name if session.store is not None else "",
         )
         if slide is None:
-            context.window.slides.show_summary("")
+            self._panel.show_summary("")
         else:
             mpp = (
                 f"{number_text(slide.info.mpp, 4)} µm/px"
@@ -219,4 +234,4 @@ class ProjectActions:
                 else "pixel size unknown"
             )
             where = "" if session.store is not None else " Not in a project: nothing is saved."
-            context.window.slides.show_summary(f"{slide.info.path.name}, {mpp}.{where}")
+            self._panel.show_summary(f"{slide.info.path.name}, {mpp}.{where}")

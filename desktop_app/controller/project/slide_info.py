@@ -12,6 +12,8 @@ from sae_backend.slides.scanner_metadata import associated_image, scan_facts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from PySide6.QtWidgets import QWidget
+
     from desktop_app.controller.context import Context
     from sae_backend.errors import SparsescopeError
     from sae_backend.slides.scanner_metadata import ScanFacts
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 class SlideInfoActions:
     """Reads what the file says beside the window, and its other pictures only when the user asks for them."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, parent: QWidget) -> None:
+        self._context, self._parent = context, parent
         self.dialog: SlideInfoDialog | None = None
         self._path: Path | None = None
         self._pictures: tuple[str, ...] = ()
@@ -57,7 +59,7 @@ class SlideInfoActions:
         path, facts, scan = cast("tuple[Path, tuple[SlideFact, ...], ScanFacts]", found)
         self._leave()
         self._path, self._pictures = path, scan.pictures
-        self.dialog = SlideInfoDialog(facts, self._context.window.qt_window, has_pictures=bool(scan.pictures))
+        self.dialog = SlideInfoDialog(facts, self._parent, has_pictures=bool(scan.pictures))
         self.dialog.pictures_requested.connect(self._ask_pictures)
         self.dialog.finished.connect(lambda _code: self._forget())
         self.dialog.show()

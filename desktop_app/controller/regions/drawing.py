@@ -13,6 +13,7 @@ from sae_backend.slides.regions import joined, shape_of, without
 if TYPE_CHECKING:
     from shapely import MultiPolygon
 
+    from desktop_app.controller.cells.editing import CellEditingActions
     from desktop_app.controller.context import Context
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.regions.regions import RegionActions
@@ -33,9 +34,11 @@ class DrawingActions:
         key_guard: KeyGuard,
         projects: ProjectActions,
         regions: RegionActions,
+        cell_editing: CellEditingActions,
     ) -> None:
         self._context, self._projects, self._regions = context, projects, regions
         self._panel, self._fires_here, self._key_guard = panel, fires_here, key_guard
+        self._cell_editing = cell_editing
         canvas = context.canvas
         self.tools = RegionTools(canvas.viewer, regions.layer, canvas.turned)
         self.tools.drawn.connect(regions.add)
@@ -52,6 +55,8 @@ class DrawingActions:
     def take_tool(self, kind: str) -> None:
         """Take a tool, where there is a slide and a project to keep what it draws; empty puts it down."""
         canvas = self._context.canvas
+        # It has the mouse and the keys as long as its mode is on.
+        self._cell_editing.stop()
         if not kind:
             self.tools.stop()
             return

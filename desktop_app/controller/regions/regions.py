@@ -48,12 +48,11 @@ class RegionActions:
         self._context, self._comments = context, comments
         self._panel, self._fires_here = panel, fires_here
         self._projects, self._annotations, self._undo = others.projects, others.annotations, others.undo
-        self.layer = RegionLayer(context.canvas.viewer)
+        canvas, menus = context.canvas, context.menus
+        self.layer = RegionLayer(canvas.viewer)
         self._others: list[RegionLayer] = []
-        canvas = context.canvas.viewer.window._qt_viewer.canvas.native
-        self.names = RegionNames(canvas, context.canvas.turned)
-        context.canvas.field_changed.connect(lambda *_: self.names.follow())
-        menus = context.menus
+        self.names = RegionNames(canvas.viewer.window._qt_viewer.canvas.native, canvas.turned)
+        canvas.field_changed.connect(lambda *_: self.names.follow())
         panel.region_requested.connect(self.go_to)
         panel.region_chosen.connect(self._choose)
         panel.rename_requested.connect(self.rename)
@@ -64,7 +63,7 @@ class RegionActions:
         menus.requested("regions").connect(self.names.set_shown)
         menus.requested("region_fires").connect(lambda: self._with_chosen(self.show_firing))
         menus.requested("region_example").connect(lambda: self._with_chosen(self.stand_as_example))
-        context.canvas.view_changed.connect(self._follow_view)
+        canvas.view_changed.connect(self._follow_view)
         context.session.slide_changed.connect(lambda _slide: self.refresh(""))
 
     def show_also(self, layer: RegionLayer, *, on: bool = True) -> None:

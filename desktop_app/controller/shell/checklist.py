@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.widgets.slide.checklist import Checklist
     from sae_backend.worker.requests import Progress, Request
 
 _STEP_OF: Final[dict[type[object], StepName]] = {
@@ -55,16 +56,17 @@ class ChecklistActions:
     def __init__(
         self,
         context: Context,
+        panel: Checklist,
         projects: ProjectActions,
         job_actions: JobActions,
         cells: CellImportActions,
     ) -> None:
-        self._context = context
+        self._context, self._panel = context, panel
         self._projects, self._jobs, self._cells = projects, job_actions, cells
         self._running: dict[int, _Place] = {}
         self._errors: dict[_Place, str] = {}
         self._reading: _Place | None = None
-        session, tasks, panel = context.session, context.tasks, context.window.slides.checklist
+        session, tasks = context.session, context.tasks
         panel.action_requested.connect(self.act)
         for changed in (session.project_changed, session.slide_changed, session.analysis_changed):
             changed.connect(lambda _: self.refresh())
@@ -104,7 +106,7 @@ class ChecklistActions:
         """Read the steps anew and show them."""
         shown = self._context.attempt(lambda: checklist(self._situation()))
         if shown is not None:
-            self._context.window.slides.checklist.show_steps(shown)
+            self._panel.show_steps(shown)
 
     def _situation(self) -> Situation:
         session = self._context.session
@@ -158,7 +160,7 @@ class ChecklistActions:
         place = self._running.get(progress.job)
         if place is not None and place == self._place(place.step) and progress.total:
             text = f"{progress.stage}, {progress.done:,} of {progress.total:,}"
-            self._context.window.slides.checklist.show_progress(place.step, text)
+            self._panel.show_progress(place.step, text)
 
     def _done(self, job: int) -> None:
         self._ended(job)

@@ -18,17 +18,23 @@ if TYPE_CHECKING:
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.store import Store
+    from desktop_app.widgets.shell.start_page import StartPage
 
 
 class DemoActions:
     """Takes the demo's steps one after the other; what is there already is not done again."""
 
     def __init__(
-        self, context: Context, projects: ProjectActions, cells: CellActions, job_actions: JobActions
+        self,
+        context: Context,
+        start_page: StartPage,
+        projects: ProjectActions,
+        cells: CellActions,
+        job_actions: JobActions,
     ) -> None:
         self._context = context
         self._projects, self._cells, self._jobs = projects, cells, job_actions
-        context.window.start_page.demo_requested.connect(self.begin_at_home)
+        start_page.demo_requested.connect(self.begin_at_home)
 
     def begin_at_home(self) -> None:
         """Make or open the demo in the user's own folder for the program's data."""

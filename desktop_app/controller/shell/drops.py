@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.controller.regions.files import RegionFileActions
     from desktop_app.store import Store
+    from desktop_app.widgets.shell.drop_area import DropArea
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class DropTargets:
 class DropActions:
     """Says what is dragged over the window, and takes what is dropped."""
 
-    def __init__(self, context: Context, doors: DropTargets) -> None:
+    def __init__(self, context: Context, drops: DropArea, doors: DropTargets) -> None:
         self._context, self._doors = context, doors
+        self._drops = drops
         self._wanted: tuple[Path, ...] = ()
         self._found: tuple[DetectedFile, ...] | None = None
         self._is_dropped = False
@@ -61,7 +63,6 @@ class DropActions:
         self._check.failed.connect(self._refused)
         self._keep: Callable[[object], str] = str
         doors.cells.read_ended.connect(self._cells_ended)
-        drops = context.window.drops
         drops.entered.connect(self._entered)
         drops.left.connect(self._look.forget)
         drops.dropped.connect(self._dropped)
@@ -97,7 +98,7 @@ class DropActions:
             self.take(found)
         else:
             lines = [DropLine(a.item.path.name, a.words, not a.problem) for a in self._plan(found)]
-            self._context.window.drops.overlay.show_lines(lines)
+            self._drops.overlay.show_lines(lines)
 
     def _plan(self, found: tuple[DetectedFile, ...]) -> tuple[Arrival, ...]:
         session = self._context.session

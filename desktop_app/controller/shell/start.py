@@ -11,20 +11,26 @@ from desktop_app.widgets.shell.recent_projects import RecentProject
 from desktop_app.widgets.shell.start_page import DEMO, OPEN_SLIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from desktop_app.controller.context import Context
     from desktop_app.controller.project.projects import ProjectActions
     from desktop_app.store import Store
+    from desktop_app.widgets.shell.start_page import StartPage
 
 
 class StartActions:
     """Keeps the list of recent projects; opens or forgets one."""
 
-    def __init__(self, context: Context, projects: ProjectActions) -> None:
+    def __init__(
+        self, context: Context, page: StartPage, reveal_panels: Callable[[], None], projects: ProjectActions
+    ) -> None:
         self._context, self._projects = context, projects
+        self._page, self._reveal_panels = page, reveal_panels
         # Beside the window: a project may lie on a network drive that is asleep.
         self._look = LatestTask()
-        self._look.answered.connect(context.window.start_page.recent.show_projects)
-        recent = context.window.start_page.recent
+        self._look.answered.connect(page.recent.show_projects)
+        recent = page.recent
         recent.project_requested.connect(self._open)
         recent.forget_requested.connect(self._forget)
         context.session.project_changed.connect(self._project_changed)
@@ -56,11 +62,11 @@ class StartActions:
     def _project_changed(self, store: Store | None) -> None:
         self.refresh()
         is_empty = store is not None and not store.slides.all()
-        self._context.window.start_page.show_notice(
+        self._page.show_notice(
             f"The project “{store.folder.name}” has no slides yet: open one, or drop it here."
             if is_empty and store is not None
             else ""
         )
-        self._context.window.start_page.lead_to(OPEN_SLIDE if is_empty else DEMO)
+        self._page.lead_to(OPEN_SLIDE if is_empty else DEMO)
         if store is not None:
-            self._context.window.reveal_panels()
+            self._reveal_panels()

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.shell.status_line import StatusLine
+    from desktop_app.widgets.slide.scale_bar import ScaleBar
     from sae_backend.worker.requests import Progress
 
 
 class StatusActions:
     """Keeps the status line true, and goes where is typed."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, line: StatusLine, scale_bar: ScaleBar) -> None:
+        self._context, self._line, self._scale_bar = context, line, scale_bar
         self._titles: dict[int, str] = {}
         self._cursor: tuple[float, float] | None = None
         self._values: npt.NDArray[np.float32] | None = None
-        session, tasks, line, canvas = context.session, context.tasks, context.window.status, context.canvas
+        session, tasks, canvas = context.session, context.tasks, context.canvas
         line.magnification_requested.connect(self.zoom_to)
         line.place_requested.connect(self.go_to)
         line.cancel_requested.connect(tasks.cancel)
@@ -53,7 +55,7 @@ class StatusActions:
         um_per_px = self._context.attempt(lambda: um_per_px_of(text))
         if um_per_px is not None:
             canvas.zoom_to(um_per_px)
-        self._context.window.status.show_view(canvas.um_per_px)
+        self._line.show_view(canvas.um_per_px)
 
     def go_to(self, text: str) -> None:
         """Move the view to a typed place, at the magnification that is shown."""
@@ -65,17 +67,17 @@ class StatusActions:
         if place is not None:
             self._context.say("")
             self._context.canvas.look_at(*place)
-            self._context.window.status.place.clear()
-            self._context.window.status.place.clearFocus()
+            self._line.place.clear()
+            self._line.place.clearFocus()
 
     def _slide_changed(self, slide: object) -> None:
         del slide
         opened = self._context.session.slide
         mpp = None if opened is None else opened.info.mpp
-        self._context.window.status.show_slide(mpp, unmeasured=opened is not None and mpp is None)
+        self._line.show_slide(mpp, unmeasured=opened is not None and mpp is None)
         # Without a pixel size nothing has a length.
-        self._context.window.scale_bar.setVisible(mpp is not None)
-        self._context.window.scale_bar.show_scale(self._context.canvas.um_per_px)
+        self._scale_bar.setVisible(mpp is not None)
+        self._scale_bar.show_scale(self._context.canvas.um_per_px)
         self._forget_values()
 
     def _forget_values(self) -> None:
@@ -84,12 +86,12 @@ class StatusActions:
     def _say_again(self) -> None:
         """Say the value of another feature at the place where the cursor rests."""
         self._forget_values()
-        if self._cursor is not None and self._context.window.status.value.text():
+        if self._cursor is not None and self._line.value.text():
             self._cursor_moved(*self._cursor)
 
     def _cursor_moved(self, y_um: float, x_um: float) -> None:
         self._cursor = y_um, x_um
-        session, line = self._context.session, self._context.window.status
+        session, line = self._context.session, self._line
         slide = session.slide
         if slide is None:
             return
@@ -121,11 +123,11 @@ class StatusActions:
 
     def _job_started(self, job: int, title: str) -> None:
         self._titles[job] = title
-        self._context.window.status.start_job(job, title)
+        self._line.start_job(job, title)
 
     def _job_progress(self, progress: Progress) -> None:
-        self._context.window.status.show_progress(progress, self._titles.get(progress.job, ""))
+        self._line.show_progress(progress, self._titles.get(progress.job, ""))
 
     def _job_ended(self, job: int) -> None:
         self._titles.pop(job, None)
-        self._context.window.status.end_job(job)
+        self._line.end_job(job)

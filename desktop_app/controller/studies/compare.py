@@ -12,19 +12,21 @@ from desktop_app.tasks import LatestTask
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.studies.studies import StudiesPanel
     from sae_backend.errors import SparsescopeError
 
 
 class StudyBeside:
     """Reads another run away from the window and sets it beside; `view` gives the run that is shown."""
 
-    def __init__(self, context: Context, view: Callable[[], StudyView | None]) -> None:
+    def __init__(self, context: Context, panel: StudiesPanel, view: Callable[[], StudyView | None]) -> None:
         self._context, self._view = context, view
+        self._panel = panel
         self._found: Beside | None = None
         self._reads = LatestTask()
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(self._failed)
-        context.window.studies.compared.connect(self.compare_with)
+        panel.compared.connect(self.compare_with)
 
     @property
     def found(self) -> Beside | None:
@@ -41,7 +43,7 @@ class StudyBeside:
         if store is None or view is None or study_id < 0:
             self.forget()
             return
-        thresholds = self._context.window.studies.result.thresholds_row.values()
+        thresholds = self._panel.result.thresholds_row.values()
         self._reads.ask(partial(read_beside, view, store.folder, study_id, thresholds))
 
     def render_again(self) -> None:
@@ -53,11 +55,11 @@ class StudyBeside:
         """Take the other run away."""
         self._found = None
         self._reads.forget()
-        self._context.window.studies.result.show_other(None)
+        self._panel.result.show_other(None)
 
     def _failed(self, error: SparsescopeError) -> None:
         self.forget()
-        self._context.window.studies.show_no_other()
+        self._panel.show_no_other()
         self._context.show_error(error)
 
     def _show(self, found: Beside) -> None:
@@ -66,6 +68,6 @@ class StudyBeside:
             return
         self._found = found
         other = found.view
-        self._context.window.studies.result.show_other(
+        self._panel.result.show_other(
             other.report, beside_words(found.comparison), other.record.name, found.comparison.tables
         )

@@ -15,6 +15,7 @@ from desktop_app.tasks import SerialTasks
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.project.studies.read import Beside, StudyView
+    from desktop_app.widgets.studies.studies import StudiesPanel
     from sae_backend.errors import SparsescopeError
     from sae_backend.studies.framework.report import Figure, Table
 
@@ -30,14 +31,15 @@ class StudyExports:
     def __init__(
         self,
         context: Context,
+        panel: StudiesPanel,
         view: Callable[[], StudyView | None],
         beside: Callable[[], Beside | None] = lambda: None,
     ) -> None:
         self._context, self._view, self._beside = context, view, beside
+        self._panel = panel
         self._writing = SerialTasks()
         self._writing.answered.connect(self._written)
         self._writing.failed.connect(self._failed)
-        panel = context.window.studies
         panel.export_requested.connect(self.export)
         panel.report_requested.connect(self.report)
         context.menus.requested("report").connect(self.report)
@@ -49,7 +51,7 @@ class StudyExports:
     def export(self, what: str) -> None:
         """Ask where to, and write the figure, the table or all of the study that is shown."""
         view, store = self._view(), self._context.session.store
-        result = self._context.window.studies.result
+        result = self._panel.result
         if view is None or store is None:
             return
         figure, table = result.shown_figure, result.shown_table

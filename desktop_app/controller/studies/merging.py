@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.project.studies.read import StudyView
     from desktop_app.store import AnnotationRecord, Store
+    from desktop_app.widgets.studies.studies import StudiesPanel
 
 _GROUPS: Final = "merge"
 
@@ -20,16 +21,20 @@ class StudyMerging:
     """Asks for words and writes them; `view` gives the study that is shown, `changed` is told of a new name."""
 
     def __init__(
-        self, context: Context, view: Callable[[], StudyView | None], changed: Callable[[], None]
+        self,
+        context: Context,
+        panel: StudiesPanel,
+        view: Callable[[], StudyView | None],
+        changed: Callable[[], None],
     ) -> None:
         self._context, self._view, self._changed = context, view, changed
-        panel = context.window.studies
+        self._panel = panel
         panel.merge_requested.connect(self.merge)
         panel.name_cluster_requested.connect(self.name)
 
     def merge(self) -> None:
         """Give the features of the chosen group one concept; every one keeps its number, name and history."""
-        store, view, result = self._context.session.store, self._view(), self._context.window.studies.result
+        store, view, result = self._context.session.store, self._view(), self._panel.result
         if store is None or view is None:
             return
         table, row = result.shown_table, result.table.chosen_row
@@ -62,7 +67,7 @@ class StudyMerging:
 
     def name(self) -> None:
         """Name the chosen cluster."""
-        store, view, result = self._context.session.store, self._view(), self._context.window.studies.result
+        store, view, result = self._context.session.store, self._view(), self._panel.result
         if store is None or view is None:
             return
         table, row = result.shown_table, result.table.chosen_row

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.jobs import JobActions
     from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.widgets.studies.studies import StudiesPanel
     from sae_backend.errors import SparsescopeError
 
 _COUNTING: Final = "Counting the cells in the tiles …"
@@ -44,19 +45,26 @@ class StudyActions:
     done = Signal(object)
 
     def __init__(
-        self, context: Context, projects: ProjectActions, features: FeatureActions, jobs: JobActions
+        self,
+        context: Context,
+        panel: StudiesPanel,
+        results: StudyWindow,
+        projects: ProjectActions,
+        features: FeatureActions,
+        jobs: JobActions,
     ) -> None:
         self._context, self._jobs = context, jobs
+        self._panel = panel
         self._view: StudyView | None = None
         self._wished: dict[str, int] = {}
         self._running: dict[int, str] = {}
         self._has_room = False
         self._reads, self._preparing, self._offers = LatestTask(), LatestTask(), LatestTask()
-        panel, session = context.window.studies, context.session
-        self.beside = StudyBeside(context, lambda: self._view)
-        self.targets = StudyTargets(context, projects, features, lambda: self._view)
-        self.exports = StudyExports(context, lambda: self._view, lambda: self.beside.found)
-        self.merging = StudyMerging(context, lambda: self._view, self._show_again)
+        session = context.session
+        self.beside = StudyBeside(context, panel, lambda: self._view)
+        self.targets = StudyTargets(context, panel.result, projects, features, lambda: self._view)
+        self.exports = StudyExports(context, panel, lambda: self._view, lambda: self.beside.found)
+        self.merging = StudyMerging(context, panel, lambda: self._view, self._show_again)
         self._reads.answered.connect(self._show)
         self._reads.failed.connect(self._cannot_show)
         self._preparing.answered.connect(self._prepared)
@@ -69,7 +77,7 @@ class StudyActions:
         panel.rename_requested.connect(self._rename)
         panel.cancel_requested.connect(self._cancel)
         panel.shown.connect(self._come_to_front)
-        self.results_window = StudyWindow(context.window.docks["Results"], context.window.qt_window)
+        self.results_window = results
         panel.enlarge_requested.connect(self.results_window.toggle)
         self.results_window.changed.connect(panel.show_enlarged)
         panel.result.thresholds_changed.connect(self._apply_thresholds)
@@ -95,7 +103,7 @@ class StudyActions:
 
     def refresh(self) -> None:
         """Show the chosen study: its chosen or newest run, or its settings where there is none."""
-        panel, store = self._context.window.studies, self._context.session.store
+        panel, store = self._panel, self._context.session.store
         if not panel.isVisible():
             # Whoever brings it to the front asks again.
             return
@@ -124,11 +132,11 @@ class StudyActions:
         current, beside = None if chosen is None else chosen.id, self.beside.found
         others = [entry for entry in entries if entry.id != current]
         other = None if beside is None or beside.study_id != current else beside.view.record.id
-        self._context.window.studies.show_runs(entries, current, others, other)
+        self._panel.show_runs(entries, current, others, other)
 
     def _show_offer(self, found: tuple[str, StudyOffer]) -> None:
         kind, offer = found
-        panel = self._context.window.studies
+        panel = self._panel
         if kind == panel.kind:
             panel.show_offer(offer)
             panel.show_busy(kind in self._running.values())
@@ -137,7 +145,7 @@ class StudyActions:
 
     def choose(self, study_id: int) -> None:
         """Show a run."""
-        store, panel = self._context.session.store, self._context.window.studies
+        store, panel = self._context.session.store, self._panel
         if store is None:
             return
         self._wished[panel.kind] = study_id
@@ -153,7 +161,7 @@ class StudyActions:
         self._reads.ask(partial(read_study, store.folder, study_id, digest))
 
     def _show(self, view: StudyView) -> None:
-        store, panel = self._context.session.store, self._context.window.studies
+        store, panel = self._context.session.store, self._panel
         if store is None or view.record.kind != panel.kind:
             return
         self._view = view
@@ -165,7 +173,7 @@ class StudyActions:
         panel.show_mark(view.mark)
 
     def _cannot_show(self, error: SparsescopeError) -> None:
-        panel = self._context.window.studies
+        panel = self._panel
         panel.result.words.setPlainText(f"{error.sentence} {error.hint}")
         panel.result.figure.say(error.sentence)
 
@@ -174,9 +182,7 @@ class StudyActions:
         store, view = self._context.session.store, self._view
         if store is not None and view is not None:
             names = self._context.attempt(lambda: store.studies.cluster_names(view.record.id))
-            self._show_report(
-                view.rendered(self._context.window.studies.result.thresholds_row.values(), names)
-            )
+            self._show_report(view.rendered(self._panel.result.thresholds_row.values(), names))
 
     def _apply_thresholds(self, thresholds: dict[str, float]) -> None:
         if self._view is not None:
@@ -185,11 +191,11 @@ class StudyActions:
 
     def _show_report(self, view: StudyView) -> None:
         self._view = view
-        self._context.window.studies.result.show_answer(view.words, view.report)
+        self._panel.result.show_answer(view.words, view.report)
 
     def run(self, settings: dict[str, Any]) -> None:
         """Start the chosen study."""
-        store, panel = self._context.session.store, self._context.window.studies
+        store, panel = self._context.session.store, self._panel
         if store is None:
             return
         options = self._context.attempt(lambda: StudyOptions(panel.kind, settings))
@@ -218,7 +224,7 @@ class StudyActions:
             if self._context.notice.text == _COUNTING:
                 self._context.say("")
             self.done.emit(record)
-            if self._context.window.studies.kind == record.kind:
+            if self._panel.kind == record.kind:
                 self.refresh()
             else:
                 self._context.say(f"The study “{study(record.kind).title}” is done: see Studies.")
@@ -233,7 +239,7 @@ class StudyActions:
 
     def refresh_busy(self) -> None:
         """Say whether the chosen study is under way."""
-        panel = self._context.window.studies
+        panel = self._panel
         panel.show_busy(panel.kind in self._running.values())
 
     def _refused(self, error: SparsescopeError) -> None:
@@ -250,7 +256,7 @@ class StudyActions:
         self._ended(job)
 
     def _cancel(self) -> None:
-        kind = self._context.window.studies.kind
+        kind = self._panel.kind
         for job, running in self._running.items():
             if running == kind:
                 self._context.tasks.cancel(job)
@@ -265,7 +271,7 @@ class StudyActions:
             record = self._context.attempt(lambda: store.studies.rename(view.record.id, name))
         if record is not None:
             self._view = replace(view, record=record)
-            self._apply_thresholds(self._context.window.studies.result.thresholds_row.values())
+            self._apply_thresholds(self._panel.result.thresholds_row.values())
             self._list(store.studies.all(record.kind), record)
 
     def _forget(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.controller.features.features import FeatureActions
     from desktop_app.controller.project.projects import ProjectActions
+    from desktop_app.widgets.studies.result import StudyResult
     from sae_backend.errors import SparsescopeError
     from sae_backend.studies.framework.report import Target
 
@@ -23,13 +24,13 @@ class StudyTargets:
     def __init__(
         self,
         context: Context,
+        result: StudyResult,
         projects: ProjectActions,
         features: FeatureActions,
         view: Callable[[], StudyView | None],
     ) -> None:
         self._context, self._projects, self._features, self._view = context, projects, features, view
         self._tiles = LatestTask()
-        result = context.window.studies.result
         self._galleries = result.galleries
         self._tiles.answered.connect(self._show_tiles)
         self._tiles.failed.connect(self._no_tiles)

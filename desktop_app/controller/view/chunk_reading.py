@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 if TYPE_CHECKING:
     from desktop_app.canvas.chunk_reader import ChunkReader
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.shell.status_line import StatusLine
 
 DELIVER_MS: Final = 30
 """So often at most is the slide drawn anew: each time costs a copy of all pixels in sight."""
@@ -19,8 +20,8 @@ SLOW_TICKS: Final = 50
 class ReadingActions:
     """Delivers what was read, in the window's own time, and says where reading takes long."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, line: StatusLine) -> None:
+        self._context, self._line = context, line
         self._reader: ChunkReader | None = None
         self._ticks = 0
         self._timer = QTimer()
@@ -56,8 +57,8 @@ class ReadingActions:
             return
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
-            self._context.window.status.show_reading(reader.left)
+            self._line.show_reading(reader.left)
 
     def _end(self) -> None:
         self._timer.stop()
-        self._context.window.status.show_reading(0)
+        self._line.show_reading(0)

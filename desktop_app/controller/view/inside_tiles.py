@@ -29,6 +29,8 @@ from sae_backend.worker.requests import MAX_INSIDE_TILES
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
     from desktop_app.tasks import LiveWorker, WorkerTasks
+    from desktop_app.widgets.features.heatmap_controls import HeatmapControls
+    from desktop_app.widgets.slide.legend import Legend
     from sae_backend.worker.requests import Progress
 
 REST_MS: Final = 250
@@ -57,8 +59,9 @@ class TokenMapActions:
     asked when the worker is free.
     """
 
-    def __init__(self, context: Context, live: LiveWorker) -> None:
+    def __init__(self, context: Context, heatmap: HeatmapControls, legend: Legend, live: LiveWorker) -> None:
         self._context, self._live = context, live
+        self._heatmap, self._legend = heatmap, legend
         self._pause = Debouncer(REST_MS)
         self._pause.over.connect(self.ask)
         self._connected: WorkerTasks | None = None
@@ -100,7 +103,7 @@ class TokenMapActions:
 
     def _wanted(self) -> _Question | None:
         """What is to be asked; says why where it is nothing."""
-        session, note = self._context.session, self._context.window.heatmap.show_inside_note
+        session, note = self._context.session, self._heatmap.show_inside_note
         analysis, features, feature = session.analysis, session.features, session.feature
         if analysis is None or features is None or feature is None:
             self._clear()
@@ -138,7 +141,7 @@ class TokenMapActions:
             return
         self._asked, self._loading = question, True
         if self._shown is None:
-            self._context.window.heatmap.show_inside_note("Computing the token map …")
+            self._heatmap.show_inside_note("Computing the token map …")
 
     def _tasks(self) -> WorkerTasks:
         tasks = self._live.tasks()
@@ -210,10 +213,10 @@ class TokenMapActions:
         limits = (0.0, peak if peak > 0 else 1.0)
         self._context.layers.show_inside(mosaic.image, mosaic.scale_um, mosaic.translate_um, limits)
         self._shown = question
-        self._context.window.legend.show_inside(_legend(self._context, question, limits))
+        self._legend.show_inside(_legend(self._context, question, limits))
         words = _occlusion_words if question.occlusion else _token_words
         text = words(question, mosaic.scale_um, peak, answer)
-        self._context.window.heatmap.show_inside_note(f"{text} {answer['note']}")
+        self._heatmap.show_inside_note(f"{text} {answer['note']}")
 
     def _peak(self, question: _Question, image: npt.NDArray[np.float32]) -> float:
         """Value of the strongest colour: of an occlusion map its own, else the largest seen of the feature."""
@@ -236,7 +239,7 @@ class TokenMapActions:
         """Take away what is shown: it belongs to another feature, another slide, or is not wanted."""
         self._clear()
         self._give_up()
-        self._context.window.heatmap.show_inside_note("")
+        self._heatmap.show_inside_note("")
         self._restart()
 
     def _restart(self) -> None:
@@ -246,7 +249,7 @@ class TokenMapActions:
     def _clear(self) -> None:
         self._shown = None
         self._context.layers.remove_inside()
-        self._context.window.legend.show_inside(None)
+        self._legend.show_inside(None)
 
     def _new_file(self) -> Path:
         if self._folder is None:

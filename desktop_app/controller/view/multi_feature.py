@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from psygnal import Signal
 
 from desktop_app.controller.view.legend_text import feature_words, source_words
 from sae_backend.activations.heatmap import heatmap
@@ -12,22 +13,37 @@ from sae_backend.statistics.number_text import number_text
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.features.features import FeaturesPanel
+    from desktop_app.widgets.features.heatmap_controls import HeatmapControls
+    from desktop_app.widgets.slide.legend import Legend
+    from sae_backend.activations.heatmap import Heatmap
 
 COLOURS: Final = ("#ffd400", "#1f6bff", "#00c853")
 """Yellow, blue, green: apart from each other and from haematoxylin and eosin, also for colour-blind eyes."""
 
 
 class MultiFeatureActions:
-    """Keeps which features are shown together; with none the map of the current feature is back."""
+    """Keeps which features are shown together; with none the map of the current feature is back.
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    `asked` says that the user asked for one of the two.
+    """
+
+    asked = Signal()
+
+    def __init__(
+        self, context: Context, table: FeaturesPanel, controls: HeatmapControls, legend: Legend
+    ) -> None:
+        self._context, self._controls, self._legend = context, controls, legend
         self._features: list[int] = []
         self._sae = ""
-        context.window.features.together_requested.connect(self.toggle)
-        context.menus.requested("together").connect(self._toggle_current)
-        context.menus.requested("alone").connect(self.clear)
-        context.window.heatmap.alone_requested.connect(self.clear)
+        for wish, answer in (
+            (table.together_requested, self.toggle),
+            (context.menus.requested("together"), self._toggle_current),
+            (context.menus.requested("alone"), self.clear),
+            (controls.alone_requested, self.clear),
+        ):
+            wish.connect(answer)
+            wish.connect(lambda *_: self.asked.emit())
         context.session.analysis_changed.connect(lambda _analysis: self._analysis_changed())
         context.session.annotation_changed.connect(lambda _note: self._show())
 
@@ -83,6 +99,10 @@ class MultiFeatureActions:
             words.append((feature_words(self._context, number), colour))
             scales.append(f"0 to {number_text(peak)} SAE units")
             maps.append((heat, colour))
+        self.draw(words, maps, scales)
+
+    def draw(self, words: list[tuple[str, str]], maps: list[tuple[Heatmap, str]], scales: list[str]) -> None:
+        """Draw maps over each other, each with its colour, name and scale; with none the map of the feature alone."""
         self._context.layers.show_together(maps)
-        self._context.window.heatmap.show_together(words)
-        self._context.window.legend.show_together(words, scales, source_words(self._context))
+        self._controls.show_together(words)
+        self._legend.show_together(words, scales, source_words(self._context))

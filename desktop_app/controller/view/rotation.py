@@ -8,19 +8,20 @@ from desktop_app.canvas.rotation import Turn, angle_of
 
 if TYPE_CHECKING:
     from desktop_app.controller.context import Context
+    from desktop_app.widgets.slide.rotation_badge import TurnMark
     from sae_backend.slides.slide import Slide
 
 
 class RotationActions:
     """Turns both views about the middle of the slide; every slide begins as it lies on the glass."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, mark: TurnMark) -> None:
         self._context = context
         menus = context.menus
         menus.requested("turn").connect(self.turn_by)
         menus.requested("angle").connect(self.ask)
         menus.requested("upright").connect(lambda: self.turn_to(0.0))
-        context.window.turn_mark.clicked.connect(lambda: self.turn_to(0.0))
+        mark.clicked.connect(lambda: self.turn_to(0.0))
         context.session.slide_changed.connect(self._slide_changed)
 
     def turn_by(self, degrees: float) -> None:

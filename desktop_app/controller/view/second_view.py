@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from desktop_app.canvas.region_layer import RegionLayer
 from desktop_app.canvas.slide_layers import CELLS, HEATMAP, TILE, SlideLayers
 from desktop_app.canvas.tile_grid_layer import TileGridLayer
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from desktop_app.canvas.colour_scale import HeatLook
     from desktop_app.controller.context import Context
     from desktop_app.controller.regions.regions import RegionActions
+    from desktop_app.widgets.features.heatmap_controls import HeatmapControls
+    from desktop_app.widgets.slide.legend import Legend
     from desktop_app.widgets.slide.second_view import SecondView
+    from desktop_app.widgets.slide.two_views import TwoViews
     from sae_backend.activations.heatmap import Heatmap
     from sae_backend.slides.slide import Slide
 
@@ -23,10 +28,21 @@ class SecondViewActions:
     """Opens, fills and closes the second view, and keeps it true to what is open.
 
     Colours, scale and opacity of the map are those of the first view; the limits are those of its own feature.
+    `asked` says that the user asked for something else in it, or to close it.
     """
 
-    def __init__(self, context: Context, regions: RegionActions) -> None:
+    asked = Signal()
+
+    def __init__(
+        self,
+        context: Context,
+        views: TwoViews,
+        controls: HeatmapControls,
+        legend: Legend,
+        regions: RegionActions,
+    ) -> None:
         self._context, self._regions = context, regions
+        self._views, self._legend = views, legend
         self._region_layer: RegionLayer | None = None
         self._layers: SlideLayers | None = None
         self._grid: TileGridLayer | None = None
@@ -36,15 +52,17 @@ class SecondViewActions:
         self._density: tuple[str, Heatmap, str] | None = None
         session, menus, canvas = context.session, context.menus, context.canvas
         menus.requested("second").connect(self.toggle)
-        menus.requested("second_slide").connect(self.show_slide)
-        menus.requested("second_feature").connect(self.show_feature)
-        menus.requested("second_close").connect(self.close_view)
-        context.window.views.close_requested.connect(self.close_view)
-        context.window.legend.changed.connect(
-            lambda: context.window.views.header.say(context.window.legend.heading)
-        )
-        context.window.heatmap.look_requested.connect(self._set_look)
-        context.window.heatmap.opacity_requested.connect(lambda _opacity: self._follow_opacity())
+        for wish, answer in (
+            (menus.requested("second_slide"), self.show_slide),
+            (menus.requested("second_feature"), self.show_feature),
+            (menus.requested("second_close"), self.close_view),
+            (views.close_requested, self.close_view),
+        ):
+            wish.connect(answer)
+            wish.connect(lambda *_: self.asked.emit())
+        legend.changed.connect(lambda: views.header.say(legend.heading))
+        controls.look_requested.connect(self._set_look)
+        controls.opacity_requested.connect(lambda _opacity: self._follow_opacity())
         menus.requested("heatmap").connect(lambda _on: self._show_what_is_wanted())
         menus.requested("cells").connect(lambda _on: self._show_cells())
         menus.cell_types.hidden_changed.connect(self._hide_types)
@@ -74,7 +92,7 @@ class SecondViewActions:
 
     def toggle(self, on: bool) -> None:
         """Open the second view as it was last, or close it."""
-        if on == self._context.window.views.is_open:
+        if on == self._views.is_open:
             return
         if on:
             self._open()
@@ -106,7 +124,7 @@ class SecondViewActions:
     def close_view(self) -> None:
         """Close the second view."""
         self._let_go()
-        self._context.window.views.close_second()
+        self._views.close_second()
         self._context.menus.action("second").setChecked(False)
 
     def close(self) -> None:
@@ -115,7 +133,7 @@ class SecondViewActions:
 
     def refresh(self) -> None:
         """Draw the open slide and analysis anew."""
-        views, context = self._context.window.views, self._context
+        views, context = self._views, self._context
         layers, slide = self._layers, context.session.slide
         if layers is None or views.link is None or not views.is_open:
             return
@@ -146,7 +164,7 @@ class SecondViewActions:
             self._context.say("Open a slide first.")
             self._context.menus.action("second").setChecked(False)
             return
-        second = self._context.window.views.open_second()
+        second = self._views.open_second()
         if self._layers is None:
             self._layers, self._grid = SlideLayers(second.viewer), TileGridLayer(second.viewer)
             self._region_layer = RegionLayer(second.viewer)
@@ -156,7 +174,7 @@ class SecondViewActions:
             second.slide_clicked.connect(canvas.slide_clicked)
             second.cursor_moved.connect(canvas.cursor_moved)
         self._context.menus.action("second").setChecked(True)
-        self._context.window.views.header.say(self._context.window.legend.heading)
+        self._views.header.say(self._legend.heading)
         self.refresh()
 
     def _let_go(self) -> None:
@@ -268,5 +286,5 @@ class SecondViewActions:
         second.header.say(second.legend.heading)
 
     def _second(self) -> SecondView | None:
-        views = self._context.window.views
+        views = self._views
         return views.second if views.is_open else None

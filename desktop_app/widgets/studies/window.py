@@ -44,9 +44,9 @@ class StudyWindow(QObject):
             # Qt lays the window out anew first, and gives the dock what it asks for.
             QTimer.singleShot(0, self._give_room)
 
-    def grow(self) -> None:
-        """Make the dock as high as a figure needs, where it lies in the window and is lower."""
-        wanted = min(_HEIGHT_PX, int(_MOST_SHARE * self._window.height()))
+    def grow(self, height_px: int = _HEIGHT_PX, most_share: float = _MOST_SHARE) -> None:
+        """Make the dock so high, or as high as a figure needs, where it lies in the window and is lower."""
+        wanted = min(height_px, int(most_share * self._window.height()))
         if self._dock.isVisible() and not self._dock.isFloating() and self._dock.height() < wanted:
             self._window.resizeDocks([self._dock], [wanted], Qt.Orientation.Vertical)
 
