@@ -87,4 +87,4 @@ def test_a_run_that_fails_leaves_no_files(
     refused = run("correlate", "--project", tmp_path / "project", "--targets", "tile values")
     assert_refused(refused, "values of its tiles", "Import a table")
     refused = run("correlate", "--project", tmp_path / "project", "--method", "partial")
-    assert_refused(refused, "needs something to hold fixed", "--covariates cellularity")
+    assert_refused(refused, "needs covariates", "--covariates cellularity")

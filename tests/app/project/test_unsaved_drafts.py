@@ -54,7 +54,7 @@ def test_it_is_saved_when_the_project_is_opened_again(
     with Store.open(project) as store:
         assert store.annotations.get(SAE_DIGEST, 4).revision == 0
     open_start(other_parts.desktop, WindowStart(project=project, feature=4))
-    assert "is saved now" in other_parts.window.notice.text
+    assert "has now been saved" in other_parts.window.notice.text
     assert other_parts.window.annotation.name.text() == "glands"
     with Store.open(project) as store:
         note = store.annotations.get(SAE_DIGEST, 4)

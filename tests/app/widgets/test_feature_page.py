@@ -67,8 +67,8 @@ def test_a_near_feature_is_asked_for(qtbot: QtBot) -> None:
     with qtbot.waitSignal(page.feature_requested, timeout=WAIT_MS) as asked:
         page.together.itemClicked.emit(page.together.item(0))
     assert asked.args == [4]
-    page.show_cells([], "Not measured yet")
-    assert page.cells.isHidden() and page.cells_note.text() == "Not measured yet"
+    page.show_cells([], "Not computed yet")
+    assert page.cells.isHidden() and page.cells_note.text() == "Not computed yet"
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_a_row_says_interval_share_and_score(panel: FeaturesPanel) -> None:
 
 def test_words_that_nothing_matches_leave_a_sentence_and_not_a_bare_table(panel: FeaturesPanel) -> None:
     panel.search.setText("no such thing")
-    assert panel.model.rowCount() == 0 and panel.pages.sentence.startswith("No feature is like that")
+    assert panel.model.rowCount() == 0 and panel.pages.sentence.startswith("No feature matches")
     panel.search.setText("")
     assert panel.model.rowCount() == 4 and panel.pages.sentence == ""
     panel.say("Not analysed yet.")

@@ -69,7 +69,7 @@ def test_only_its_author_withdraws_a_comment(opened: Parts, project: Path) -> No
 def test_the_picked_tile_becomes_an_example_to_fly_to(opened: Parts, project: Path) -> None:
     window = opened.window
     QTest.keyClick(window.features.view, KEY.Key_E)
-    assert "Pick a tile first" in window.notice.text
+    assert "Select a tile first" in window.notice.text
     opened.controller.features.go_to_tile(3)
     QTest.keyClick(window.features.view, KEY.Key_E)
     with stored(project) as store:

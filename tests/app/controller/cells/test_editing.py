@@ -191,7 +191,7 @@ def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) ->
         and set(new.type_counts) == {"Left", "Right"}
         and "probability" in new.measure_names
     )
-    assert "proposals" in new.notes[-1] and "Types are proposals" in desk.window.legend.text
+    assert "proposals" in new.notes[-1] and "The types are model predictions" in desk.window.legend.text
     # What was typed by hand holds for the proposals too.
     labels = desk.editing.labels
     assert [labels[number] for number in (order[0], order[-1])] == ["Left", "Right"] and len(labels) == 18
@@ -200,7 +200,7 @@ def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) ->
     assert [row.is_current for row in shown.model.rows] == [True, False]
     shown.choose(first.id)
     shown.button.click()
-    assert desk.record.id == first.id and "Types are proposals" not in desk.window.legend.text
+    assert desk.record.id == first.id and "The types are model predictions" not in desk.window.legend.text
 
 
 def test_cells_are_selected_deleted_retyped_and_added_and_all_of_it_undone(desk: Desk) -> None:

@@ -155,7 +155,7 @@ def test_tiles_of_a_run_whose_cells_changed_are_said_to_be_those_of_today(
             store.cells.add(slide, CellImport(others, "newer.csv", "ce" * 32, "tester", ()))
     panel.header.runs.activated.emit(panel.header.runs.currentIndex())
     panel.pair_requested.emit(PLASMA_FEATURE, PLASMA)
-    wait_until(lambda: "the run saw other cells" in scatter.sentence, qtbot)
+    wait_until(lambda: "the run used other cells" in scatter.sentence, qtbot)
 
 
 def test_a_cancelled_run_leaves_no_files(parts: Parts, world: Path, qtbot: QtBot) -> None:

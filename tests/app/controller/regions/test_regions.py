@@ -181,7 +181,7 @@ def test_the_brush_paints_grows_and_erases_and_every_step_is_undone(opened: Part
     assert len(window.regions.model.rows) == 2
     window.regions.choose("")
     drag(opened, (600.0, 700.0), keys=ALT)
-    assert "Choose the region" in window.notice.text and len(kept(project)) == 2
+    assert "Select the region" in window.notice.text and len(kept(project)) == 2
 
 
 def test_regions_are_named_flown_to_and_deleted(opened: Parts, project: Path, qtbot: QtBot) -> None:
@@ -220,7 +220,7 @@ def test_a_region_drawn_while_asking_what_fires_is_answered_at_once(opened: Part
     window.look_at(175.0, 225.0)
     window.show_panel("Fires here")
     QTest.keyClick(canvas(opened), KEY.Key_R)
-    assert window.fires_here.isVisible() and "is listed when it is finished" in window.notice.text
+    assert window.fires_here.isVisible() and "are listed when you finish" in window.notice.text
     # The middles of four tiles, 100 px apart, lie inside.
     drag(opened, (120.0, 120.0), (200.0, 200.0), (280.0, 280.0))
     assert len(kept(project)) == 1
@@ -289,7 +289,7 @@ def test_export_has_true_coordinates_and_comes_back_once(
     assert kept(project) == [region]
     path.write_text(json.dumps([off]))
     trigger(opened, "Import regions…")
-    assert "lie beside this slide" in window.notice.text and kept(project) == [region]
+    assert "lie outside this slide" in window.notice.text and kept(project) == [region]
 
 
 def test_lines_stay_thin_and_names_stay_above_them(opened: Parts) -> None:

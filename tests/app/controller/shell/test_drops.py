@@ -227,7 +227,7 @@ def test_an_autoencoder_and_embeddings_lead_to_features(
     card.update(encoder_digest=newest.encoder_digest, encoder_id="timm:test", tile_px=100, mpp=MPP)
     (folder / "cfg.json").write_text(json.dumps(config))
     drop(parts, folder)
-    wait_until(lambda: "are being made" in parts.window.notice.text, qtbot)
+    wait_until(lambda: "are being computed" in parts.window.notice.text, qtbot)
     (request,) = parts.backend.requests.values()
     assert isinstance(request, EncodeRequest) and Path(request.sae_dir) == folder
 

@@ -74,7 +74,7 @@ def test_a_click_beside_the_tiles_says_so(opened: Parts) -> None:
     opened.window.slide_clicked.emit(120.0, 160.0)
     assert "no analysed tile" not in opened.window.fires_here.pages.sentence
     opened.window.slide_clicked.emit(345.0, 445.0)
-    assert "no analysed tile at this place" in opened.window.fires_here.pages.sentence
+    assert "no analysed tile here" in opened.window.fires_here.pages.sentence
 
 
 def test_three_features_have_colours_and_a_fourth_is_refused(opened: Parts) -> None:

@@ -184,7 +184,7 @@ def test_too_many_tiles_are_not_asked_for(live: Live, monkeypatch: pytest.Monkey
     live.window.fit()
     live.window.menus.action("inside").setChecked(True)
     assert live.made == 0
-    assert "Zoom in until single tiles can be seen" in live.note
+    assert "Zoom in until single tiles are visible" in live.note
 
 
 def test_of_a_cls_token_the_picked_tile_is_shown_as_an_occlusion_map(cls: Live, qtbot: QtBot) -> None:
