@@ -204,7 +204,7 @@ def test_roles_follow_both_thresholds_and_chance() -> None:
     )
     assert [ROLES[i] for i in find_roles(half, 0.2, 0.3)] == ["not judged", "not judged"]
     text = reason(axes, 6, (0.2, 0.3), ("plasma cell", "scanner"))
-    assert "plasma cell 0.60, at least 0.20, within chance" in text and "beats chance (p 0.010)" in text
+    assert "plasma cell 0.60, at least 0.20, within chance" in text and "beats chance (p 0.01)" in text
     assert "not known" in reason(axes, 5, (0.2, 0.3), ("", "scanner"))
 
 
