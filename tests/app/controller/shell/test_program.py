@@ -117,7 +117,7 @@ def test_open_analyse_train_name_close_and_open_again(qtbot: QtBot, tmp_path: Pa
     assert again.window.annotation.name.text() == NAMES[1]
     assert again.window.features.model.table.note(firing[0]).name == NAMES[0]
     assert [layer.name for layer in again.window.viewer.layers][:3] == [BACKDROP, SLIDE, HEATMAP]
-    assert session_of(again).annotation(features.sae_digest, firing[2]).name == NAMES[2]
+    assert session_of(again).annotations.get(features.sae_digest, firing[2]).name == NAMES[2]
     shut(again)
 
 
