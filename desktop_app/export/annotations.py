@@ -235,6 +235,11 @@ def _cell(value: Any) -> str:
 
 
 def _replace_file(path: Path, content: bytes) -> None:
+    # A mistyped folder is told and not made.
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"{path} cannot be written: there is no folder {path.parent.name}.", "Choose another folder."
+        )
     try:
         write_bytes_atomic(path, content)
     except (CacheError, UserInputError) as error:
