@@ -64,12 +64,12 @@ def test_the_dialog_keeps_this_projects_texts_until_told(qtbot: QtBot, tmp_path:
     assert dialog.choices() == []
     fields = {(item.parent().text(0), item.text(0)): item for item in dialog._fields()}
     assert set(fields) == {
-        ("Feature 4", "name"),
-        ("Feature 4", "tags"),
-        ("Feature 4", "confidence"),
-        ("Feature 6", "name"),
+        ("Feature 4", "Name"),
+        ("Feature 4", "Tags"),
+        ("Feature 4", "Confidence"),
+        ("Feature 6", "Name"),
     }
-    name = fields["Feature 4", "name"]
+    name = fields["Feature 4", "Name"]
     assert (name.text(MINE), name.text(THEIRS)) == ("“gland”", "“vessel”")
     name.setCheckState(THEIRS, Qt.CheckState.Checked)
     assert name.checkState(MINE) == Qt.CheckState.Unchecked

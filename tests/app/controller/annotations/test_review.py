@@ -63,7 +63,7 @@ def test_enter_at_the_end_says_so(opened: Parts) -> None:
     window = opened.window
     for _ in range(window.features.model.rowCount() + 1):
         QTest.keyClick(window.features.view, KEY.Key_Return)
-    assert "has a name" in window.notice.text
+    assert "are named" in window.notice.text
 
 
 def test_brackets_change_the_opacity(opened: Parts) -> None:
