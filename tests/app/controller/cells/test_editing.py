@@ -176,7 +176,7 @@ def test_typed_nuclei_train_a_model_whose_proposals_are_asked_for(desk: Desk) ->
     # Turned down: nothing is written.
     desk.dialogs.accepts_types = False
     bar.train.click()
-    desk.wait_for("were not taken")
+    desk.wait_for("were not accepted")
     assert len(desk.store.cells.imports(1)) == 1
     desk.dialogs.accepts_types = True
     bar.train.click()
