@@ -237,8 +237,8 @@ def facts_text(meta: Mapping[str, Any], statistic: str = "pearson") -> str:
         return f"{start}{drawn}. This is one half of each slide; the other half chose the features."
     whole = split["n_choose"] + split["n_report"]
     return (
-        f"{start}{drawn}. The held-out half ({split['n_report']} of {whole} {split['unit']}s) took no part in the "
-        f"choice of features (seed {split['seed']})."
+        f"{start}{drawn}. The held-out half ({split['n_report']} of {whole} {split['unit']}s) was not used to "
+        f"choose features (seed {split['seed']})."
     )
 
 

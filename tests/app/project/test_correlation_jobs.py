@@ -20,7 +20,7 @@ from tests.app.fixtures.command_line import Commands, assert_refused
 
 def slides(*names: str) -> Any:
     found = [SimpleNamespace(id=number, name=name) for number, name in enumerate(names, 1)]
-    return SimpleNamespace(slides=lambda: found)
+    return SimpleNamespace(slides=SimpleNamespace(all=lambda: found))
 
 
 def sources(n: int, *, patients: bool = True) -> list[Any]:

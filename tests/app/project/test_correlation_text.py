@@ -30,7 +30,7 @@ def split(unit: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, "1,200 tiles of 12 slides; intervals and p from 6 patients. Features were chosen and reported on the same"),
+        ({}, "1,200 tiles of 12 slides; intervals and p from 6 patients. Features were chosen and evaluated on the same"),
         (split("patient"), "The held-out half (7 of 13 patients) was not used to choose features (seed 4)"),
         (split("slide") | {"unit": "slide"}, "from 6 slides. The held-out half (7 of 13 slides)"),
         (split("half slide") | {"unit": "block of 1 mm"}, "from 6 blocks of 1 mm. This is one half of each slide"),
