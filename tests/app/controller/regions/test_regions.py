@@ -282,7 +282,7 @@ def test_export_has_true_coordinates_and_comes_back_once(
     path.write_text(json.dumps([feature, other, off]))
     trigger(opened, "Import regions…")
     assert "1 region added" in window.notice.text and "1 differ" in window.notice.text
-    assert "1 lie beside" in window.notice.text
+    assert "1 lie outside" in window.notice.text
     assert [r.uid for r in kept(project)] == [region.uid, "0" * 31 + "a"]
     assert kept(project)[0] == region
     trigger(opened, "Undo")
