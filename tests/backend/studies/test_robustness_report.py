@@ -32,7 +32,7 @@ def test_what_is_read_is_corrected_for_the_number_of_sources(found: StudyResult)
         assert table.columns["p Holm"][:7] == pytest.approx([7 * p] * 7)
         assert f"after Holm for 7 sources {7 * p:.3f}" in shown.found
         told[p] = shown
-    assert ": more than chance gives" in told[0.005].found and "still tell the scanner:" in told[0.005].short
+    assert ": more than chance gives" in told[0.005].found and "still predict the scanner:" in told[0.005].short
     assert "not shown to be more than chance gives" in told[0.010].found
     assert "is not shown to be readable" in told[0.010].short
 
@@ -42,7 +42,7 @@ def test_what_is_not_shown_is_not_told_as_absent(found: StudyResult) -> None:
     assert "follow cells and are not shown to differ with the scanner" in shown.short
     assert "differ with the scanner and are not shown to follow cells" in shown.short
     n, one = found.arrays["group/biology"].size, scores(found, "biology")
-    told = f"together those that follow cells ({n} by the discovery half) still tell the scanner (AUROC {one['auroc']:.2f}, p "
+    told = f"together those that follow cells ({n} by the discovery half) still predict the scanner (AUROC {one['auroc']:.2f}, p "
     assert told in shown.short
     assert "not shown to differ with the scanner" in shown.tables[0].notes["role"]
     values = found.arrays["read/scanner/scores"].copy()
