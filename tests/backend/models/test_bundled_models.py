@@ -87,7 +87,7 @@ def test_the_scoreboard_names_a_feature_for_every_cell_type() -> None:
     for follower in found.values():
         assert 0 <= follower.feature < 8 * WIDTH and -1 <= follower.r <= 1
         assert follower.n_slides >= 5 and follower.n_tiles > 500
-        assert f"{follower.r:+.2f}" in follower.text
+        assert f"{follower.r:.2f}".replace("-", "−") in follower.text
 
 
 def test_a_slide_is_drawn_by_the_worker_and_can_be_cancelled(tmp_path: Path) -> None:
