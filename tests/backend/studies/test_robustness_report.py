@@ -32,7 +32,9 @@ def test_what_is_read_is_corrected_for_the_number_of_sources(found: StudyResult)
         assert table.columns["p Holm"][:7] == pytest.approx([7 * p] * 7)
         assert f"after Holm for 7 sources {7 * p:.3f}" in shown.found
         told[p] = shown
-    assert ": more than chance gives" in told[0.005].found and "still predict the scanner:" in told[0.005].short
+    assert (
+        ": more than chance gives" in told[0.005].found and "still predict the scanner:" in told[0.005].short
+    )
     assert "not shown to be more than chance gives" in told[0.010].found
     assert "is not shown to be readable" in told[0.010].short
 
