@@ -63,7 +63,7 @@ class HeatmapControls(QWidget):
         self.smooth.setToolTip("Interpolate the colours between neighbouring tiles; values are unchanged")
         self.log = QCheckBox("Log scale")
         self.log.setToolTip("Logarithmic colours, which separate small values; tiles with 0 are left blank")
-        self.robust = QCheckBox("Clip at 99th percentile")
+        self.robust = QCheckBox("Clip top 1 %")
         self.robust.setToolTip(
             "The colour scale ends at the 99th percentile of the tiles where the feature is active"
         )
